@@ -1,0 +1,139 @@
+//! What a decision brings: facts, effects, and the records that changed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::fact::Fact;
+use crate::ids::{CiId, CommandId, IncidentId, NoticeId, RunId};
+use crate::time::Millis;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// In the order they follow from each other.
+    pub facts: Vec<Fact>,
+    /// Committed with the facts into the outbox, carried out after.
+    pub effects: Vec<Effect>,
+    /// The records as they now stand, each once; committed with the facts.
+    pub changed: Vec<Record>,
+    /// For an [`crate::input::Act`] that may not be done: why. Then there are no facts.
+    pub refused: Option<Refusal>,
+}
+
+/// Why an act was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Stable: `unknown`, `not_allowed_in_state`, `missing`, `invalid`, `guard`, `stale_plan`.
+    pub code: String,
+    /// What was asked, of what, what stands against it, and what would help.
+    pub sentence: String,
+}
+
+/// What is owed to the world. Carried out at least once; each has an id by which its receiver can tell a second time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// To be signed for the agent and sent, with its nonce, epoch and expiry of the moment.
+    Command(Order),
+    /// To be told to people.
+    Notice(Notice),
+}
+
+/// One command to one agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub command: CommandId,
+    pub agent: String,
+    pub run: RunId,
+    pub step: usize,
+    /// From 1.
+    pub attempt: u32,
+    /// SHA-256 of the plan, hexadecimal.
+    pub plan_hash: String,
+    pub action: Action,
+    /// Milliseconds from now for which the host may begin it.
+    pub valid_for_ms: i64,
+    /// Milliseconds that the action itself may take.
+    pub timeout_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    Run { argv: Vec<String> },
+    Service { name: String, state: String },
+}
+
+/// A page, or news of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    pub notice: NoticeId,
+    /// `opened`, `resolved`, `run_failed` …
+    pub why: String,
+    pub group: Option<String>,
+    pub incident: Option<IncidentId>,
+    /// What the receiver gets as JSON, beside the controller's own envelope.
+    pub content: Value,
+}
+
+/// A wake-up at the desk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Timer {
+    pub due: Millis,
+    pub kind: TimerKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "timer", rename_all = "snake_case")]
+pub enum TimerKind {
+    /// The alerts of the incident have been clear for `resolve_after`.
+    IncidentResolve { incident: IncidentId },
+    /// Resolved long enough ago to be closed.
+    IncidentClose { incident: IncidentId },
+    /// A step's result is overdue.
+    StepOverdue { run: RunId, step: usize, attempt: u32 },
+    /// `verify_within` is over.
+    VerifyOverdue { run: RunId },
+    /// An approval was not given in time.
+    ApprovalExpired { run: RunId },
+    /// A retry of a step, or a run that waits for its guard.
+    RunWake { run: RunId },
+    /// A CI was not seen for too long.
+    CiUnseen { ci: CiId },
+}
+
+/// A record as it now stands; what the tables hold, and what the desk is restored from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    Incident(crate::incidents::Incident),
+    Change(crate::changes::Change),
+    Run(crate::runbooks::Run),
+    Ci(crate::cmdb::Ci),
+    Relation(crate::cmdb::Relation),
+    Agent(crate::desk::Agent),
+    Timer {
+        timer: Timer,
+        set: bool,
+    },
+    /// Small state of the desk that no record carries: counters of numbers, guards, the stop switch. One row a name.
+    Setting {
+        name: String,
+        value: Value,
+    },
+}
+
+impl Record {
+    /// The table's word and the key in it.
+    pub fn key(&self) -> (&'static str, String) {
+        match self {
+            Self::Incident(incident) => ("incident", incident.id.to_string()),
+            Self::Change(change) => ("change", change.id.to_string()),
+            Self::Run(run) => ("run", run.id.to_string()),
+            Self::Ci(ci) => ("ci", ci.id.to_string()),
+            Self::Relation(relation) => ("relation", relation.key()),
+            Self::Agent(agent) => ("agent", agent.name.clone()),
+            Self::Timer { timer, .. } => ("timer", serde_json::to_string(timer).expect("a timer is plain data")),
+            Self::Setting { name, .. } => ("setting", name.clone()),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Whatever may change the controller's mind.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{CommandId, IncidentId, RunId};
+use crate::time::Millis;
+
+/// One input, as it is kept in the input log for replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its place at the desk, from 1, without gaps.
+    pub order: u64,
+    /// The instant it is judged at: when the controller learned it; for a timer, when it was due.
+    pub at: Millis,
+    /// The configuration generation that was in force: hash of its files, hexadecimal.
+    pub generation: String,
+    pub body: InputBody,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+pub enum InputBody {
+    /// An alert began to fire, was seen again, cleared, or went stale.
+    Alert(AlertChange),
+    /// What an agent found on its host.
+    Inventory(Fragment),
+    /// An agent enrolled, came, went, or said something of itself.
+    Agent(AgentChange),
+    /// What became of a command.
+    Result(CommandOutcome),
+    /// A `wait_for` step's condition held for as long as was asked, or did not in time.
+    Watched { run: RunId, step: usize, held: bool, detail: String },
+    /// The outside world was told, or could not be, for good.
+    Notified { notice: crate::ids::NoticeId, delivered: bool, detail: String },
+    /// A person, or a program with a person's token, acts.
+    Act(Act),
+    /// The earliest timer of the desk fell due.
+    Due,
+    /// A generation was taken up; `input.generation` is its hash. `author` made it; `files` are its files' paths with hashes.
+    Configured { author: String, files: BTreeMap<String, String> },
+}
+
+/// A transition of one alert, as detection saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertChange {
+    /// The rule's name; for alerts from outside, the alert's own.
+    pub rule: String,
+    /// The identity, `alertname` and (for an agent's) `instance` included.
+    pub labels: BTreeMap<String, String>,
+    /// Rendered.
+    pub annotations: BTreeMap<String, String>,
+    pub state: AlertState,
+    /// When it was so, by the corrected time of the agent.
+    pub happened_at: Millis,
+    /// The agent whose host it concerns, by its certificate's name; none for alerts across hosts.
+    pub agent: Option<String>,
+    /// A copy of what it was concluded from: events, or samples.
+    pub evidence: Vec<Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// Fires, or was seen again while firing.
+    Firing,
+    /// Its condition is false.
+    Resolved,
+    /// Held for want of data: neither resolves nor fires.
+    Stale,
+}
+
+/// A section of an agent's inventory as it came over the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fragment {
+    pub agent: String,
+    pub section: String,
+    /// Whether `items` is the whole section, so that what is not named is gone.
+    pub whole: bool,
+    pub items: Vec<FoundItem>,
+    /// (class, key) of what is gone.
+    pub gone: Vec<(String, String)>,
+    pub happened_at: Millis,
+}
+
+/// One thing that an agent found; the host itself has class `host`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundItem {
+    pub class: String,
+    /// Unique on the host within the class.
+    pub key: String,
+    pub attributes: BTreeMap<String, String>,
+    /// (relation, class, key) to things of the same host.
+    pub relations: Vec<(String, String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentChange {
+    pub agent: String,
+    pub happened_at: Millis,
+    pub what: AgentEvent,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum AgentEvent {
+    /// Labels are the operator's word (the token's), not the host's claim. `serial` is the certificate's.
+    Enrolled {
+        serial: String,
+        labels: BTreeMap<String, String>,
+        token: String,
+    },
+    Revoked {
+        serial: String,
+        by: String,
+        reason: String,
+    },
+    /// A session began.
+    Connected {
+        session: String,
+        version: String,
+        spool: String,
+    },
+    /// `reason` is `agent_down`, `link_down`, `goodbye`, `quarantined`.
+    Lost {
+        session: String,
+        reason: String,
+    },
+    /// The agent numbers under a new spool id, and why it was asked to.
+    Renumbered {
+        spool: String,
+        reason: String,
+    },
+    /// Two live sessions, a publish outside its topics, a command refused that nobody ordered …
+    Suspicious {
+        detail: String,
+    },
+    /// What the agent says of itself (a matter of kind `status`).
+    Said {
+        what: String,
+        detail: String,
+    },
+}
+
+/// What became of a command, decoded from the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandOutcome {
+    pub command: CommandId,
+    pub agent: String,
+    pub outcome: Outcome,
+    pub exit: Option<i32>,
+    /// Lossy UTF-8.
+    pub stdout: String,
+    pub stderr: String,
+    /// Bytes of output that were cut.
+    pub cut: u64,
+    pub started_at: Millis,
+    pub finished_at: Millis,
+    pub changed: bool,
+    /// A stable word: `signature`, `agent`, `replayed`, `expired`, `epoch`, `nonce`, `policy`, `malformed`.
+    pub refusal: Option<String>,
+    pub reason: String,
+    /// What the command said of itself (`RUN-12`, step, attempt), so that a refusal of what was never ordered can be told.
+    pub claims: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    Failed,
+    TimedOut,
+    Refused,
+    Unknown,
+}
+
+/// What a person does. Rights are checked before it becomes an input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// The person's id, never the name.
+    pub who: String,
+    /// The caller's key, so that the same request sent twice is done once.
+    pub request: String,
+    pub act: ActBody,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum ActBody {
+    IncidentAcknowledge {
+        incident: IncidentId,
+        note: String,
+    },
+    IncidentAssign {
+        incident: IncidentId,
+        assignee: Option<String>,
+        group: Option<String>,
+        note: String,
+    },
+    IncidentProgress {
+        incident: IncidentId,
+        note: String,
+    },
+    IncidentHold {
+        incident: IncidentId,
+        awaiting: String,
+        note: String,
+    },
+    IncidentResolve {
+        incident: IncidentId,
+        code: String,
+        note: String,
+    },
+    IncidentReopen {
+        incident: IncidentId,
+        note: String,
+    },
+    IncidentClose {
+        incident: IncidentId,
+        note: String,
+    },
+    IncidentCancel {
+        incident: IncidentId,
+        note: String,
+    },
+    IncidentNote {
+        incident: IncidentId,
+        note: String,
+    },
+    IncidentPriority {
+        incident: IncidentId,
+        priority: u8,
+        note: String,
+    },
+    RunStart {
+        runbook: String,
+        incident: Option<IncidentId>,
+        agent: Option<String>,
+        params: BTreeMap<String, Value>,
+    },
+    RunApprove {
+        run: RunId,
+        plan_hash: String,
+    },
+    RunReject {
+        run: RunId,
+        note: String,
+    },
+    RunStop {
+        run: RunId,
+        note: String,
+    },
+    /// The fleet-wide stop switch: no run starts and no step is sent while it is on.
+    StopSwitch {
+        on: bool,
+        note: String,
+    },
+    CiRetire {
+        ci: crate::ids::CiId,
+        note: String,
+    },
+    AgentRevoke {
+        agent: String,
+        note: String,
+    },
+}

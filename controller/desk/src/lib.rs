@@ -1,0 +1,27 @@
+//! Every decision of the controller, pure.
+//!
+//! [`Desk::decide`] takes one [`Input`] and what is known, and returns a [`Decision`]: facts for the ledger, effects owed
+//! to the world, and the records that changed. Time, order and configuration are handed in with the input; ids derive from
+//! (input, ordinal); maps are walked in order. The same inputs give the same bytes.
+//!
+//! A folder a practice: [`incidents`], [`changes`], [`runbooks`], [`cmdb`]. They speak to each other through facts and the
+//! narrow functions named in each folder's `mod.rs`, never through each other's fields.
+
+pub mod changes;
+pub mod cmdb;
+pub mod config;
+pub mod decision;
+pub mod desk;
+pub mod fact;
+pub mod ids;
+pub mod incidents;
+pub mod input;
+pub mod runbooks;
+pub mod time;
+
+pub use config::Config;
+pub use decision::{Decision, Effect, Record, Refusal, Timer, TimerKind};
+pub use desk::Desk;
+pub use fact::{Actor, Fact, FactBody, Reason, Subject};
+pub use input::{Input, InputBody};
+pub use time::Millis;

@@ -1,0 +1,1 @@
+//! The ledger: one chain a writer, gapless in commit order, each entry's hash over the one before.

@@ -1,0 +1,8 @@
+//! The controller and the operator's command line.
+//!
+//! The body around [`watchkeep_desk`]: what comes in ([`fleet`], [`ingest`], [`detect`], [`api`]), where it is kept
+//! ([`store`], [`ledger`]), what goes out ([`notify`], [`fleet`]) and who may ([`access`]). [`core`] ties them into one
+//! step function; the runtime around it is thin.
+
+pub mod ledger;
+pub mod store;

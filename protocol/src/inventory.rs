@@ -1,0 +1,63 @@
+//! What an agent found on its host: sections of items with identifiers, attributes and relations.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+/// One section of what is on the host (`os`, `package`, `service`, `listener`), whole or as a difference.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Inventory {
+    #[prost(string, tag = "1")]
+    pub section: String,
+    /// SHA-256 of the whole section after this message; the controller compares and asks again where they part.
+    #[prost(bytes = "vec", tag = "2")]
+    pub hash: Vec<u8>,
+    /// The hash that this difference starts from; empty for a whole section.
+    #[prost(bytes = "vec", tag = "3")]
+    pub base: Vec<u8>,
+    /// Items that came or changed; all of them where `base` is empty.
+    #[prost(message, repeated, tag = "4")]
+    pub items: Vec<Item>,
+    /// Identities (class and key) of items that are gone.
+    #[prost(message, repeated, tag = "5")]
+    pub gone: Vec<ItemRef>,
+    /// Part `part` of `parts` of a section larger than one message; 0 of 0 or 0 of 1 is whole.
+    #[prost(uint32, tag = "6")]
+    pub part: u32,
+    #[prost(uint32, tag = "7")]
+    pub parts: u32,
+}
+
+/// One configuration item as the agent sees it. The host itself is the item of class `host`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
+pub struct Item {
+    /// A class of the CMDB: `host`, `operating_system`, `software_package`, `service_unit`, `process`, `listening_endpoint` …
+    #[prost(string, tag = "1")]
+    pub class: String,
+    /// Unique on this host within the class: a unit's name, `nginx/amd64`, `tcp/0.0.0.0:80`. Never a PID.
+    #[prost(string, tag = "2")]
+    pub key: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub attributes: BTreeMap<String, String>,
+    #[prost(message, repeated, tag = "4")]
+    pub relations: Vec<Relation>,
+}
+
+/// An item of the same host by identity.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
+pub struct ItemRef {
+    #[prost(string, tag = "1")]
+    pub class: String,
+    #[prost(string, tag = "2")]
+    pub key: String,
+}
+
+/// An edge from the item to another item of this host.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
+pub struct Relation {
+    /// `runs_on`, `hosted_on`, `contains`, `listens_on`, `uses` …
+    #[prost(string, tag = "1")]
+    pub kind: String,
+    #[prost(message, required, tag = "2")]
+    pub to: ItemRef,
+}

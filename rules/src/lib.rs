@@ -1,0 +1,8 @@
+//! The rule language: YAML rule files and runbooks, selectors, event rules, alert states, rule tests.
+//!
+//! Files are read by [`load`], which returns the checked [`model`] or every fault of every file, each with file, line,
+//! column, the line itself and a near word. Nothing else here does I/O, and nothing reads a clock: engines are handed the
+//! time with each input.
+
+pub mod model;
+pub mod selector;
