@@ -4,5 +4,6 @@
 //! column, the line itself and a near word. Nothing else here does I/O, and nothing reads a clock: engines are handed the
 //! time with each input.
 
+pub mod duration;
 pub mod model;
 pub mod selector;
