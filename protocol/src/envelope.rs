@@ -39,6 +39,10 @@ pub enum WireError {
     Version { found: u32 },
     #[error("{what}: {found}")]
     Invalid { what: &'static str, found: String },
+    #[error("the message's MAC is not that of its content; it is no input")]
+    Forged,
+    #[error("counter {counter} of this session was taken before; it is no input")]
+    Replayed { counter: u64 },
 }
 
 impl Envelope {

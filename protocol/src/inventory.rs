@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
+use sha2::{Digest, Sha256};
 
 /// One section of what is on the host (`os`, `package`, `service`, `listener`), whole or as a difference.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -60,4 +61,46 @@ pub struct Relation {
     pub kind: String,
     #[prost(message, required, tag = "2")]
     pub to: ItemRef,
+}
+
+/// SHA-256 of a whole section: its items in the order of class and key, each with its relations sorted and each once.
+/// In whatever order an agent found them, the same content has the same hash.
+pub fn section_hash<'a>(items: impl IntoIterator<Item = &'a Item>) -> [u8; 32] {
+    let mut items: Vec<&Item> = items.into_iter().collect();
+    items.sort_by(|a, b| (&a.class, &a.key).cmp(&(&b.class, &b.key)));
+    let mut hash = Sha256::new();
+    for item in items {
+        let mut item = item.clone();
+        item.relations.sort();
+        item.relations.dedup();
+        hash.update(item.encode_length_delimited_to_vec());
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(key: &str, relations: &[&str]) -> Item {
+        let to = |key: &&str| Relation {
+            kind: "uses".into(),
+            to: ItemRef { class: "software_package".into(), key: (*key).into() },
+        };
+        Item {
+            class: "service_unit".into(),
+            key: key.into(),
+            attributes: BTreeMap::new(),
+            relations: relations.iter().map(to).collect(),
+        }
+    }
+
+    #[test]
+    fn a_section_hash_does_not_depend_on_the_order_of_finding() {
+        let (a, b) = (item("a", &["x", "y"]), item("b", &[]));
+        let (a_again, b_again) = (item("a", &["y", "x", "y"]), item("b", &[]));
+        assert_eq!(section_hash([&a, &b]), section_hash([&b_again, &a_again]));
+        assert_ne!(section_hash([&a]), section_hash([&b]));
+        assert_ne!(section_hash([&a]), section_hash([&item("a", &["x"])]));
+    }
 }

@@ -7,19 +7,23 @@
 //!
 //! Compatibility: tags are never reused; unknown fields are skipped; the golden files in `tests/golden` bind from 0.1.0.
 
+pub mod check;
 pub mod command;
 pub mod envelope;
 pub mod inventory;
 pub mod layout;
 pub mod limits;
+pub mod mac;
 pub mod matter;
 pub mod session;
 pub mod token;
 pub mod topic;
 
+pub use check::Check;
 pub use command::{Action, Command, CommandBody, CommandResult, Outcome, Signature};
 pub use envelope::{Envelope, WireError};
 pub use inventory::{Inventory, Item, Relation};
 pub use layout::{Block, Layout, LayoutChange, Metric, MetricKind, Report, Row, Template};
-pub use matter::{Event, Matter, Status};
+pub use mac::{CounterWindow, SessionKey};
+pub use matter::{Event, Matter, MatterBody, Status, Will};
 pub use session::{Ack, Hello, Resync, Span};

@@ -16,3 +16,7 @@ pub const ITEMS: usize = 2_000;
 pub const REPORT_VALUES: usize = 50_000;
 /// Bytes of an agent's name: `[a-z0-9]([a-z0-9.-]*[a-z0-9])?`.
 pub const AGENT_BYTES: usize = 253;
+/// Bytes of a sentence for people (event text, status detail, reason) and of one argument of a command.
+pub const TEXT_BYTES: usize = 8 << 10;
+/// Blocks of one layout.
+pub const BLOCKS: usize = 1_024;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use prost::{Message, Oneof};
+use sha2::{Digest, Sha256};
 
+use crate::topic::Kind;
 use crate::{CommandResult, Inventory};
 
 /// One numbered matter of a spool. Published under the topic kind of its body (`event`, `inventory`, `result`, `status`).
@@ -18,6 +20,25 @@ pub struct Matter {
     pub at_ms: i64,
     #[prost(oneof = "MatterBody", tags = "4, 5, 6, 7")]
     pub body: Option<MatterBody>,
+}
+
+impl Matter {
+    /// SHA-256 of when and what, without the spool's id and the number. A number that comes back with another hash shows a
+    /// restored or cloned host; the same matter numbered anew has the same hash.
+    pub fn content_hash(&self) -> [u8; 32] {
+        let bare = Self { spool: Vec::new(), number: 0, ..self.clone() };
+        Sha256::digest(bare.encode_to_vec()).into()
+    }
+
+    /// The topic kind that it travels under; `None` where a newer peer sent a body that is unknown here.
+    pub fn kind(&self) -> Option<Kind> {
+        self.body.as_ref().map(|body| match body {
+            MatterBody::Event(_) => Kind::Event,
+            MatterBody::Inventory(_) => Kind::Inventory,
+            MatterBody::Result(_) => Kind::Result,
+            MatterBody::Status(_) => Kind::Status,
+        })
+    }
 }
 
 /// The four bodies of a matter.
