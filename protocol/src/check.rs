@@ -242,7 +242,7 @@ impl Check for Layout {
     fn check(&self) -> Result<(), WireError> {
         bytes_of("layout id", &self.id, 32)?;
         count_of("blocks", self.blocks.len(), limits::BLOCKS)?;
-        ensure(self.change.is_some() != !self.blocks.is_empty(), "layout", || {
+        ensure(self.change.is_some() == self.blocks.is_empty(), "layout", || {
             "must carry either blocks or a change".to_owned()
         })?;
         self.change.iter().try_for_each(Check::check)?;

@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn a_change_of_any_part_is_forged() {
         let (key, good) = sealed();
-        let changed: [(&str, fn(&mut Envelope)); 6] = [
+        type Change = fn(&mut Envelope);
+        let changed: [(&str, Change); 6] = [
             ("version", |e| e.version += 1),
             ("session", |e| e.session[0] ^= 1),
             ("counter", |e| e.counter += 1),

@@ -41,7 +41,7 @@ impl Token {
         let rest = text.trim().strip_prefix("wk1.").ok_or_else(|| bad("does not begin with \"wk1.\""))?;
         let bytes = URL_SAFE_NO_PAD.decode(rest).map_err(|_| bad("is not base64; was it cut when pasted?"))?;
         let token = Self::decode(bytes.as_slice()).map_err(|_| bad("is damaged; was it cut when pasted?"))?;
-        if token.secret.len() != 32 || token.ca_fingerprint.len() != 32 {
+        if token.secret.len() != 32 || token.ca_fingerprint.len() != 32 || !token.url.starts_with("https://") {
             return Err(bad("is damaged; was it cut when pasted?"));
         }
         Ok(token)
