@@ -97,6 +97,8 @@ pub enum TimerKind {
     ApprovalExpired { run: RunId },
     /// A retry of a step, or a run that waits for its guard.
     RunWake { run: RunId },
+    /// A finished run and its change are measured, and then no longer held.
+    RunSettle { run: RunId },
     /// A CI was not seen for too long.
     CiUnseen { ci: CiId },
 }
@@ -115,7 +117,8 @@ pub enum Record {
         timer: Timer,
         set: bool,
     },
-    /// Small state of the desk that no record carries: counters of numbers, guards, the stop switch. One row a name.
+    /// Small state of the desk that no record carries: counters of numbers, notices on their way, the stop switch. One row a
+    /// name; a null value means that it is gone.
     Setting {
         name: String,
         value: Value,
@@ -134,6 +137,18 @@ impl Record {
             Self::Agent(agent) => ("agent", agent.name.clone()),
             Self::Timer { timer, .. } => ("timer", serde_json::to_string(timer).expect("a timer is plain data")),
             Self::Setting { name, .. } => ("setting", name.clone()),
+        }
+    }
+
+    /// Whether the desk holds it: [`crate::Desk::restore`] passes over a record that is not live, so a store need not read it.
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::Incident(incident) => !incident.state.is_final(),
+            Self::Change(change) => change.settled_at.is_none(),
+            Self::Run(run) => run.settled_at.is_none(),
+            Self::Ci(_) | Self::Relation(_) | Self::Agent(_) => true,
+            Self::Timer { set, .. } => *set,
+            Self::Setting { value, .. } => !value.is_null(),
         }
     }
 }

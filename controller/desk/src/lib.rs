@@ -13,11 +13,13 @@ pub mod config;
 pub mod decision;
 pub mod desk;
 pub mod fact;
+pub mod flow;
 pub mod ids;
 pub mod incidents;
 pub mod input;
 pub mod runbooks;
 pub mod time;
+mod words;
 
 pub use config::Config;
 pub use decision::{Decision, Effect, Record, Refusal, Timer, TimerKind};
@@ -25,3 +27,4 @@ pub use desk::Desk;
 pub use fact::{Actor, Fact, FactBody, Reason, Subject};
 pub use input::{Input, InputBody};
 pub use time::Millis;
+pub use words::UnknownWord;

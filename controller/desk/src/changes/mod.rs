@@ -1,17 +1,11 @@
 //! Change enablement: what is about to be done to the estate, and whether it may.
+//!
+//! Each run of a runbook is a standard change from the template that the runbook names. [`flow::FLOW`] has the states.
 
-use serde::{Deserialize, Serialize};
+mod fact;
+pub mod flow;
+mod record;
 
-use crate::ids::ChangeId;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    pub id: ChangeId,
-}
-
-/// What happens to a change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum ChangeFact {
-    Noted { note: String },
-}
+pub use fact::ChangeFact;
+pub use flow::{Action, State, table};
+pub use record::{Change, Success};

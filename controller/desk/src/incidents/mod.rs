@@ -1,17 +1,14 @@
 //! Incidents: from an alert to a record that people and runbooks work on.
+//!
+//! [`Incident`] is the record, [`IncidentFact`] what happens to it, [`flow::FLOW`] its states as a table.
 
-use serde::{Deserialize, Serialize};
+mod fact;
+pub mod flow;
+mod record;
 
-use crate::ids::IncidentId;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Incident {
-    pub id: IncidentId,
-}
-
-/// What happens to an incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum IncidentFact {
-    Noted { note: String },
-}
+pub use fact::{IncidentFact, Opening};
+pub use flow::{Action, State, table};
+pub use record::{
+    AlertStanding, Attachment, Awaiting, Incident, IncidentKey, Link, MemberAlert, Priority, Resolution,
+    ResolutionCode, TIMELINE_MAX, TimelineEntry,
+};

@@ -1,35 +1,12 @@
 //! Runbook runs: planned, hashed, guarded, journalled, verified.
+//!
+//! [`Run`] is the record, [`RunFact`] what happens to it, [`flow::FLOW`] its states as a table, [`Plan`] what will be done
+//! where, with the hash that is approved.
 
-use serde::{Deserialize, Serialize};
+mod fact;
+pub mod flow;
+mod record;
 
-use crate::Millis;
-use crate::ids::RunId;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    pub id: RunId,
-}
-
-/// A condition that a run waits for; the body evaluates it whenever the agent reports.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Watch {
-    pub run: RunId,
-    pub step: usize,
-    pub agent: String,
-    pub metric: String,
-    /// With all `$name` bound.
-    pub selector: watchkeep_rules::selector::Selector,
-    pub op: String,
-    pub value: f64,
-    /// Milliseconds that it must hold without a break.
-    pub held: i64,
-    /// When waiting ends in failure.
-    pub until: Millis,
-}
-
-/// What happens to a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum RunFact {
-    Noted { note: String },
-}
+pub use fact::RunFact;
+pub use flow::{Action, State, table};
+pub use record::{Plan, PlannedAction, PlannedStep, Run, StepRun, StepState, Wait, Watch};

@@ -1,0 +1,106 @@
+//! What happens to an incident.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Awaiting, IncidentKey, Priority, ResolutionCode, State};
+use crate::Millis;
+use crate::ids::{CiId, IncidentId, NoticeId, RunId};
+
+/// Repeats of an alert that already fires are no facts: they only raise `count` and `last_seen` of the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum IncidentFact {
+    Opened(Box<Opening>),
+    /// An alert joined, or fires again after it was clear (`again`).
+    AlertFired {
+        rule: String,
+        labels: BTreeMap<String, String>,
+        again: bool,
+    },
+    AlertCleared {
+        rule: String,
+        labels: BTreeMap<String, String>,
+        /// Where it was the last: when the incident resolves by itself unless an alert fires again.
+        resolves_at: Option<Millis>,
+    },
+    /// No data: the alert neither resolves nor fires.
+    AlertStale {
+        rule: String,
+        labels: BTreeMap<String, String>,
+    },
+    PriorityChanged {
+        from: u8,
+        to: Priority,
+    },
+    /// Acknowledged, taken into progress, put on hold.
+    Moved {
+        action: Action,
+        from: State,
+        to: State,
+        awaiting: Option<Awaiting>,
+        note: String,
+    },
+    Assigned {
+        assignee: Option<String>,
+        group: Option<String>,
+        note: String,
+    },
+    Resolved {
+        code: ResolutionCode,
+        note: String,
+        run: Option<RunId>,
+    },
+    Reopened {
+        note: String,
+    },
+    Closed {
+        note: String,
+    },
+    Cancelled {
+        note: String,
+    },
+    Noted {
+        note: String,
+    },
+    Attached {
+        run: RunId,
+        name: String,
+        text: String,
+        /// Bytes cut from its end.
+        cut: u64,
+    },
+    /// The runbook of its rule was not started.
+    RunNotStarted {
+        runbook: String,
+        why: String,
+    },
+    /// A runbook has done what it could; a person is needed.
+    HandedOver {
+        why: String,
+    },
+    /// People are told.
+    Told {
+        notice: NoticeId,
+        why: String,
+        group: Option<String>,
+    },
+}
+
+/// An incident as it was opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    pub title: String,
+    pub key: IncidentKey,
+    pub rule: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub agent: Option<String>,
+    pub ci: Option<CiId>,
+    pub service: Option<String>,
+    pub group: Option<String>,
+    pub priority: Priority,
+    /// The incident of the same key before this one.
+    pub earlier: Option<IncidentId>,
+}
