@@ -6,4 +6,6 @@
 
 pub mod duration;
 pub mod model;
+mod near;
 pub mod selector;
+pub mod template;

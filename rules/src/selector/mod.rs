@@ -16,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use compiled::Compiled;
-pub use pattern::anchored;
+pub use pattern::{anchored, unanchored};
 
 /// Label matchers that all must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,12 +10,19 @@ const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// Compiles `pattern` as `^(?s:pattern)$`. The error is one line for the pattern's author.
 pub fn anchored(pattern: &str) -> Result<Regex, String> {
-    let compile = |text: &str| regex::RegexBuilder::new(text).size_limit(COMPILED_BYTES_MAX).build();
-    let rewritten = rewrite(pattern);
     // First alone, so that `a)(b` cannot borrow our parentheses and the error speaks of the author's text.
-    compile(&rewritten)
-        .and_then(|_| compile(&format!("^(?s:{rewritten})$")))
-        .map_err(|error| format!("the regular expression does not compile: {}", reason(&error)))
+    unanchored(pattern)?;
+    compile(&format!("^(?s:{})$", rewrite(pattern)))
+}
+
+/// Compiles `pattern` to be found anywhere in a text, as templates use it.
+pub fn unanchored(pattern: &str) -> Result<Regex, String> {
+    compile(&rewrite(pattern))
+}
+
+fn compile(rewritten: &str) -> Result<Regex, String> {
+    let built = regex::RegexBuilder::new(rewritten).size_limit(COMPILED_BYTES_MAX).build();
+    built.map_err(|error| format!("the regular expression does not compile: {}", reason(&error)))
 }
 
 fn reason(error: &regex::Error) -> String {

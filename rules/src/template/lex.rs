@@ -1,0 +1,178 @@
+//! Text and the tokens of actions.
+
+use super::TemplateError;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Token {
+    /// Text between actions, trimmed where `{{-` or `-}}` ask for it.
+    Text(String),
+    /// `{{` and `}}`
+    Open,
+    Close,
+    /// `if`, `eq`, `humanize` …
+    Word(String),
+    /// `$labels`; `$` alone is the empty name.
+    Variable(String),
+    /// `.Labels`; `.` alone is the empty name. Follows a variable without a space where it is its field.
+    Field(String),
+    String(String),
+    Number(f64),
+    Pipe,
+    Assign,
+    Equals,
+    OpenParen,
+    CloseParen,
+    Comma,
+    End,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Spanned {
+    pub token: Token,
+    pub at: usize,
+    pub length: usize,
+    /// Whether space stands before it.
+    pub spaced: bool,
+}
+
+pub(super) fn tokens(text: &str) -> Result<Vec<Spanned>, TemplateError> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    let mut trim_next = false;
+    while at < text.len() {
+        let open = text[at..].find("{{").map(|place| at + place);
+        push_text(&mut found, text, at, open, trim_next);
+        let Some(open) = open else { break };
+        (at, trim_next) = action(text, open, &mut found)?;
+    }
+    found.push(Spanned { token: Token::End, at: text.len(), length: 0, spaced: false });
+    Ok(found)
+}
+
+fn push_text(found: &mut Vec<Spanned>, text: &str, at: usize, open: Option<usize>, trim_start: bool) {
+    let mut piece = &text[at..open.unwrap_or(text.len())];
+    if trim_start {
+        piece = piece.trim_start();
+    }
+    if open.is_some_and(|open| trims_left(&text[open..])) {
+        piece = piece.trim_end();
+    }
+    if !piece.is_empty() {
+        found.push(Spanned { token: Token::Text(piece.to_owned()), at, length: piece.len(), spaced: false });
+    }
+}
+
+fn trims_left(rest: &str) -> bool {
+    rest.strip_prefix("{{-").is_some_and(|after| after.starts_with(|c: char| c.is_ascii_whitespace()))
+}
+
+/// Reads one action from its `{{`; returns the byte after its `}}` and whether that trims what follows.
+fn action(text: &str, open: usize, found: &mut Vec<Spanned>) -> Result<(usize, bool), TemplateError> {
+    let start = open + if trims_left(&text[open..]) { 3 } else { 2 };
+    let unclosed = || TemplateError::new(open, 2, "this action has no closing '}}'");
+    if text[start..].trim_start().starts_with("/*") {
+        let end = text[start..].find("*/").ok_or_else(|| TemplateError::new(open, 2, "this comment has no '*/'"))?;
+        let (after, trims) = close_at(text, start + end + 2).ok_or_else(unclosed)?;
+        return Ok((after, trims));
+    }
+    found.push(Spanned { token: Token::Open, at: open, length: 2, spaced: false });
+    let mut at = start;
+    let mut spaced = false;
+    loop {
+        if let Some((after, trims)) = close_at(text, at) {
+            found.push(Spanned { token: Token::Close, at: after - 2, length: 2, spaced });
+            return Ok((after, trims));
+        }
+        let first = text[at..].chars().next().ok_or_else(unclosed)?;
+        if first.is_ascii_whitespace() {
+            at += 1;
+            spaced = true;
+            continue;
+        }
+        let (token, length) = token(text, at, first)?;
+        found.push(Spanned { token, at, length, spaced });
+        at += length;
+        spaced = false;
+    }
+}
+
+/// `}}` or ` -}}` here: the byte after it, and whether it trims.
+fn close_at(text: &str, at: usize) -> Option<(usize, bool)> {
+    let rest = &text[at..];
+    let blank = rest.len() - rest.trim_start().len();
+    if blank > 0 && rest[blank..].starts_with("-}}") {
+        return Some((at + blank + 3, true));
+    }
+    rest[blank..].starts_with("}}").then_some((at + blank + 2, false))
+}
+
+fn token(text: &str, at: usize, first: char) -> Result<(Token, usize), TemplateError> {
+    let rest = &text[at..];
+    Ok(match first {
+        '|' => (Token::Pipe, 1),
+        '(' => (Token::OpenParen, 1),
+        ')' => (Token::CloseParen, 1),
+        ',' => (Token::Comma, 1),
+        ':' if rest.starts_with(":=") => (Token::Assign, 2),
+        '=' => (Token::Equals, 1),
+        '$' => {
+            let name = word(&rest[1..]);
+            (Token::Variable(name.to_owned()), 1 + name.len())
+        }
+        '.' if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+            let name = word(&rest[1..]);
+            (Token::Field(name.to_owned()), 1 + name.len())
+        }
+        '"' | '`' => string(text, at, first)?,
+        '0'..='9' | '.' | '-' | '+' => number(rest, at)?,
+        c if c.is_alphabetic() || c == '_' => {
+            let name = word(rest);
+            (Token::Word(name.to_owned()), name.len())
+        }
+        c => return Err(TemplateError::new(at, c.len_utf8(), format!("'{c}' is not expected in an action"))),
+    })
+}
+
+fn word(rest: &str) -> &str {
+    &rest[..rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())]
+}
+
+fn number(rest: &str, at: usize) -> Result<(Token, usize), TemplateError> {
+    let end = rest[1..].find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).map_or(rest.len(), |end| end + 1);
+    match rest[..end].parse() {
+        Ok(value) => Ok((Token::Number(value), end)),
+        Err(_) => Err(TemplateError::new(at, end, format!("\"{}\" is no number", &rest[..end]))),
+    }
+}
+
+fn string(text: &str, at: usize, quote: char) -> Result<(Token, usize), TemplateError> {
+    let open = || TemplateError::new(at, 1, "the string that begins here is not closed");
+    let body = &text[at + 1..];
+    if quote == '`' {
+        let end = body.find('`').ok_or_else(open)?;
+        return Ok((Token::String(body[..end].to_owned()), end + 2));
+    }
+    let mut value = String::new();
+    let mut chars = body.char_indices();
+    while let Some((place, c)) = chars.next() {
+        match c {
+            '"' => return Ok((Token::String(value), place + 2)),
+            '\n' => return Err(open()),
+            '\\' => {
+                let (_, kind) = chars.next().ok_or_else(open)?;
+                value.push(match kind {
+                    'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    '\\' | '"' => kind,
+                    other => {
+                        let wrong = format!("\\{other} is no escape here; for a plain backslash write \\\\");
+                        return Err(TemplateError::new(at + 1 + place, 1 + other.len_utf8(), wrong));
+                    }
+                });
+            }
+            c => value.push(c),
+        }
+    }
+    Err(open())
+}

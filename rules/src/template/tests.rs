@@ -1,0 +1,120 @@
+use super::*;
+
+fn labels() -> BTreeMap<String, String> {
+    [("instance", "web-1.lan:9100"), ("unit", "nginx.service"), ("size", "1536")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+#[test]
+fn a_template_renders_as_prometheus_does() {
+    // template, value, what comes of it
+    let table = [
+        ("plain", 0.0, "plain"),
+        ("{{ $labels.unit }} on {{ .Labels.instance }}", 0.0, "nginx.service on web-1.lan:9100"),
+        ("{{ $labels.nothing }}!", 0.0, "!"),
+        ("{{ $value }} {{ .Value }}", 0.5, "0.5 0.5"),
+        ("{{ $value }}", 1_000_000.0, "1e+06"),
+        ("{{ $value }}", 123_456_789.0, "1.23456789e+08"),
+        ("{{ $value }}", 3.0, "3"),
+        ("{{ $value | humanize }}", 1_234_567.0, "1.235M"),
+        ("{{ $value | humanize }}", 0.001_25, "1.25m"),
+        ("{{ $value | humanize1024 }}", 1536.0, "1.5ki"),
+        ("{{ $labels.size | humanize1024 }}", 0.0, "1.5ki"),
+        ("{{ $value | humanizePercentage }}", 0.083_333, "8.333%"),
+        ("{{ humanizeDuration $value }}", 90_061.0, "1d 1h 1m 1s"),
+        ("{{ humanizeDuration $value }}", 3661.0, "1h 1m 1s"),
+        ("{{ humanizeDuration $value }}", -61.5, "-1m 1s"),
+        ("{{ humanizeDuration $value }}", 12.345_67, "12.35s"),
+        ("{{ humanizeDuration $value }}", 0.012, "12ms"),
+        ("{{ humanizeDuration $value }}", f64::INFINITY, "+Inf"),
+        ("{{ $labels.unit | toUpper }}", 0.0, "NGINX.SERVICE"),
+        ("{{ \"hello wide world\" | title }}", 0.0, "Hello Wide World"),
+        ("{{ reReplaceAll \"(.*)[.]service\" \"unit $1\" $labels.unit }}", 0.0, "unit nginx"),
+        ("{{ $labels.unit | reReplaceAll `\\.service$` `` }}", 0.0, "nginx"),
+        ("{{ printf \"%.2f of %s, %d%%\" $value $labels.unit 7 }}", 1.005_5, "1.01 of nginx.service, 7%"),
+        ("{{ $value | printf \"%.1f\" }}", 2.25, "2.2"),
+        ("[{{ printf \"%5d|%-4s|%05.1f\" 42 \"a\" -1.5 }}]", 0.0, "[   42|a   |-01.5]"),
+        ("{{ if eq $labels.unit \"nginx.service\" }}web{{ else }}other{{ end }}", 0.0, "web"),
+        ("{{ if gt $value 10.0 }}high{{ else if gt $value 5.0 }}mid{{ else }}low{{ end }}", 7.0, "mid"),
+        ("{{ if and (ge $value 1.0) (not (eq $labels.unit \"x\")) }}yes{{ end }}", 1.0, "yes"),
+        ("{{ if $labels.nothing }}a{{ end }}b", 0.0, "b"),
+        ("{{ with $labels.unit }}<{{ . }}>{{ end }}", 0.0, "<nginx.service>"),
+        ("{{ $name := $labels.unit | toUpper }}{{ $name }}", 0.0, "NGINX.SERVICE"),
+        ("a {{- /* said to the author */ -}} b", 0.0, "ab"),
+        ("a  {{- $value -}}  b", 1.0, "a1b"),
+        ("{{ index $labels \"unit\" }}", 0.0, "nginx.service"),
+        ("{{ $labels.instance | stripPort }} {{ stripDomain $labels.instance }}", 0.0, "web-1.lan web-1:9100"),
+        ("{{ if match \"^nginx\" $labels.unit }}y{{ end }}", 0.0, "y"),
+        ("{{ or $labels.nothing \"nobody\" }}", 0.0, "nobody"),
+    ];
+    for (text, value, expected) in table {
+        assert_eq!(render(text, &labels(), value).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_fault_is_found_on_reading_with_its_place() {
+    // template, byte, part of the message, near word
+    let table = [
+        (
+            "x {{ $value | humanisePercentage }}",
+            14,
+            "unknown template function 'humanisePercentage'",
+            Some("humanizePercentage"),
+        ),
+        ("{{ $lables.unit }}", 3, "unknown variable '$lables'", Some("$labels")),
+        ("{{ .Lables.unit }}", 3, "unknown field '.Lables'", Some(".Labels")),
+        ("{{ $value", 0, "no closing '}}'", None),
+        ("{{ }}", 3, "the action is empty", None),
+        ("{{ if $value }}a", 3, "no '{{ end }}'", None),
+        ("a{{ end }}", 4, "'end' without an 'if'", None),
+        ("{{ if $value }}a{{ else }}b{{ else }}c{{ end }}", 30, "a second 'else'", None),
+        ("{{ range $labels }}{{ end }}", 3, "'range' is not taken", None),
+        ("{{ \"up\" | query | first }}", 10, "'query' is not taken", None),
+        ("{{ humanize }}", 3, "'humanize' takes 1 arguments, not 0", None),
+        ("{{ eq $value }}", 3, "'eq' takes at least 2 arguments, not 1", None),
+        ("{{ eq (print $value \"a\" }}", 6, "this parenthesis is not closed", None),
+        ("{{ \"abc }}", 3, "is not closed", None),
+        ("{{ $value | 5 }}", 12, "a function is expected after '|'", None),
+        ("{{ $value ; }}", 10, "';' is not expected", None),
+        ("{{ /* open }}", 0, "no '*/'", None),
+    ];
+    for (text, at, part, near) in table {
+        let error = Template::parse(text).expect_err(text);
+        assert!(error.message.contains(part), "{text}: {error}");
+        assert_eq!((error.at, error.near.as_deref()), (at, near), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_only_rendering_can_know_is_an_error_then() {
+    let table = [
+        ("{{ $labels.unit | humanize }}", "\"nginx.service\" is no number"),
+        ("{{ if eq $value $labels.unit }}{{ end }}", "cannot be compared"),
+        ("{{ printf \"%s\" }}", "more verbs than values"),
+        ("{{ printf \"a\" $value }}", "fewer verbs than values"),
+        ("{{ printf \"%y\" $value }}", "knows no %y"),
+        ("{{ printf \"%99999d\" $value }}", "too wide"),
+        ("{{ reReplaceAll \"(\" \"\" $labels.unit }}", "does not compile"),
+    ];
+    for (text, part) in table {
+        let error = render(text, &labels(), 1.0).expect_err(text);
+        assert!(error.message.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_rendered_text_is_bounded() {
+    let long = BTreeMap::from([("unit".to_owned(), "x".repeat(RENDERED_BYTES_MAX))]);
+    let error = render("{{ $labels.unit }}{{ $labels.unit }}", &long, 0.0).expect_err("too long");
+    assert!(error.message.contains("longer than"), "{error}");
+}
+
+#[test]
+fn labels_are_named_with_their_places() {
+    let text = "{{ $labels.a }}{{ if eq .Labels.b \"x\" }}{{ index $labels \"c\" | toUpper }}{{ end }}";
+    let template = Template::parse(text).expect(text);
+    let names: Vec<&str> = template.labels().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}
