@@ -1,0 +1,76 @@
+//! Spool marks: which matters of each agent's spool are committed.
+
+use watchkeep_desk::Millis;
+
+use super::{Columns, Row, StoreError, Tx};
+
+/// Where one spool stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolMark {
+    /// Hexadecimal.
+    pub spool: String,
+    pub agent: String,
+    /// Matters below this number are committed.
+    pub next_matter: u64,
+    /// Rolling content hashes, as ingest writes them: what a cloned spool is noticed by.
+    pub hashes: Vec<u8>,
+    pub updated_at: Millis,
+}
+
+/// Keeps the mark as it now stands.
+///
+/// Errors: a mark that would go back is refused as corrupt, since what was acknowledged would be taken twice.
+pub fn save(tx: &mut dyn Tx, mark: &SpoolMark) -> Result<(), StoreError> {
+    let touched = tx.execute(
+        "INSERT INTO spool_mark (spool, agent, next_matter, hashes, updated_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (spool) DO UPDATE SET agent = excluded.agent, next_matter = excluded.next_matter,
+             hashes = excluded.hashes, updated_at = excluded.updated_at
+         WHERE excluded.next_matter >= spool_mark.next_matter",
+        &[
+            mark.spool.as_str().into(),
+            mark.agent.as_str().into(),
+            mark.next_matter.into(),
+            mark.hashes.as_slice().into(),
+            mark.updated_at.into(),
+        ],
+    )?;
+    if touched == 1 {
+        return Ok(());
+    }
+    let found = format!(
+        "the mark of spool {} of agent \"{}\" would go back to matter {}, below what is committed",
+        mark.spool, mark.agent, mark.next_matter
+    );
+    Err(StoreError::Corrupt { table: "spool_mark", found })
+}
+
+const COLUMNS: &str = "spool, agent, next_matter, hashes, updated_at";
+
+/// The mark of one spool.
+pub fn get(tx: &mut dyn Tx, spool: &str) -> Result<Option<SpoolMark>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM spool_mark WHERE spool = $1");
+    tx.query(&sql, &[spool.into()])?.pop().map(mark).transpose()
+}
+
+/// An agent's spools, the one used last first.
+pub fn of_agent(tx: &mut dyn Tx, agent: &str, limit: u32) -> Result<Vec<SpoolMark>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM spool_mark WHERE agent = $1 ORDER BY updated_at DESC, spool LIMIT $2");
+    tx.query(&sql, &[agent.into(), limit.into()])?.into_iter().map(mark).collect()
+}
+
+/// Page by page through all marks, by spool id, those after `after`.
+pub fn all(tx: &mut dyn Tx, after: &str, limit: u32) -> Result<Vec<SpoolMark>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM spool_mark WHERE spool > $1 ORDER BY spool LIMIT $2");
+    tx.query(&sql, &[after.into(), limit.into()])?.into_iter().map(mark).collect()
+}
+
+fn mark(row: Row) -> Result<SpoolMark, StoreError> {
+    let mut columns = Columns::new("spool_mark", row);
+    Ok(SpoolMark {
+        spool: columns.text()?,
+        agent: columns.text()?,
+        next_matter: columns.count()?,
+        hashes: columns.blob()?,
+        updated_at: Millis(columns.int()?),
+    })
+}
