@@ -1,0 +1,24 @@
+//! Where the programs under test lie.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The root of the clone.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
+}
+
+/// The built program of this name, beside the running test in Cargo's target folder.
+///
+/// Errors: it was not built; the words say what builds it.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe().context("find the running test")?;
+    // target/PROFILE/deps/this-test
+    let profile = test.ancestors().nth(2).context("the test does not run from Cargo's target folder")?;
+    let path = profile.join(name);
+    if !path.is_file() {
+        bail!("{} is not built; `make test` does it, or `cargo build --workspace --bins`", path.display());
+    }
+    Ok(path)
+}
