@@ -4,5 +4,7 @@
 //! ([`store`], [`ledger`]), what goes out ([`notify`], [`fleet`]) and who may ([`access`]). [`core`] ties them into one
 //! step function; the runtime around it is thin.
 
+pub mod access;
+pub mod fleet;
 pub mod ledger;
 pub mod store;

@@ -1,0 +1,231 @@
+//! The controller's own certificate authority.
+//!
+//! Made once under `DATA/ca/`: `ca.pem` (the certificate that agents trust), `ca-key.pem` (0600). The server certificate of
+//! broker and HTTPS (`server.pem`, `server-key.pem`) is made anew at each start, so that its names follow the settings and
+//! it never runs out in a controller that is restarted once a year. All keys are ECDSA P-256.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Datelike as _, Days, Utc};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SerialNumber,
+};
+use sha2::{Digest as _, Sha256};
+use watchkeep_protocol::topic::is_agent_name;
+
+use super::{AccessError, hex, private_file, random};
+
+/// The CA itself lives this long.
+const CA_DAYS: u64 = 20 * 365;
+/// A server certificate, made anew at each start.
+const SERVER_DAYS: u64 = 2 * 365;
+/// An agent's certificate. Renewing is not built yet, so this is long; a certificate is ended by revoking it.
+pub const AGENT_DAYS: u64 = 5 * 365;
+/// Certificates begin this early, for hosts whose clock is behind.
+const BACKDATED_DAYS: u64 = 1;
+
+/// A certificate authority, open for signing.
+pub struct Ca {
+    directory: PathBuf,
+    pem: String,
+    fingerprint: [u8; 32],
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    pub agent: String,
+    /// 32 lower-case hexadecimal digits; what revocation names.
+    pub serial: String,
+    pub pem: String,
+    /// UTC milliseconds; to the day.
+    pub not_after: i64,
+}
+
+/// Where the server's certificate and key lie, for those who want files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub ca: PathBuf,
+}
+
+impl Ca {
+    /// Opens the CA under `data/ca/`, making it where there is none. `now` in UTC milliseconds.
+    ///
+    /// Errors: files that cannot be read or written; a key or certificate that is damaged, or only one of the two.
+    pub fn open(data: &Path, now: i64) -> Result<Self, AccessError> {
+        let directory = data.join("ca");
+        private_file::create_directory(&directory)?;
+        let (certificate, key) = (directory.join("ca.pem"), directory.join("ca-key.pem"));
+        match (private_file::read(&certificate)?, private_file::read(&key)?) {
+            (Some(pem), Some(key_pem)) => Self::load(directory, pem, &key_pem),
+            (Some(_), None) => Err(AccessError::Damaged { path: key, found: "the CA's key is gone".to_owned() }),
+            // The key is written first: without a certificate nobody has trusted it yet.
+            (None, _) => {
+                let (pem, key_pem) = create(now)?;
+                private_file::write(&key, key_pem.as_bytes())?;
+                private_file::write(&certificate, pem.as_bytes())?;
+                Self::load(directory, pem, &key_pem)
+            }
+        }
+    }
+
+    fn load(directory: PathBuf, pem: String, key_pem: &str) -> Result<Self, AccessError> {
+        let damaged =
+            |file: &str, found: &str| AccessError::Damaged { path: directory.join(file), found: found.to_owned() };
+        let key = KeyPair::from_pem(key_pem).map_err(|_| damaged("ca-key.pem", "is no private key in PEM"))?;
+        let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
+            .map_err(|_| damaged("ca.pem", "is no certificate in PEM"))?;
+        let parsed = block.parse_x509().map_err(|_| damaged("ca.pem", "is no X.509 certificate"))?;
+        if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
+            return Err(damaged("ca.pem", "does not belong to the key in \"ca-key.pem\""));
+        }
+        let fingerprint = Sha256::digest(&block.contents).into();
+        let issuer = Issuer::from_ca_cert_der(&block.contents.as_slice().into(), key)
+            .map_err(failed("read the CA's certificate"))?;
+        Ok(Self { directory, pem, fingerprint, issuer })
+    }
+
+    /// The CA's certificate, PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// SHA-256 of the DER of the CA's certificate: what enrolment tokens carry.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// Makes the server certificate for `localhost`, `127.0.0.1`, `::1`, this host's name and `names` (DNS names or
+    /// addresses), and leaves it with its key under `ca/`.
+    pub fn server(&self, names: &[String], now: i64) -> Result<ServerFiles, AccessError> {
+        let mut all = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        for name in own_name().into_iter().chain(names.iter().cloned()) {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        let key = new_key()?;
+        let mut params = CertificateParams::new(all).map_err(failed("name the server certificate"))?;
+        dress(&mut params, "watchkeep controller", SERVER_DAYS, now, serial_bytes(random()));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed("sign the server certificate"))?;
+        let files = ServerFiles {
+            certificate: self.directory.join("server.pem"),
+            key: self.directory.join("server-key.pem"),
+            ca: self.directory.join("ca.pem"),
+        };
+        private_file::write(&files.key, key.serialize_pem().as_bytes())?;
+        private_file::write(&files.certificate, certificate.pem().as_bytes())?;
+        Ok(files)
+    }
+
+    /// Signs a client certificate for `agent` over the public key of a request.
+    ///
+    /// Of the request only the key is taken: names, usages and extensions are the CA's own. `serial` comes from the edge.
+    /// Errors: [`AccessError::Request`] for a name that is none, a request that does not parse or is not signed by its own
+    /// key, and keys other than ECDSA P-256 and Ed25519.
+    pub fn sign_agent(
+        &self,
+        agent: &str,
+        request: &CertificateRequest,
+        serial: [u8; 16],
+        now: i64,
+    ) -> Result<Issued, AccessError> {
+        if !is_agent_name(agent) {
+            return Err(AccessError::Request { found: format!("{agent:?} is no name for an agent") });
+        }
+        let serial = serial_bytes(serial);
+        let mut params = CertificateParams::default();
+        let not_after = dress(&mut params, agent, AGENT_DAYS, now, serial);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate =
+            params.signed_by(&request.0.public_key, &self.issuer).map_err(failed("sign a certificate"))?;
+        Ok(Issued { agent: agent.to_owned(), serial: hex(&serial), pem: certificate.pem(), not_after })
+    }
+}
+
+impl std::fmt::Debug for Ca {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ca").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// A request for a certificate (PKCS #10) whose self-signature held.
+pub struct CertificateRequest(CertificateSigningRequestParams);
+
+impl CertificateRequest {
+    /// Reads a request in PEM and checks that whoever wrote it holds the key.
+    pub fn parse(pem: &str) -> Result<Self, AccessError> {
+        let bad = |found: &str| AccessError::Request { found: format!("the certificate request {found}") };
+        let request = CertificateSigningRequestParams::from_pem(pem).map_err(|error| match error {
+            rcgen::Error::InvalidCertificationRequestSignature => bad("is not signed by the key that it carries"),
+            rcgen::Error::UnsupportedExtension => bad("asks for an extension that is not given here"),
+            rcgen::Error::UnsupportedSignatureAlgorithm => bad("is signed by an algorithm that is not taken here"),
+            _ => bad("does not parse as PKCS #10 in PEM"),
+        })?;
+        // The algorithm is that of the signature, which leaves the curve open: the key's length tells it.
+        let (algorithm, length) = (request.public_key.algorithm(), request.public_key.der_bytes().len());
+        let taken =
+            (algorithm == &PKCS_ECDSA_P256_SHA256 && length == 65) || (algorithm == &PKCS_ED25519 && length == 32);
+        if taken { Ok(Self(request)) } else { Err(bad("carries a key that is neither ECDSA P-256 nor Ed25519")) }
+    }
+}
+
+/// The serial as it is written everywhere: 16 bytes whose first is 0x40 to 0x7f, so that DER needs neither padding nor
+/// stripping and the digits are always 32.
+fn serial_bytes(mut drawn: [u8; 16]) -> [u8; 16] {
+    drawn[0] = 0x40 | (drawn[0] & 0x3f);
+    drawn
+}
+
+fn create(now: i64) -> Result<(String, String), AccessError> {
+    let key = new_key()?;
+    let mut params = CertificateParams::default();
+    let name = format!("watchkeep CA {}", hex(&random::<4>()));
+    dress(&mut params, &name, CA_DAYS, now, serial_bytes(random()));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key).map_err(failed("sign the CA's own certificate"))?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// What all certificates have in common; returns when it ends, UTC milliseconds.
+fn dress(params: &mut CertificateParams, name: &str, days: u64, now: i64, serial: [u8; 16]) -> i64 {
+    let now = DateTime::<Utc>::from_timestamp_millis(now).unwrap_or(DateTime::UNIX_EPOCH);
+    let begin = now.checked_sub_days(Days::new(BACKDATED_DAYS)).unwrap_or(now).date_naive();
+    let end = now.checked_add_days(Days::new(days)).unwrap_or(now).date_naive();
+    let day = |date: chrono::NaiveDate| {
+        let (month, day) = (date.month() as u8, date.day() as u8);
+        rcgen::date_time_ymd(date.year(), month, day)
+    };
+    params.not_before = day(begin);
+    params.not_after = day(end);
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    end.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+}
+
+fn new_key() -> Result<KeyPair, AccessError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed("make a key"))
+}
+
+/// This host's name, where it is one that a certificate can carry.
+fn own_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim().to_ascii_lowercase();
+    is_agent_name(&name).then_some(name)
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(rcgen::Error) -> AccessError {
+    move |cause| AccessError::Certificate { doing, cause }
+}
+
+#[cfg(test)]
+mod tests;
