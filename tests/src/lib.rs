@@ -6,5 +6,6 @@
 pub mod built;
 pub mod host;
 pub mod wait;
+pub mod webhook;
 
 pub use host::Host;
