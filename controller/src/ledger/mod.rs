@@ -3,10 +3,6 @@
 //! | to | call |
 //! |---|---|
 //! | append an input's facts, in its transaction | [`append`] |
-//! | sign a chain's head | [`checkpoint::sign`] |
-//! | erase a body, leaving its hash | [`erase`] |
-//! | walk it all and find what does not hold | [`verify`] |
-//! | read it: a subject's story, a feed with a cursor | [`facts`], [`story`] |
 //! | keep inputs for replay | [`inputs::InputLog`] |
 //!
 //! **How an entry is hashed.** SHA-256 over the text `watchkeep ledger 1` and then the entry's columns in the order of the
@@ -22,6 +18,7 @@
 
 mod append;
 mod entry;
+pub mod inputs;
 mod secret;
 
 pub use append::{Head, append, head};
