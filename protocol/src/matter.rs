@@ -68,7 +68,8 @@ pub struct Event {
 /// What the agent says of itself: its life, what it gave up, what it could not read.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Status {
-    /// `started`, `stopping` (a clean goodbye), `skipped`, `renumbered`, `collector_stuck`, `policy_changed`.
+    /// `started`, `stopping` (a clean goodbye), `skipped`, `renumbered`, `lost` (a record damaged on disk), `collector_stuck`,
+    /// `policy_changed`.
     #[prost(string, tag = "1")]
     pub what: String,
     #[prost(string, tag = "2")]
