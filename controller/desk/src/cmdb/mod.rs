@@ -1,31 +1,27 @@
 //! The CMDB: what there is, how we know, and what depends on what.
+//!
+//! [`Graph`] holds every configuration item and relation in memory. What agents find comes in as fragments of sections
+//! ([`Graph::apply_fragment`]), is compared with what is known, and leaves few facts: one for a section with its delta,
+//! whatever the number of its items. Unchanged content leaves none. Other practices ask through the narrow functions of
+//! [`Graph`]: `host_of`, `find`, `unit`, `neighbours`, `impact`, `describe`.
 
-use serde::{Deserialize, Serialize};
+mod apply;
+pub mod ci;
+pub mod classes;
+pub mod facts;
+mod found;
+pub mod graph;
+pub mod identify;
+pub mod impact;
+mod life;
+pub mod query;
+pub mod relations;
+pub mod section;
+mod take;
 
-use crate::ids::CiId;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ci {
-    pub id: CiId,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Relation {
-    pub from: CiId,
-    pub kind: String,
-    pub to: CiId,
-}
-
-impl Relation {
-    /// `from kind to`, unique.
-    pub fn key(&self) -> String {
-        format!("{} {} {}", self.from, self.kind, self.to)
-    }
-}
-
-/// What happens to a configuration item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum CmdbFact {
-    Noted { ci: CiId, note: String },
-}
+pub use ci::{Ci, Digest, Held, Identifier, Lifecycle, SectionMark};
+pub use classes::{Class, Value};
+pub use facts::{AttributeChange, CmdbFact, SectionFact};
+pub use graph::{Context, Graph, Outcome};
+pub use query::as_of;
+pub use relations::{Relation, RelationKind, Source, When};

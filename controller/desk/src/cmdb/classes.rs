@@ -1,0 +1,551 @@
+//! The classes of configuration items, as data: attributes with their types, who may say them, and what identifies an item.
+//!
+//! An attribute is state or measurement. State is what a change is about, so it makes facts; a measurement is kept as last
+//! heard and makes none. Adding a class or an attribute is a line here; what an agent sends beyond it is left out and said.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::relations::Source;
+
+/// What kind of thing a configuration item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    Host,
+    VirtualMachine,
+    Container,
+    OperatingSystem,
+    Disk,
+    Filesystem,
+    NetworkInterface,
+    SoftwarePackage,
+    ServiceUnit,
+    Process,
+    ListeningEndpoint,
+    Certificate,
+    Database,
+    Cluster,
+    BusinessService,
+    Location,
+    Person,
+    Group,
+    Provider,
+}
+
+/// What a value must look like. All but `Text` and `Boolean` are whole numbers in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    Text,
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// UTC milliseconds since 1970.
+    Time,
+    /// A size, in bytes.
+    Bytes,
+    /// 1 (highest) to 3.
+    Criticality,
+}
+
+/// Whether a change of the attribute is worth a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    State,
+    Measurement,
+}
+
+/// One attribute of a class.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    pub name: &'static str,
+    pub kind: Type,
+    pub nature: Nature,
+    /// Who may say it, highest rank first; a lower source never overwrites a fresher higher one.
+    pub sources: &'static [Source],
+}
+
+/// One class.
+#[derive(Debug)]
+pub struct Schema {
+    pub class: Class,
+    /// The word in YAML, JSON, tables and facts.
+    pub word: &'static str,
+    pub says: &'static str,
+    /// Sorted by name.
+    pub attributes: &'static [Attribute],
+    /// The attributes that identify an item across hosts and names, most certain first. Empty: (host, class, key) does.
+    pub identifiers: &'static [&'static str],
+    /// The section of an agent's inventory that owns its items' attributes: one that it no longer names is gone.
+    pub section: Option<&'static str>,
+    /// The attribute that people know an item by; otherwise its key.
+    pub name: Option<&'static str>,
+}
+
+const AGENT_FIRST: &[Source] = &[Source::Agent, Source::Import, Source::Hand];
+const HAND_FIRST: &[Source] = &[Source::Hand, Source::Import, Source::Agent];
+
+const fn state(name: &'static str, kind: Type) -> Attribute {
+    Attribute { name, kind, nature: Nature::State, sources: AGENT_FIRST }
+}
+
+const fn text(name: &'static str) -> Attribute {
+    state(name, Type::Text)
+}
+
+const fn measured(name: &'static str, kind: Type) -> Attribute {
+    Attribute { name, kind, nature: Nature::Measurement, sources: AGENT_FIRST }
+}
+
+/// What people know better than programs.
+const fn by_hand(name: &'static str, kind: Type) -> Attribute {
+    Attribute { name, kind, nature: Nature::State, sources: HAND_FIRST }
+}
+
+use Type::{Boolean, Bytes, Criticality, Integer, Text, Time};
+
+/// All classes, in the order of [`Class`].
+pub static CLASSES: [Schema; 19] = [
+    Schema {
+        class: Class::Host,
+        word: "host",
+        says: "a machine that runs an operating system of its own and an agent",
+        attributes: &[
+            text("architecture"),
+            text("boot_id"),
+            text("cloud_instance_id"),
+            text("cloud_provider"),
+            text("cpu_model"),
+            state("cpus", Integer),
+            text("dmi_bios_date"),
+            text("dmi_bios_vendor"),
+            text("dmi_bios_version"),
+            text("dmi_board_name"),
+            text("dmi_board_serial"),
+            text("dmi_board_vendor"),
+            text("dmi_chassis_asset_tag"),
+            text("dmi_chassis_serial"),
+            text("dmi_chassis_type"),
+            text("dmi_chassis_vendor"),
+            text("dmi_product_family"),
+            text("dmi_product_name"),
+            text("dmi_product_serial"),
+            text("dmi_product_sku"),
+            text("dmi_product_uuid"),
+            text("dmi_product_version"),
+            text("dmi_sys_vendor"),
+            by_hand("environment", Text),
+            text("fqdn"),
+            text("hostname"),
+            text("kernel"),
+            text("kernel_release"),
+            text("kernel_version"),
+            text("mac_addresses"),
+            text("machine_id"),
+            state("memory_bytes", Bytes),
+            by_hand("owner", Text),
+            text("timezone"),
+            measured("uptime_seconds", Integer),
+            text("virtualization"),
+        ],
+        identifiers: &[
+            "agent",
+            "machine_id",
+            "dmi_serial",
+            "dmi_product_uuid",
+            "cloud_instance_id",
+            "mac_addresses",
+            "fqdn",
+        ],
+        section: Some("host"),
+        name: None,
+    },
+    Schema {
+        class: Class::VirtualMachine,
+        word: "virtual_machine",
+        says: "a machine as its hypervisor sees it",
+        attributes: &[
+            state("cpus", Integer),
+            text("hypervisor"),
+            state("memory_bytes", Bytes),
+            text("name"),
+            text("state"),
+            text("uuid"),
+        ],
+        identifiers: &["uuid"],
+        section: Some("virtual_machine"),
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::Container,
+        word: "container",
+        says: "a container, by its engine's name for it",
+        attributes: &[
+            text("engine"),
+            text("id"),
+            text("image"),
+            text("image_digest"),
+            text("name"),
+            measured("restarts", Integer),
+            text("state"),
+        ],
+        identifiers: &[],
+        section: Some("container"),
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::OperatingSystem,
+        word: "operating_system",
+        says: "the operating system of a host",
+        attributes: &[
+            text("architecture"),
+            text("codename"),
+            state("end_of_support", Time),
+            text("home_url"),
+            text("id"),
+            text("id_like"),
+            text("kernel"),
+            text("kernel_release"),
+            text("name"),
+            text("pretty_name"),
+            text("variant"),
+            text("version"),
+            text("version_codename"),
+            text("version_id"),
+        ],
+        identifiers: &[],
+        section: Some("os"),
+        name: Some("pretty_name"),
+    },
+    Schema {
+        class: Class::Disk,
+        word: "disk",
+        says: "a block device that holds data",
+        attributes: &[
+            text("model"),
+            measured("power_on_hours", Integer),
+            state("rotational", Boolean),
+            text("serial"),
+            state("size_bytes", Bytes),
+            text("vendor"),
+            text("wwn"),
+        ],
+        identifiers: &["wwn", "serial"],
+        section: Some("disk"),
+        name: None,
+    },
+    Schema {
+        class: Class::Filesystem,
+        word: "filesystem",
+        says: "a mounted filesystem, by its mount point",
+        attributes: &[
+            measured("available_bytes", Bytes),
+            text("device"),
+            text("fstype"),
+            text("mountpoint"),
+            text("options"),
+            state("read_only", Boolean),
+            state("size_bytes", Bytes),
+            text("uuid"),
+        ],
+        identifiers: &[],
+        section: Some("filesystem"),
+        name: Some("mountpoint"),
+    },
+    Schema {
+        class: Class::NetworkInterface,
+        word: "network_interface",
+        says: "a network interface of a host",
+        attributes: &[
+            text("addresses"),
+            text("driver"),
+            text("duplex"),
+            text("mac_address"),
+            state("mtu", Integer),
+            text("name"),
+            text("operstate"),
+            measured("speed_mbits", Integer),
+        ],
+        identifiers: &["mac_address"],
+        section: Some("interface"),
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::SoftwarePackage,
+        word: "software_package",
+        says: "an installed package, by name and architecture",
+        attributes: &[
+            text("architecture"),
+            text("description"),
+            text("homepage"),
+            state("installed_bytes", Bytes),
+            text("license"),
+            text("maintainer"),
+            text("manager"),
+            text("name"),
+            text("section"),
+            text("source"),
+            text("source_version"),
+            text("status"),
+            text("vendor"),
+            text("version"),
+        ],
+        identifiers: &[],
+        section: Some("package"),
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::ServiceUnit,
+        word: "service_unit",
+        says: "a unit of the service manager, by its name",
+        attributes: &[
+            text("active_state"),
+            text("description"),
+            text("exec"),
+            text("fragment_path"),
+            text("load_state"),
+            measured("memory_bytes", Bytes),
+            text("package"),
+            text("restart"),
+            measured("restarts", Integer),
+            measured("sub_state", Text),
+            text("type"),
+            text("unit_file_state"),
+            text("user"),
+        ],
+        identifiers: &[],
+        section: Some("service"),
+        name: None,
+    },
+    Schema {
+        class: Class::Process,
+        word: "process",
+        says: "a program that runs, by executable and unit; never a process id",
+        attributes: &[
+            text("command"),
+            measured("count", Integer),
+            text("executable"),
+            text("name"),
+            text("package"),
+            text("unit"),
+            text("user"),
+        ],
+        identifiers: &[],
+        section: Some("listener"),
+        name: None,
+    },
+    Schema {
+        class: Class::ListeningEndpoint,
+        word: "listening_endpoint",
+        says: "an address and port that something listens on",
+        attributes: &[text("address"), text("executable"), state("port", Integer), text("protocol"), text("unit")],
+        identifiers: &[],
+        section: Some("listener"),
+        name: None,
+    },
+    Schema {
+        class: Class::Certificate,
+        word: "certificate",
+        says: "an X.509 certificate in use",
+        attributes: &[
+            text("fingerprint_sha256"),
+            text("issuer"),
+            text("names"),
+            state("not_after", Time),
+            state("not_before", Time),
+            text("path"),
+            text("serial"),
+            text("subject"),
+        ],
+        identifiers: &["fingerprint_sha256"],
+        section: Some("certificate"),
+        name: Some("subject"),
+    },
+    Schema {
+        class: Class::Database,
+        word: "database",
+        says: "a database that a server holds",
+        attributes: &[text("engine"), text("name"), measured("size_bytes", Bytes), text("version")],
+        identifiers: &[],
+        section: Some("database"),
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::Cluster,
+        word: "cluster",
+        says: "several that stand in for each other",
+        attributes: &[by_hand("name", Text), by_hand("quorum", Integer), by_hand("type", Text)],
+        identifiers: &["name"],
+        section: None,
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::BusinessService,
+        word: "business_service",
+        says: "what the organisation gets from it all",
+        attributes: &[
+            by_hand("criticality", Criticality),
+            by_hand("description", Text),
+            by_hand("goal", Text),
+            by_hand("name", Text),
+            by_hand("owner", Text),
+        ],
+        identifiers: &["name"],
+        section: None,
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::Location,
+        word: "location",
+        says: "where things stand: site, room, rack",
+        attributes: &[by_hand("address", Text), by_hand("kind", Text), by_hand("name", Text)],
+        identifiers: &["name"],
+        section: None,
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::Person,
+        word: "person",
+        says: "somebody, by id only",
+        attributes: &[by_hand("reference", Text)],
+        identifiers: &["reference"],
+        section: None,
+        name: Some("reference"),
+    },
+    Schema {
+        class: Class::Group,
+        word: "group",
+        says: "people who answer for something together",
+        attributes: &[by_hand("description", Text), by_hand("name", Text)],
+        identifiers: &["name"],
+        section: None,
+        name: Some("name"),
+    },
+    Schema {
+        class: Class::Provider,
+        word: "provider",
+        says: "an outside party that supplies something",
+        attributes: &[by_hand("contact", Text), by_hand("contract", Text), by_hand("name", Text)],
+        identifiers: &["name"],
+        section: None,
+        name: Some("name"),
+    },
+];
+
+impl Class {
+    pub fn schema(self) -> &'static Schema {
+        &CLASSES[self as usize]
+    }
+
+    pub fn word(self) -> &'static str {
+        self.schema().word
+    }
+
+    /// The class of that word; `None` where there is none.
+    pub fn parse(word: &str) -> Option<Self> {
+        CLASSES.iter().find(|schema| schema.word == word).map(|schema| schema.class)
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl Schema {
+    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        self.attributes.binary_search_by(|known| known.name.cmp(name)).ok().map(|at| &self.attributes[at])
+    }
+}
+
+/// A value of an attribute, of the type that its class says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Boolean(bool),
+    Integer(i64),
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(yes) => write!(f, "{yes}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Type {
+    /// Whether [`Self::read`] would take it; costs nothing for text.
+    pub fn check(self, text: &str) -> Result<(), String> {
+        if self == Self::Text { Ok(()) } else { self.read(text).map(drop) }
+    }
+
+    /// Reads a value as it came over the wire or from a person.
+    ///
+    /// Errors: says what was expected, and what was found (cut to 64 characters).
+    pub fn read(self, text: &str) -> Result<Value, String> {
+        let found = || text.chars().take(64).collect::<String>();
+        let number = |least: i64, most: i64, what: &str| match text.trim().parse::<i64>() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Value::Integer(number)),
+            _ => Err(format!("\"{}\" is not {what}", found())),
+        };
+        match self {
+            Self::Text => Ok(Value::Text(text.to_owned())),
+            Self::Integer => number(i64::MIN, i64::MAX, "a whole number"),
+            Self::Bytes => number(0, i64::MAX, "a number of bytes"),
+            Self::Time => number(0, i64::MAX, "an instant in milliseconds since 1970"),
+            Self::Criticality => number(1, 3, "a criticality, 1 (highest) to 3"),
+            Self::Boolean => match text {
+                "true" => Ok(Value::Boolean(true)),
+                "false" => Ok(Value::Boolean(false)),
+                _ => Err(format!("\"{}\" is neither true nor false", found())),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_stands_in_the_order_of_the_classes_and_its_attributes_are_sorted() {
+        for (at, schema) in CLASSES.iter().enumerate() {
+            assert_eq!(schema.class as usize, at, "{}", schema.word);
+            assert_eq!(Class::parse(schema.word), Some(schema.class));
+            assert_eq!(serde_json::to_value(schema.class).ok(), Some(serde_json::Value::from(schema.word)));
+            assert!(schema.attributes.is_sorted_by(|a, b| a.name < b.name), "{}: sort its attributes", schema.word);
+        }
+    }
+
+    #[test]
+    fn what_names_or_identifies_an_item_is_an_attribute_of_its_class() {
+        for schema in &CLASSES {
+            // A host's identifiers are derived (agent, serial with vendor): `identify` owns them.
+            let identifiers = if schema.class == Class::Host { &[] } else { schema.identifiers };
+            for name in schema.name.iter().chain(identifiers) {
+                assert!(schema.attribute(name).is_some(), "{}: {name} is no attribute", schema.word);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_by_its_type_or_refused_with_a_sentence() {
+        let check = |kind: Type, text: &str, expected: Result<Value, &str>| {
+            assert_eq!(kind.read(text), expected.map_err(str::to_owned), "{kind:?} {text:?}");
+        };
+        check(Text, "", Ok(Value::Text(String::new())));
+        check(Integer, "-4", Ok(Value::Integer(-4)));
+        check(Integer, "4.5", Err("\"4.5\" is not a whole number"));
+        check(Bytes, "-1", Err("\"-1\" is not a number of bytes"));
+        check(Time, "1795460437000", Ok(Value::Integer(1_795_460_437_000)));
+        check(Boolean, "yes", Err("\"yes\" is neither true nor false"));
+        check(Criticality, "1", Ok(Value::Integer(1)));
+        check(Criticality, "0", Err("\"0\" is not a criticality, 1 (highest) to 3"));
+    }
+}
