@@ -13,28 +13,33 @@ use super::{Columns, Store, StoreError, Tx, writing};
 pub const DESK: &str = "desk";
 
 /// Takes the lease `lease` for `holder` (a word for people: host and process), whoever had it before, and fences `store`
-/// with its epoch.
+/// with its epoch. Where that fails, the store stays fenced against all writing.
 pub fn take(store: &mut dyn Store, lease: &str, holder: &str, now: Millis) -> Result<u64, StoreError> {
-    let epoch = writing(store, |tx| {
+    store.fence(None);
+    let taken = writing(store, |tx| {
         tx.execute(
             "INSERT INTO lease (name, epoch, holder, taken_at) VALUES ($1, 1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET epoch = lease.epoch + 1, holder = excluded.holder, taken_at = excluded.taken_at",
             &[lease.into(), holder.into(), now.into()],
         )?;
         epoch(tx, lease, "")
-    })?;
-    store.fence(lease, epoch);
-    Ok(epoch)
+    });
+    store.fence(Some(Fence::new(lease, *taken.as_ref().unwrap_or(&NOBODYS))));
+    taken
 }
 
-/// What a fenced connection checks.
-pub(super) struct Fence {
+/// An epoch that no lease has.
+const NOBODYS: u64 = u64::MAX;
+
+/// What a connection checks in each of its writes: that the lease still has this epoch.
+#[derive(Clone, Debug)]
+pub struct Fence {
     lease: String,
     epoch: u64,
 }
 
 impl Fence {
-    pub(super) fn new(lease: &str, epoch: u64) -> Self {
+    pub fn new(lease: &str, epoch: u64) -> Self {
         Self { lease: lease.to_owned(), epoch }
     }
 

@@ -12,10 +12,12 @@
 //! | take the lease, so that each write checks its epoch | [`lease::take`] |
 //! | keep records, effects, events, marks | [`records`], [`outbox`], [`events`], [`spools`], [`marks`], [`generations`] |
 //! | keep the whole outcome of one input at once | [`settle::settle`] |
+//! | let the n-th write fail | [`failing::Failing`] |
 
 mod address;
 mod error;
 pub mod events;
+pub mod failing;
 pub mod generations;
 pub mod lease;
 pub mod marks;
@@ -28,6 +30,10 @@ pub mod records;
 pub mod settle;
 pub mod spools;
 mod sqlite;
+#[cfg(test)]
+mod suite;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod value;
 
 pub use address::Address;
@@ -68,9 +74,9 @@ pub trait Store: Send {
     /// Runs `work` over one consistent snapshot; a statement that writes is refused.
     fn read(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
-    /// From now on each write checks, in its transaction, that `lease` still has this epoch, and is refused with
-    /// [`StoreError::Fenced`] once it has not. Called by [`lease::take`].
-    fn fence(&mut self, lease: &str, epoch: u64);
+    /// From now on each write checks the fence in its transaction, and is refused with [`StoreError::Fenced`] once the
+    /// lease has another epoch. Called by [`lease::take`].
+    fn fence(&mut self, fence: Option<lease::Fence>);
 
     /// One durable commit for several works, each in a savepoint: one that fails rolls back alone, and its error stands
     /// at its place in the answer. An outer error (the commit's, the connection's, a lost lease) says that none of them

@@ -151,8 +151,8 @@ impl Store for Postgres {
         self.transact("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", false, work)
     }
 
-    fn fence(&mut self, lease: &str, epoch: u64) {
-        self.fence = Some(Fence::new(lease, epoch));
+    fn fence(&mut self, fence: Option<Fence>) {
+        self.fence = fence;
     }
 }
 

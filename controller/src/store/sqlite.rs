@@ -95,8 +95,8 @@ impl Store for Sqlite {
         outcome
     }
 
-    fn fence(&mut self, lease: &str, epoch: u64) {
-        self.fence = Some(Fence::new(lease, epoch));
+    fn fence(&mut self, fence: Option<Fence>) {
+        self.fence = fence;
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use watchkeep_desk::Millis;
 use watchkeep_desk::cmdb::Ci;
 
-use super::{StoreError, Tx, insert, json};
+use super::{StoreError, Tx, fields, insert, json};
 use crate::store::Columns;
 
 /// The name under which an item's lifecycle stands among its attributes.
@@ -23,7 +23,7 @@ struct Now {
 }
 
 pub(super) fn save(tx: &mut dyn Tx, item: &Ci, now: Millis) -> Result<(), StoreError> {
-    let body = json(item);
+    let body = fields(item);
     let text = |at: &str| body.pointer(at).and_then(Json::as_str).unwrap_or_default();
     let number = |at: &str| body.pointer(at).and_then(Json::as_i64).unwrap_or_default();
     let id = item.id.to_string();
@@ -37,7 +37,7 @@ pub(super) fn save(tx: &mut dyn Tx, item: &Ci, now: Millis) -> Result<(), StoreE
         ("first_seen", number("/first_seen").into()),
         ("last_seen", number("/last_seen").into()),
         ("updated_at", now.into()),
-        ("body", body.to_string().into()),
+        ("body", json(item).into()),
     ];
     insert(tx, "ci", "id", &columns)?;
     keep_history(tx, &id, &attributes(&body))

@@ -19,9 +19,9 @@ pub fn save(tx: &mut dyn Tx, records: &[Record], now: Millis) -> Result<(), Stor
 
 fn save_one(tx: &mut dyn Tx, record: &Record, now: Millis) -> Result<(), StoreError> {
     match record {
-        Record::Incident(incident) => practice::incident(tx, incident, now),
-        Record::Change(change) => practice::change(tx, change, now),
-        Record::Run(run) => practice::run(tx, run, now),
+        Record::Incident(incident) => practice::incident(tx, incident, record.is_live(), now),
+        Record::Change(change) => practice::change(tx, change, record.is_live(), now),
+        Record::Run(run) => practice::run(tx, run, record.is_live(), now),
         Record::Agent(agent) => practice::agent(tx, agent, now),
         Record::Ci(item) => ci::save(tx, item, now),
         Record::Relation(edge) => relation::save(tx, edge),
@@ -29,14 +29,14 @@ fn save_one(tx: &mut dyn Tx, record: &Record, now: Millis) -> Result<(), StoreEr
             tx,
             "timer",
             "timer_key",
-            &[
-                ("timer_key", record.key().1.into()),
-                ("due", timer.due.into()),
-                ("body", json(timer).to_string().into()),
-            ],
+            &[("timer_key", record.key().1.into()), ("due", timer.due.into()), ("body", json(timer).into())],
         ),
         Record::Timer { set: false, .. } => {
             tx.execute("DELETE FROM timer WHERE timer_key = $1", &[record.key().1.into()]).map(drop)
+        }
+        // A setting that is null is one that is gone.
+        Record::Setting { name, value } if value.is_null() => {
+            tx.execute("DELETE FROM setting WHERE name = $1", &[name.as_str().into()]).map(drop)
         }
         Record::Setting { name, value } => insert(
             tx,
@@ -64,6 +64,10 @@ fn insert(tx: &mut dyn Tx, table: &str, key: &str, columns: &[(&str, Value)]) ->
     tx.execute(&sql, &values).map(drop)
 }
 
-fn json<T: serde::Serialize>(record: &T) -> Json {
+fn json<T: serde::Serialize>(record: &T) -> String {
+    serde_json::to_string(record).expect("a record is plain data with text for keys")
+}
+
+fn fields<T: serde::Serialize>(record: &T) -> Json {
     serde_json::to_value(record).expect("a record is plain data with text for keys")
 }

@@ -1,78 +1,71 @@
 //! Incidents, changes, runs and agents.
 
-use serde_json::Value as Json;
 use watchkeep_desk::Millis;
 use watchkeep_desk::changes::Change;
 use watchkeep_desk::desk::Agent;
+use watchkeep_desk::ids::CiId;
 use watchkeep_desk::incidents::Incident;
 use watchkeep_desk::runbooks::Run;
 
 use super::{StoreError, Tx, Value, insert, json};
 
-pub(super) fn incident(tx: &mut dyn Tx, incident: &Incident, now: Millis) -> Result<(), StoreError> {
-    let body = json(incident);
+pub(super) fn incident(tx: &mut dyn Tx, incident: &Incident, live: bool, now: Millis) -> Result<(), StoreError> {
     let columns = [
         ("number", incident.id.0.into()),
-        ("incident_key", text(&body, "/key")),
-        ("state", text(&body, "/state")),
-        ("priority", number(&body, "/priority/level")),
-        ("title", text(&body, "/title")),
-        ("rule", text(&body, "/rule")),
-        ("ci", optional(&body, "/ci")),
-        ("agent", optional(&body, "/agent")),
-        ("service", optional(&body, "/service")),
-        ("assignee", optional(&body, "/assignee")),
-        ("assigned_group", optional(&body, "/group")),
-        ("opened_at", number(&body, "/opened_at")),
-        ("resolved_at", optional(&body, "/resolution/at")),
+        ("incident_key", incident.key.0.as_str().into()),
+        ("state", incident.state.word().into()),
+        ("priority", i64::from(incident.priority.level).into()),
+        ("title", incident.title.as_str().into()),
+        ("rule", incident.rule.as_str().into()),
+        ("ci", ci(incident.ci)),
+        ("agent", incident.agent.clone().into()),
+        ("service", incident.service.clone().into()),
+        ("assignee", incident.assignee.clone().into()),
+        ("assigned_group", incident.group.clone().into()),
+        ("opened_at", incident.opened_at.into()),
+        ("resolved_at", incident.resolution.as_ref().map(|resolution| resolution.at).into()),
         ("updated_at", now.into()),
-        ("held", true.into()),
-        ("body", body.to_string().into()),
+        ("held", live.into()),
+        ("body", json(incident).into()),
     ];
     insert(tx, "incident", "number", &columns)
 }
 
-pub(super) fn change(tx: &mut dyn Tx, change: &Change, now: Millis) -> Result<(), StoreError> {
-    let body = json(change);
+pub(super) fn change(tx: &mut dyn Tx, change: &Change, live: bool, now: Millis) -> Result<(), StoreError> {
     let columns = [
         ("number", change.id.0.into()),
-        ("kind", text(&body, "/kind")),
-        ("state", text(&body, "/state")),
-        ("title", text(&body, "/title")),
-        ("run", reference(&body, "/run")),
-        ("incident", reference(&body, "/incident")),
-        ("agent", optional(&body, "/agent")),
-        ("opened_at", number(&body, "/opened_at")),
+        ("kind", change.kind.as_str().into()),
+        ("state", change.state.word().into()),
+        ("title", change.title.as_str().into()),
+        ("run", change.run.0.into()),
+        ("incident", change.incident.map(|incident| incident.0).into()),
+        ("agent", change.agent.as_str().into()),
+        ("opened_at", change.opened_at.into()),
         ("updated_at", now.into()),
-        ("held", body.pointer("/settled_at").is_none_or(Json::is_null).into()),
-        ("body", body.to_string().into()),
+        ("held", live.into()),
+        ("body", json(change).into()),
     ];
     insert(tx, "change", "number", &columns)?;
     tx.execute("DELETE FROM change_ci WHERE change = $1", &[change.id.0.into()])?;
-    for ci in body.pointer("/cis").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
-        insert_touched(tx, change.id.0, ci)?;
+    for touched in &change.cis {
+        let sql = "INSERT INTO change_ci (ci, change) VALUES ($1, $2) ON CONFLICT (ci, change) DO NOTHING";
+        tx.execute(sql, &[ci(Some(*touched)), change.id.0.into()])?;
     }
     Ok(())
 }
 
-fn insert_touched(tx: &mut dyn Tx, change: u64, ci: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO change_ci (ci, change) VALUES ($1, $2) ON CONFLICT (ci, change) DO NOTHING";
-    tx.execute(sql, &[ci.into(), change.into()]).map(drop)
-}
-
-pub(super) fn run(tx: &mut dyn Tx, run: &Run, now: Millis) -> Result<(), StoreError> {
-    let body = json(run);
+pub(super) fn run(tx: &mut dyn Tx, run: &Run, live: bool, now: Millis) -> Result<(), StoreError> {
     let columns = [
         ("number", run.id.0.into()),
-        ("runbook", text(&body, "/runbook")),
-        ("state", text(&body, "/state")),
-        ("incident", reference(&body, "/incident")),
-        ("change", reference(&body, "/change")),
-        ("agent", optional(&body, "/agent")),
-        ("opened_at", number(&body, "/opened_at")),
+        ("runbook", run.runbook.as_str().into()),
+        ("state", run.state.word().into()),
+        ("incident", run.incident.map(|incident| incident.0).into()),
+        ("change", run.change.0.into()),
+        ("agent", run.agent.as_str().into()),
+        ("opened_at", run.opened_at.into()),
         ("updated_at", now.into()),
-        ("held", true.into()),
-        ("body", body.to_string().into()),
+        ("held", live.into()),
+        ("body", json(run).into()),
     ];
     insert(tx, "run", "number", &columns)
 }
@@ -89,31 +82,13 @@ pub(super) fn agent(tx: &mut dyn Tx, agent: &Agent, now: Millis) -> Result<(), S
         ("serial", agent.serial.as_str().into()),
         ("version", agent.version.as_str().into()),
         ("since", agent.since.into()),
-        ("ci", agent.ci.map(|ci| ci.to_string()).into()),
+        ("ci", ci(agent.ci)),
         ("updated_at", now.into()),
-        ("body", json(agent).to_string().into()),
+        ("body", json(agent).into()),
     ];
     insert(tx, "agent", "name", &columns)
 }
 
-fn text(body: &Json, at: &str) -> Value {
-    body.pointer(at).and_then(Json::as_str).unwrap_or_default().into()
-}
-
-fn number(body: &Json, at: &str) -> Value {
-    body.pointer(at).and_then(Json::as_i64).unwrap_or_default().into()
-}
-
-fn optional(body: &Json, at: &str) -> Value {
-    match body.pointer(at) {
-        Some(Json::String(text)) => text.as_str().into(),
-        Some(Json::Number(number)) => number.as_i64().into(),
-        _ => Value::Null,
-    }
-}
-
-/// The number in `INC-7`.
-fn reference(body: &Json, at: &str) -> Value {
-    let id = body.pointer(at).and_then(Json::as_str).unwrap_or_default();
-    id.rsplit_once('-').and_then(|(_, digits)| digits.parse::<i64>().ok()).into()
+fn ci(ci: Option<CiId>) -> Value {
+    ci.map(|ci| ci.to_string()).into()
 }

@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 use watchkeep_desk::cmdb::Relation;
 
-use super::{StoreError, Tx, insert, json};
+use super::{StoreError, Tx, fields, insert, json};
 
 pub(super) fn save(tx: &mut dyn Tx, edge: &Relation) -> Result<(), StoreError> {
-    let body = json(edge);
+    let body = fields(edge);
     let (from, kind, to) = (edge.from.to_string(), edge.kind.to_string(), edge.to.to_string());
     let at = |pointer: &str| body.pointer(pointer).and_then(Json::as_i64);
     let learned_at = at("/since/learned").unwrap_or_default();
@@ -19,7 +19,7 @@ pub(super) fn save(tx: &mut dyn Tx, edge: &Relation) -> Result<(), StoreError> {
         ("valid_to", at("/until/happened").into()),
         ("unlearned_at", at("/until/learned").into()),
         ("latest", true.into()),
-        ("body", body.to_string().into()),
+        ("body", json(edge).into()),
     ];
     tx.execute(
         "UPDATE relation SET latest = 0

@@ -1,0 +1,64 @@
+//! The tests of the store and the ledger, each run on SQLite and on a real PostgreSQL.
+//!
+//! A case gets an empty, migrated database of its own. Adding one: a function in a file here, and its line in the list.
+
+mod anomalies;
+mod transactions;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::testing::Cluster;
+use super::{Database, open};
+
+type Case = (&'static str, fn(&Database));
+
+/// Names a list of functions.
+macro_rules! cases {
+    ($($module:ident :: $name:ident),* $(,)?) => { &[$((concat!(stringify!($module), "::", stringify!($name)), $module::$name)),*] };
+}
+
+const CASES: &[Case] = cases![
+    transactions::an_error_rolls_all_of_it_back,
+    transactions::a_swallowed_error_still_rolls_back,
+    transactions::a_failing_work_of_a_group_rolls_back_alone,
+    transactions::a_savepoint_within_a_savepoint_rolls_back_alone,
+    transactions::a_read_refuses_to_write,
+    transactions::a_read_sees_one_snapshot,
+    transactions::every_kind_of_value_comes_back,
+    transactions::places_go_by_their_number,
+    transactions::a_lost_lease_fences_the_one_who_held_it,
+    transactions::a_pool_lends_its_connections_in_turn,
+    anomalies::nothing_is_lost_or_doubled_wherever_it_fails,
+    anomalies::a_group_fails_whole_or_not_at_all,
+];
+
+#[test]
+fn the_store_keeps_its_promises_on_sqlite() {
+    run_all(|name| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = format!("sqlite:{}", folder.path().join(format!("{}.db", name.replace("::", "-"))).display());
+        (open(&address).expect("opened"), Some(folder))
+    });
+}
+
+#[test]
+fn the_store_keeps_its_promises_on_postgresql() {
+    let cluster = Cluster::start().unwrap_or_else(|error| panic!("{error}"));
+    run_all(|name| {
+        let address = cluster.database(&name.replace("::", "-")).expect("made");
+        (open(&address).expect("opened"), None::<()>)
+    });
+}
+
+/// Runs every case, then fails with the names of those that did.
+fn run_all<Keep>(fresh: impl Fn(&str) -> (Database, Option<Keep>)) {
+    let failed: Vec<&str> = CASES
+        .iter()
+        .filter(|(name, case)| {
+            let (database, _keep) = fresh(name);
+            catch_unwind(AssertUnwindSafe(|| case(&database))).inspect_err(|_| eprintln!("^ in {name}")).is_err()
+        })
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(failed.is_empty(), "{} of {} cases failed: {}", failed.len(), CASES.len(), failed.join(", "));
+}

@@ -1,0 +1,163 @@
+//! What a transaction promises.
+
+use watchkeep_desk::Millis;
+
+use crate::store::{Database, Store, StoreError, Tx, Value, lease, reading, writing};
+
+fn set(tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO setting (name, updated_at, body) VALUES ($1, 1, 'null')", &[name.into()]).map(drop)
+}
+
+fn names(store: &mut dyn Store) -> Vec<String> {
+    let rows = reading(store, |tx| tx.query("SELECT name FROM setting ORDER BY name LIMIT 100", &[])).expect("read");
+    rows.into_iter()
+        .map(|row| match row.as_slice() {
+            [Value::Text(name)] => name.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn refusal() -> StoreError {
+    StoreError::Corrupt { table: "setting", found: "a test says so".to_owned() }
+}
+
+pub(super) fn an_error_rolls_all_of_it_back(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let error = store.write(&mut |tx| set(tx, "a").and(Err(refusal()))).expect_err("refused");
+    assert_eq!(error.to_string(), "setting: a test says so");
+    assert_eq!(names(&mut store), Vec::<String>::new());
+    store.write(&mut |tx| set(tx, "b")).expect("the connection is as good as before");
+    assert_eq!(names(&mut store), ["b"]);
+}
+
+pub(super) fn a_swallowed_error_still_rolls_back(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let error = store
+        .write(&mut |tx| {
+            set(tx, "a")?;
+            set(tx, "a").expect_err("the name is taken");
+            tx.query("SELECT 1", &[]).expect_err("nothing goes on after a failure");
+            Ok(())
+        })
+        .expect_err("refused");
+    assert!(error.to_string().starts_with("not kept, since a statement in it failed: run \"INSERT"), "{error}");
+    assert_eq!(names(&mut store), Vec::<String>::new());
+}
+
+pub(super) fn a_failing_work_of_a_group_rolls_back_alone(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let outcomes = store
+        .write_group(&mut [
+            &mut |tx| set(tx, "a"),
+            &mut |tx| set(tx, "b").and(Err(refusal())),
+            &mut |tx| set(tx, "c").and_then(|()| set(tx, "a")),
+            &mut |tx| {
+                set(tx, "d")?;
+                set(tx, "d").unwrap_or_default();
+                Ok(())
+            },
+            &mut |tx| set(tx, "e"),
+        ])
+        .expect("committed");
+    assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, false, true]);
+    assert_eq!(names(&mut store), ["a", "e"]);
+}
+
+pub(super) fn a_savepoint_within_a_savepoint_rolls_back_alone(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    store
+        .write(&mut |tx| {
+            tx.savepoint(&mut |tx| {
+                set(tx, "outer")?;
+                tx.savepoint(&mut |tx| set(tx, "inner").and(Err(refusal()))).expect_err("refused");
+                set(tx, "after")
+            })
+        })
+        .expect("committed");
+    assert_eq!(names(&mut store), ["after", "outer"]);
+}
+
+pub(super) fn a_read_refuses_to_write(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    store.read(&mut |tx| set(tx, "a")).expect_err("refused");
+    assert_eq!(names(&mut store), Vec::<String>::new());
+    store.write(&mut |tx| set(tx, "b")).expect("writing goes on");
+}
+
+pub(super) fn a_read_sees_one_snapshot(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let count = |tx: &mut dyn Tx| tx.query("SELECT COUNT(*) FROM setting", &[]);
+    let (before, after) = database
+        .readers(1)
+        .read(|tx| {
+            let before = count(tx)?;
+            store.write(&mut |tx| set(tx, "a")).expect("a reader keeps no writer waiting");
+            Ok((before, count(tx)?))
+        })
+        .expect("read");
+    assert_eq!(before, after);
+    assert_eq!(names(&mut store), ["a"]);
+}
+
+pub(super) fn every_kind_of_value_comes_back(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let bytes: Vec<u8> = (0..=255).collect();
+    let text = "quotes ' \" and $1, ümlaut, 😀, \\, \n";
+    let row: Vec<Value> =
+        vec![text.into(), "agent".into(), Value::Int(i64::MAX), Value::from(bytes), Value::Int(i64::MIN)];
+    let found = writing(&mut store, |tx| {
+        let columns = "spool, agent, next_matter, hashes, updated_at";
+        tx.execute(&format!("INSERT INTO spool_mark ({columns}) VALUES ($1, $2, $3, $4, $5)"), &row)?;
+        tx.query(&format!("SELECT {columns} FROM spool_mark LIMIT 2"), &[])
+    })
+    .expect("kept");
+    assert_eq!(found, [row]);
+    let nothing =
+        reading(&mut store, |tx| tx.query("SELECT MAX(due_at), MAX(last_error) FROM outbox", &[])).expect("read");
+    assert_eq!(nothing, [vec![Value::Null, Value::Null]]);
+}
+
+pub(super) fn places_go_by_their_number(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    store.write(&mut |tx| set(tx, "a").and_then(|()| set(tx, "b"))).expect("written");
+    let sql = "SELECT name FROM setting WHERE name >= $2 AND name < $1 AND name <> '$2' LIMIT 10";
+    let found = reading(&mut store, |tx| tx.query(sql, &["b".into(), "a".into()])).expect("read");
+    assert_eq!(found, [vec![Value::from("a")]]);
+}
+
+pub(super) fn a_lost_lease_fences_the_one_who_held_it(database: &Database) {
+    let mut first = database.writer().expect("connected");
+    let mut second = database.writer().expect("connected");
+    assert_eq!(lease::take(&mut first, lease::DESK, "first", Millis(1)).expect("taken"), 1);
+    first.write(&mut |tx| set(tx, "a")).expect("it holds the lease");
+    assert_eq!(lease::take(&mut second, lease::DESK, "second", Millis(2)).expect("taken"), 2);
+    let error = first.write(&mut |tx| set(tx, "b")).expect_err("fenced");
+    assert!(matches!(error, StoreError::Fenced { ours: 1, theirs: 2 }), "{error}");
+    let error = first.write_group(&mut [&mut |tx| set(tx, "c")]).expect_err("fenced");
+    assert!(matches!(error, StoreError::Fenced { ours: 1, theirs: 2 }), "{error}");
+    second.write(&mut |tx| set(tx, "d")).expect("it holds the lease");
+    assert_eq!(names(&mut first), ["a", "d"]);
+    assert_eq!(lease::take(&mut first, lease::DESK, "first", Millis(3)).expect("taken back"), 3);
+    first.write(&mut |tx| set(tx, "e")).expect("it holds the lease again");
+}
+
+pub(super) fn a_pool_lends_its_connections_in_turn(database: &Database) {
+    let pool = database.readers(2);
+    let read = |tx: &mut dyn Tx| tx.query("SELECT COUNT(*) FROM setting", &[]);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..8).map(|_| scope.spawn(|| pool.read(read))).collect();
+        for reader in readers {
+            assert_eq!(reader.join().expect("no panic").expect("read"), [vec![Value::Int(0)]]);
+        }
+    });
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for _ in 0..2 {
+            pool.read::<()>(|_| panic!("on purpose, in a reader")).unwrap_or_default();
+        }
+    }));
+    assert!(panicked.is_err());
+    pool.read(read).expect("a panic costs its connection, not the pool's place");
+    pool.read(|tx| tx.query("SELECT nothing FROM nowhere", &[])).expect_err("no such table");
+    pool.read(read).expect("an error costs nothing");
+}
