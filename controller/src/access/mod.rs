@@ -3,10 +3,14 @@
 //! What is secret lies in files of mode 0600 under the data directory, or in the database only as a hash; in memory it is a
 //! [`Secret`], whose `Debug` is blank. Chance is drawn here, at the edge, and handed to what decides.
 
+pub mod api_tokens;
 pub mod ca;
+pub mod certificates;
+pub mod enrolment_tokens;
 pub mod keys;
 mod private_file;
 mod secret;
+mod tokens;
 
 pub use secret::Secret;
 
