@@ -173,6 +173,11 @@ impl CertificateRequest {
             (algorithm == &PKCS_ECDSA_P256_SHA256 && length == 65) || (algorithm == &PKCS_ED25519 && length == 32);
         if taken { Ok(Self(request)) } else { Err(bad("carries a key that is neither ECDSA P-256 nor Ed25519")) }
     }
+
+    /// The key itself: a P-256 point, uncompressed, or 32 bytes of Ed25519.
+    pub fn public_key(&self) -> &[u8] {
+        self.0.public_key.der_bytes()
+    }
 }
 
 /// The serial as it is written everywhere: 16 bytes whose first is 0x40 to 0x7f, so that DER needs neither padding nor

@@ -9,4 +9,5 @@
 
 pub mod acl;
 pub mod broker;
+pub mod enrol;
 pub mod gate;

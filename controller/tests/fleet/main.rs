@@ -3,5 +3,6 @@
 mod acl;
 mod client;
 mod doors;
+mod enrolment;
 mod life;
 mod world;

@@ -143,6 +143,11 @@ impl World {
         self.broker.address()
     }
 
+    /// The data directory, with the CA in it.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// Stops the broker and starts another on the same port.
     pub async fn restart(self) -> Self {
         let Self { data, ca, gate, broker } = self;

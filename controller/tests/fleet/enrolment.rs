@@ -1,0 +1,260 @@
+//! From a token to a connection: enrolment over HTTPS, against a real database.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use watchkeep::access::ca::Ca;
+use watchkeep::access::certificates::Certificate;
+use watchkeep::access::enrolment_tokens::{self, NewToken};
+use watchkeep::access::keys::{Purpose, SigningKey};
+use watchkeep::access::random;
+use watchkeep::fleet::enrol::{self, EnrolConfig, EnrolHandle, Office};
+use watchkeep::store::{self, Database, writing};
+use watchkeep_protocol::token::Token;
+
+use crate::client::{Client, Wish};
+use crate::world::{Heard, Host, World, key_and_request, now};
+
+/// An enrolment listener beside a broker, with a database of its own.
+struct Registry {
+    database: Database,
+    handle: EnrolHandle,
+    fingerprint: [u8; 32],
+    /// What the desk was told.
+    told: Arc<Mutex<Vec<Certificate>>>,
+    /// Whether the desk takes what it is told.
+    deaf: Arc<AtomicBool>,
+    client: reqwest::Client,
+    _data: tempfile::TempDir,
+}
+
+impl Registry {
+    async fn beside(world: &World) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let database = store::open(&format!("sqlite:{}", data.path().join("store.db").display())).expect("a database");
+        let key = SigningKey::open(data.path(), Purpose::Command).expect("a key");
+        let (told, deaf) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let ca = Ca::open(world.data(), now()).expect("the world's CA");
+        let (fingerprint, files) = (ca.fingerprint(), ca.server(&[], now()).expect("a server certificate"));
+        let root = reqwest::Certificate::from_pem(ca.pem().as_bytes()).expect("PEM");
+        let tell = {
+            let (told, deaf) = (told.clone(), deaf.clone());
+            Box::new(move |certificate: &Certificate| {
+                if deaf.load(Ordering::Relaxed) {
+                    return Err("the desk is not ready".to_owned());
+                }
+                told.lock().expect("no panic").push(certificate.clone());
+                Ok(())
+            })
+        };
+        let writer = database.writer().expect("a connection");
+        let broker = format!("mqtts://{}", world.address());
+        let office = Arc::new(Office::new(writer, ca, broker, vec![key.public_key_text()], tell));
+        let config = EnrolConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            certificate: files.certificate,
+            key: files.key,
+        };
+        let handle = enrol::listen(config, office).await.expect("it listens");
+        // What the process does first thing; a second time in one process it is there already.
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = reqwest::Client::builder().tls_certs_only([root]).no_proxy().build().expect("an HTTP client");
+        Self { database, handle, fingerprint, told, deaf, client, _data: data }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.handle.address().port())
+    }
+
+    fn token(&self, uses_max: u32, expires_at: i64) -> Token {
+        let labels = BTreeMap::from([("environment".to_owned(), "production".to_owned())]);
+        let new = NewToken { labels, uses_max, expires_at, created_by: "token:1".to_owned() };
+        let mut store = self.database.writer().expect("a connection");
+        let place = (self.fingerprint, self.url(""));
+        writing(store.as_mut(), |tx| {
+            enrolment_tokens::create(tx, &new, (random(), random()), (place.0, &place.1), now())
+        })
+        .expect("written")
+    }
+
+    async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request = self.client.post(self.url("/enrol")).header("content-type", "application/json").body(body);
+        let response = request.send().await.expect("an answer");
+        let (status, kind) = (response.status().as_u16(), response.headers().get("content-type").cloned());
+        let text = response.text().await.expect("a body");
+        let expected = if status == 200 { "application/json" } else { "application/problem+json" };
+        assert_eq!(kind.as_ref().and_then(|kind| kind.to_str().ok()), Some(expected), "{text}");
+        (status, serde_json::from_str(&text).expect("JSON"))
+    }
+
+    async fn enrol(&self, token: &Token, name: &str, request: &str) -> (u16, Value) {
+        let body = json!({"token": token.to_text(), "name": name, "csr_pem": request});
+        self.post(body.to_string()).await
+    }
+
+    fn told(&self) -> Vec<Certificate> {
+        self.told.lock().expect("no panic").clone()
+    }
+}
+
+fn hour() -> i64 {
+    now() + 3_600_000
+}
+
+fn text<'a>(answer: &'a Value, key: &str) -> &'a str {
+    answer[key].as_str().unwrap_or_else(|| panic!("\"{key}\" is in {answer}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_with_a_token_becomes_an_agent_and_connects() {
+    let world = World::new().await;
+    let registry = Registry::beside(&world).await;
+    let token = registry.token(1, hour());
+
+    // The host fetches the CA and compares it with its token before it trusts.
+    let ca_pem = registry.client.get(registry.url("/ca")).send().await.expect("an answer").text().await.expect("text");
+    let der = x509_parser::pem::parse_x509_pem(ca_pem.as_bytes()).expect("PEM").1.contents;
+    assert_eq!(Sha256::digest(&der).as_slice(), token.ca_fingerprint);
+
+    let (key, request) = key_and_request("web-3");
+    let (status, answer) = registry.enrol(&token, "web-3", &request).await;
+    assert_eq!((status, text(&answer, "name")), (200, "web-3"), "{answer}");
+    assert_eq!(text(&answer, "ca_pem"), ca_pem);
+    assert_eq!(text(&answer, "broker"), format!("mqtts://{}", world.address()));
+    assert!(answer.get("notice").is_none());
+    assert_eq!(answer["command_keys"].as_array().map(Vec::len), Some(1));
+
+    let told = registry.told();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].labels.get("environment").map(String::as_str), Some("production"));
+    let host = Host {
+        name: "web-3".to_owned(),
+        certificate: text(&answer, "certificate_pem").to_owned(),
+        key,
+        serial: told[0].serial.clone(),
+        trusts: ca_pem,
+    };
+    let client = Client::connect(world.address(), &host, &Wish::of(&host)).await.expect("connected");
+    let connected = Heard::Connected { client: Wish::of(&host).client_id, serial: host.serial.clone() };
+    world.gate.until("the new agent", |heard| *heard == connected).await;
+    client.goodbye().await;
+    registry.handle.stop().await;
+    world.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_taken_gets_a_suffix_and_the_answer_says_so() {
+    let world = World::new().await;
+    let registry = Registry::beside(&world).await;
+    let token = registry.token(5, hour());
+    for expected in ["web-3", "web-3-2", "web-3-3"] {
+        let (_, request) = key_and_request("web-3");
+        let (status, answer) = registry.enrol(&token, "web-3", &request).await;
+        assert_eq!((status, text(&answer, "name")), (200, expected));
+        let said = answer["notice"].as_str().is_some_and(|notice| notice.contains("held by another host"));
+        assert_eq!(said, expected != "web-3", "{answer}");
+    }
+    registry.handle.stop().await;
+    world.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_refused_with_its_code() {
+    let world = World::new().await;
+    let registry = Registry::beside(&world).await;
+    let (_, request) = key_and_request("web-3");
+    let good = registry.token(1, hour());
+    let guessed = Token { secret: vec![7; 32], ..good.clone() };
+    let invented = Token { id: "enrol-0".to_owned(), ..good.clone() };
+    let over = registry.token(1, now() - 1);
+    let tampered = tamper(&request);
+
+    for (token, name, request, expected) in [
+        (&guessed, "web-3", &request, (401, "token_unknown")),
+        (&invented, "web-3", &request, (401, "token_unknown")),
+        (&over, "web-3", &request, (403, "token_expired")),
+        (&good, "Web 3", &request, (422, "name_invalid")),
+        (&good, "web-3", &tampered, (422, "request_invalid")),
+        (&good, "web-3", &"nonsense".to_owned(), (422, "request_invalid")),
+    ] {
+        let (status, problem) = registry.enrol(token, name, request).await;
+        assert_eq!((status, text(&problem, "code")), expected, "{problem}");
+        assert_eq!(problem["status"], status);
+        let shown = problem.to_string();
+        assert!(!shown.contains(&token.to_text()), "a token is never shown: {shown}");
+    }
+    for (body, expected) in [
+        ("{".to_owned(), (400, "malformed")),
+        (json!({"name": "web-3"}).to_string(), (400, "malformed")),
+        (json!({"token": "wk1.cut", "name": "web-3", "csr_pem": request}).to_string(), (401, "token_unknown")),
+        ("x".repeat(100_000), (413, "too_large")),
+    ] {
+        let (status, problem) = registry.post(body).await;
+        assert_eq!((status, text(&problem, "code")), expected, "{problem}");
+    }
+    assert_eq!(registry.told(), [], "none of it enrolled anybody");
+
+    // None of it took the token's one use.
+    assert_eq!(registry.enrol(&good, "web-3", &request).await.0, 200);
+    let (_, other) = key_and_request("web-4");
+    let (status, problem) = registry.enrol(&good, "web-4", &other).await;
+    assert_eq!((status, text(&problem, "code")), (403, "token_used_up"), "{problem}");
+    registry.handle.stop().await;
+    world.broker.stop().await;
+}
+
+/// One byte of the key changed, its signature left as it was.
+fn tamper(pem: &str) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let body: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+    let mut der = STANDARD.decode(body.trim()).expect("base64");
+    let at = der.windows(5).position(|bytes| bytes == b"web-3").expect("the name is in it");
+    der[at] ^= 1;
+    format!("-----BEGIN CERTIFICATE REQUEST-----\n{}\n-----END CERTIFICATE REQUEST-----\n", STANDARD.encode(der))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_given_again_to_the_same_key_and_no_other() {
+    let world = World::new().await;
+    let registry = Registry::beside(&world).await;
+    let token = registry.token(1, hour());
+    let (_, request) = key_and_request("web-3");
+
+    registry.deaf.store(true, Ordering::Relaxed);
+    let (status, problem) = registry.enrol(&token, "web-3", &request).await;
+    assert_eq!((status, text(&problem, "code")), (503, "try_again"), "{problem}");
+    registry.deaf.store(false, Ordering::Relaxed);
+
+    let (status, first) = registry.enrol(&token, "web-3", &request).await;
+    assert_eq!((status, text(&first, "name")), (200, "web-3"), "{first}");
+    let (_, again) = registry.enrol(&token, "web-3", &request).await;
+    assert_eq!(first, again, "the same certificate, not another use");
+    let serials: Vec<String> = registry.told().into_iter().map(|told| told.serial).collect();
+    assert!(serials.len() == 2 && serials[0] == serials[1], "{serials:?}");
+
+    let (_, other) = key_and_request("web-3");
+    let (_, problem) = registry.enrol(&token, "web-3", &other).await;
+    assert_eq!(text(&problem, "code"), "token_used_up");
+    registry.handle.stop().await;
+    world.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_asks_without_end_is_told_to_wait() {
+    let world = World::new().await;
+    let registry = Registry::beside(&world).await;
+    for _ in 0..200 {
+        let response = registry.client.get(registry.url("/ca")).send().await.expect("an answer");
+        if response.status() == 429 {
+            assert_eq!(response.headers()["retry-after"], "60");
+            registry.handle.stop().await;
+            return world.broker.stop().await;
+        }
+    }
+    panic!("200 requests at once were all answered");
+}
