@@ -5,7 +5,15 @@
 //! time with each input.
 
 pub mod duration;
+pub mod fault;
+pub mod jinja;
+pub mod load;
 pub mod model;
 mod near;
+pub mod packs;
+mod parameter;
 pub mod selector;
 pub mod template;
+mod yaml;
+
+pub use fault::{Fault, Faults};

@@ -15,8 +15,39 @@ pub struct RuleBook {
     pub event_rules: Vec<EventRule>,
     /// Rules over samples; loaded, checked and listed, evaluated by the PromQL engine.
     pub alert_rules: Vec<AlertRule>,
+    /// Loaded, checked and listed, as alert rules are.
+    #[serde(default)]
+    pub recording_rules: Vec<RecordingRule>,
+    /// The groups of all files, in their order; rules name theirs.
+    #[serde(default)]
+    pub groups: Vec<Group>,
     /// By name.
     pub runbooks: BTreeMap<String, Runbook>,
+}
+
+/// What a group says for its rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Unique in its file.
+    pub name: String,
+    pub file: String,
+    /// How often rules across hosts are evaluated, ms; none: the default of the installation.
+    pub interval: Option<i64>,
+    /// The most alerts or series that one rule may bring; 0: no limit.
+    pub limit: u32,
+    /// How far back rules look, so that late samples are there, ms.
+    pub query_offset: i64,
+}
+
+/// `record:` — a series computed from others, as in Prometheus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingRule {
+    /// The metric that it writes.
+    pub name: String,
+    pub file: String,
+    pub group: String,
+    pub expr: String,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// `event:` — a rule over events.

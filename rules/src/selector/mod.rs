@@ -16,6 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use compiled::Compiled;
+pub(crate) use lex::is_label_name;
 pub use pattern::{anchored, unanchored};
 
 /// Label matchers that all must hold.

@@ -104,7 +104,12 @@ fn matchers(reader: &mut Reader, bindings: Bindings) -> Result<Selector, Selecto
 }
 
 fn matcher(reader: &mut Reader, bindings: Bindings) -> Result<Matcher, SelectorError> {
+    let was_quoted = matches!(reader.peek().token, Token::Text(_));
     let label = label(reader)?;
+    if was_quoted && matches!(reader.peek().token, Token::Sign("," | "}")) {
+        // A metric's name that is no identifier stands quoted among the matchers.
+        return Ok(Matcher { label: "__name__".to_owned(), op: MatchOp::Equal, value: label });
+    }
     let op = match reader.peek().token {
         Token::Sign("=") => MatchOp::Equal,
         Token::Sign("!=") => MatchOp::NotEqual,
