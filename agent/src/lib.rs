@@ -1,6 +1,13 @@
 //! The agent: what runs on every host.
 //!
+//! [`collect`] reads metrics, [`observe`] hears of events, [`discover`] lists what is there.
 //! [`enrol`] gives it an identity; [`spool`] keeps what it has to say until it was heard.
 
+pub mod collect;
+pub mod config;
+pub mod discover;
 pub mod enrol;
+pub mod observe;
+pub mod root;
 pub mod spool;
+pub mod yaml;

@@ -1,0 +1,208 @@
+//! Metrics under node_exporter's names, labels and units, read straight into the rows that travel.
+//!
+//! One collector a file, with its parser and its tests; [`list`] is the one list of them. A collector fills one block:
+//! for each instance that it sees it asks its [`Table`] for a row and sets the columns that it could read. The table does
+//! the rest: what was not set is flagged failed, an instance that was not seen again is flagged ended once and then
+//! leaves the layout. After the first readings nothing is allocated: files stay open, buffers and rows are used again.
+//!
+//! Reading never waits for a filesystem that hangs (see [`filesystem`]); all else that is read lives in memory of the
+//! kernel. The sysinfo crate is not used: for each of these metrics it offers fewer fields, hides which could not be
+//! read, or calls `statvfs` on the caller's thread.
+
+mod cpu;
+mod disk;
+mod filesystem;
+mod memory;
+mod own;
+mod proc_text;
+mod success;
+mod systemd;
+mod table;
+#[cfg(test)]
+mod testing;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use watchkeep_protocol::layout::{Block, Instance, Row, Template};
+use watchkeep_protocol::{Layout, Metric, MetricKind};
+
+use crate::config::CollectConfig;
+use crate::observe::Units;
+use crate::root::Root;
+use table::{Marks, Table};
+
+pub use text::exposition;
+
+/// What the agent's spool holds, as the runtime knows it; a part of what the agent reports of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolFigures {
+    /// On disk, both streams.
+    pub bytes: u64,
+    /// Not yet acknowledged.
+    pub matters: u64,
+    /// Not yet sealed.
+    pub reports: u64,
+}
+
+/// One reading of all collectors, in the shape that travels.
+///
+/// `rows[n]` belongs to `blocks[n]` and names it; its values are `instances × metrics`, its flags are empty where all was
+/// read, else one [`watchkeep_protocol::layout::Flag`] a value. A row of a block without instances is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub blocks: Vec<Block>,
+    /// [`Layout::content_id`] of `blocks`.
+    pub layout: [u8; 32],
+    /// Whether `layout` is another than that of the reading before; true for the first.
+    pub layout_changed: bool,
+    pub rows: Vec<Row>,
+}
+
+/// Why a collector brought nothing. What it had brought before stays in the layout, flagged failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    #[error("read \"{}\"", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}:{line}: {found}", path.display())]
+    Unexpected { path: PathBuf, line: usize, found: String },
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What a collector is handed with each reading.
+struct Given<'a> {
+    units: &'a Mutex<Units>,
+    spool: SpoolFigures,
+    /// How the collectors before this one fared: name, and whether it read.
+    outcomes: &'a [(&'static str, bool)],
+    /// Threads that hang in the kernel.
+    stuck_threads: usize,
+}
+
+/// Fills one block.
+trait Collector: Send {
+    /// Asked once, at the start.
+    fn template(&self) -> Template;
+
+    fn read(&mut self, given: &Given<'_>, table: &mut Table<'_>) -> Result<(), CollectError>;
+
+    /// Threads of this collector that hang in the kernel.
+    fn stuck_threads(&self) -> usize {
+        0
+    }
+}
+
+/// The one list. `success` and `own` tell of the others and come last.
+fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
+    vec![
+        Box::new(cpu::Cpu::new(root)),
+        Box::new(memory::Memory::new(root)),
+        Box::new(disk::Disk::new(root)),
+        Box::new(filesystem::Filesystem::new(root, &config.filesystem)),
+        Box::new(systemd::UnitState),
+        Box::new(systemd::SystemRunning),
+        Box::new(success::Success),
+        Box::new(own::Own::new(root)),
+    ]
+}
+
+/// All collectors with what they keep between readings. Reading blocks for as long as a few small files of the kernel take.
+pub struct Collectors {
+    list: Vec<Member>,
+    reading: Reading,
+    units: Arc<Mutex<Units>>,
+    outcomes: Vec<(&'static str, bool)>,
+}
+
+struct Member {
+    collector: Box<dyn Collector>,
+    name: &'static str,
+    marks: Marks,
+    /// Whether the last reading failed, so that the log says it once.
+    failing: bool,
+}
+
+impl Collectors {
+    /// Opens nothing yet; `units` is what [`crate::observe`] keeps true.
+    pub fn new(root: &Root, config: &CollectConfig, units: Arc<Mutex<Units>>) -> Self {
+        let (mut members, mut reading) = (Vec::new(), Reading::default());
+        for (place, collector) in (0..).zip(list(root, config)) {
+            let template = collector.template();
+            let name = NAMES.iter().find(|name| **name == template.collector).copied().unwrap_or_default();
+            reading.blocks.push(Block { template, instances: Vec::new() });
+            reading.rows.push(Row { block: place, values: Vec::new(), flags: Vec::new() });
+            members.push(Member { collector, name, marks: Marks::default(), failing: false });
+        }
+        Self { list: members, reading, units, outcomes: Vec::new() }
+    }
+
+    /// Reads everything once. The reading is valid until the next; rows may be taken out with `mem::take` at the price of
+    /// allocating them anew.
+    pub fn read(&mut self, spool: SpoolFigures) -> &Reading {
+        let mut changed = self.reading.layout == [0; 32];
+        let stuck_threads = self.list.iter().map(|member| member.collector.stuck_threads()).sum();
+        self.outcomes.clear();
+        for (place, member) in self.list.iter_mut().enumerate() {
+            let given = Given { units: &self.units, spool, outcomes: &self.outcomes, stuck_threads };
+            let (block, row) = (&mut self.reading.blocks[place], &mut self.reading.rows[place]);
+            let mut table = Table::begin(block, row, &mut member.marks);
+            let read = member.collector.read(&given, &mut table);
+            if read.is_err() {
+                table.fail();
+            }
+            changed |= table.end();
+            self.outcomes.push((member.name, read.is_ok()));
+            member.tell(read);
+        }
+        self.reading.layout_changed = changed;
+        if changed {
+            self.reading.layout = Layout::content_id(&self.reading.blocks);
+        }
+        &self.reading
+    }
+}
+
+impl Member {
+    /// Says once that a collector fails, and once that it reads again.
+    fn tell(&mut self, read: Result<(), CollectError>) {
+        match read {
+            Err(CollectError::Unavailable(why)) if !self.failing => {
+                tracing::info!(collector = self.name, "nothing to collect: {why}");
+            }
+            Err(fault) if !self.failing => {
+                tracing::warn!(collector = self.name, fault = &fault as &dyn std::error::Error, "collector failed");
+            }
+            Ok(()) if self.failing => tracing::info!(collector = self.name, "collector reads again"),
+            _ => {}
+        }
+    }
+}
+
+/// The collectors' names, as they stand in templates and in `node_scrape_collector_success`.
+const NAMES: [&str; 8] = ["cpu", "meminfo", "diskstats", "filesystem", "systemd", "systemd_system", "success", "agent"];
+
+/// A template; `columns` are (name, label that is the same for every instance, kind, help).
+fn template(collector: &str, instance_labels: &[&str], columns: Vec<Metric>) -> Template {
+    Template {
+        collector: collector.to_owned(),
+        metrics: columns,
+        instance_labels: instance_labels.iter().map(|label| (*label).to_owned()).collect(),
+    }
+}
+
+/// One column.
+fn metric(name: &str, labels: &[(&str, &str)], kind: MetricKind, help: &str) -> Metric {
+    Metric {
+        name: name.to_owned(),
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        kind: kind as i32,
+        help: help.to_owned(),
+    }
+}
+
+/// Whether an instance has exactly these label values.
+fn is_instance(instance: &Instance, labels: &[&str]) -> bool {
+    instance.values.len() == labels.len() && instance.values.iter().zip(labels).all(|(have, want)| have == want)
+}
