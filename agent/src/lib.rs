@@ -1,12 +1,13 @@
 //! The agent: what runs on every host.
 //!
 //! [`collect`] reads metrics, [`observe`] hears of events, [`discover`] lists what is there.
-//! [`enrol`] gives it an identity; [`spool`] keeps what it has to say until it was heard.
+//! [`enrol`] gives it an identity; [`spool`] keeps what it has to say until it was heard; [`link`] says it.
 
 pub mod collect;
 pub mod config;
 pub mod discover;
 pub mod enrol;
+pub mod link;
 pub mod observe;
 pub mod root;
 pub mod spool;

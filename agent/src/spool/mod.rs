@@ -4,8 +4,8 @@
 //! committed them. *Samples* (reports) are held until sealed; they are not forced to disk, and the oldest are given up where
 //! they would take more than their share, which is said as `skipped a..b`.
 //!
-//! On disk: segment files `matters-SEQ.seg` and `samples-SEQ.seg`, append-only, of records (see [`record`]), and `state`
-//! (see [`state`]), replaced atomically. Invariants:
+//! On disk: segment files `matters-SEQ.seg` and `samples-SEQ.seg`, append-only, of records (see [`record`]), `state`
+//! (see [`state`]) and `layout-ID`, replaced atomically. Invariants:
 //!
 //! 1. A number that was handed out to be sent never stands for other content under the same spool id. Matters are sendable
 //!    once synced; sample numbers are reserved in `state` before use, so that a crash leaves a gap instead of reuse.
@@ -17,15 +17,17 @@
 //! silence; what cannot be made durable must not be said.
 
 pub mod disk;
+mod layouts;
 pub mod memory;
 mod record;
 mod state;
 mod stream;
 
 use prost::Message as _;
-use watchkeep_protocol::{Matter, MatterBody, Report, Span, Status, limits};
+use watchkeep_protocol::{Block, Matter, MatterBody, Report, Span, Status, limits};
 
 pub use disk::{Disk, FolderDisk};
+use layouts::Layouts;
 use record::Tag;
 use state::State;
 use stream::Stream;
@@ -64,6 +66,7 @@ pub struct Spool<D> {
     state: State,
     matters: Stream,
     samples: Stream,
+    layouts: Layouts,
     skipped: Option<Span>,
     /// What was cut or repaired at open, for the log.
     pub repairs: Vec<String>,
@@ -85,6 +88,7 @@ impl<D: Disk> Spool<D> {
         if found.is_none() && (matters.next > 0 || samples.next > 0) {
             repairs.push("the spool's state was lost: all that is held goes under a new spool id".to_owned());
         }
+        let layouts = Layouts::of(&files);
         let mut skipped = None;
         if samples.next < state.samples_reserved {
             if !state.clean {
@@ -96,7 +100,7 @@ impl<D: Disk> Spool<D> {
         state.clean = false;
         state.samples_reserved = samples.next;
         state::write(&mut disk, &state)?;
-        Ok(Self { disk, limits, state, matters, samples, skipped, repairs })
+        Ok(Self { disk, limits, state, matters, samples, layouts, skipped, repairs })
     }
 
     /// The id under which both streams are numbered.
@@ -161,6 +165,22 @@ impl<D: Disk> Spool<D> {
             }
         }
         Ok(number)
+    }
+
+    /// Keeps the layout that reports from now on name, and returns its id. Keeping a known one costs nothing.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn put_layout(&mut self, blocks: &[Block]) -> Result<[u8; 32], SpoolError> {
+        self.layouts.put(&mut self.disk, blocks)
+    }
+
+    /// The blocks of a layout that was kept; `None` where it is not held (any more).
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn layout(&mut self, id: &[u8]) -> Result<Option<Vec<Block>>, SpoolError> {
+        self.layouts.get(&mut self.disk, id)
     }
 
     /// The matter of this number, as it travels; `None` outside [`Spool::matters`]. Where its record was damaged on disk,
