@@ -4,7 +4,7 @@ use serde::Serialize;
 use watchkeep_desk::{Fact, Input};
 
 use super::LedgerSecret;
-use super::entry::{NOTHING, actor, body_hash, kind, seal, subject};
+use super::entry::{Hex, NOTHING, actor, body_hash, kind, seal, subject};
 use crate::store::{Columns, StoreError, Tx, Value};
 
 /// The newest entry of a chain; sequence 0 and a hash of zeros before the first.
@@ -14,6 +14,13 @@ pub struct Head {
     pub seq: u64,
     #[serde(serialize_with = "super::entry::hexadecimal")]
     pub hash: [u8; 32],
+}
+
+impl Head {
+    /// `1234 (3fa9c1d2e0b7…)`
+    pub fn short(&self) -> String {
+        format!("{} ({}…)", self.seq, Hex(&self.hash[..6]))
+    }
 }
 
 /// The head of `chain`, as this transaction sees it.

@@ -3,6 +3,10 @@
 //! | to | call |
 //! |---|---|
 //! | append an input's facts, in its transaction | [`append`] |
+//! | sign a chain's head | [`checkpoint::sign`] |
+//! | erase a body, leaving its hash | [`erase()`], [`erase_before`] |
+//! | walk it all and find what does not hold | [`verify()`] |
+//! | read it: a feed with a cursor, a subject's story | [`facts`], [`story`] |
 //! | keep inputs for replay | [`inputs::InputLog`] |
 //!
 //! **How an entry is hashed.** SHA-256 over the text `watchkeep ledger 1` and then the entry's columns in the order of the
@@ -17,12 +21,21 @@
 //! erased: it stays in a file of its own, never in the database or its backups.
 
 mod append;
+pub mod checkpoint;
 mod entry;
+mod erase;
 pub mod inputs;
+mod read;
+mod report;
 mod secret;
+mod verify;
 
 pub use append::{Head, append, head};
+pub use erase::{erase, erase_before};
+pub use read::{Cursor, CursorError, Direction, Entry, Filter, LIMIT_MAX, SubjectRef, facts, story};
+pub use report::{ChainReport, Fault, Field, Report};
 pub use secret::LedgerSecret;
+pub use verify::{SignedBy, verify, walk};
 
 /// The chain that the desk writes.
 pub const DESK: &str = "desk";

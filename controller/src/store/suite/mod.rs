@@ -3,6 +3,7 @@
 //! A case gets an empty, migrated database of its own. Adding one: a function in a file here, and its line in the list.
 
 mod anomalies;
+mod ledger;
 mod transactions;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,14 @@ const CASES: &[Case] = cases![
     transactions::places_go_by_their_number,
     transactions::a_lost_lease_fences_the_one_who_held_it,
     transactions::a_pool_lends_its_connections_in_turn,
+    ledger::an_unharmed_chain_holds,
+    ledger::the_way_of_hashing_stays,
+    ledger::an_input_is_appended_once,
+    ledger::one_flipped_byte_is_found_and_named,
+    ledger::what_was_taken_away_is_missed,
+    ledger::a_chain_written_anew_breaks_its_checkpoint,
+    ledger::an_erased_body_leaves_a_chain_that_holds,
+    ledger::facts_are_read_by_filter_and_cursor,
     anomalies::nothing_is_lost_or_doubled_wherever_it_fails,
     anomalies::a_group_fails_whole_or_not_at_all,
 ];
