@@ -13,7 +13,8 @@ CREATE TABLE enrolment_token (
 );
 CREATE INDEX enrolment_token_created ON enrolment_token (created_at, id);
 
--- wanted: the name that the host asked for. told = 1: the desk has taken it as an input.
+-- wanted: the name that the host asked for. told = 1: the desk has taken it as an input. quarantined = 1: two live
+-- sessions used it, and the next host that enrols under the name replaces it.
 CREATE TABLE certificate (
     serial TEXT NOT NULL PRIMARY KEY,
     agent TEXT NOT NULL,
@@ -25,6 +26,7 @@ CREATE TABLE certificate (
     issued_at BIGINT NOT NULL,
     not_after BIGINT NOT NULL,
     told BIGINT NOT NULL,
+    quarantined BIGINT NOT NULL,
     revoked_at BIGINT,
     revoked_by TEXT,
     revoked_why TEXT

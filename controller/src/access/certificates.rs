@@ -48,11 +48,12 @@ impl Certificate {
     }
 }
 
-/// The first free name: `wanted`, else with a suffix `-2`, `-3` …; none where all are taken.
+/// The first free name: `wanted`, else with a suffix `-2`, `-3` …; none where all are taken. A quarantined name is free:
+/// whoever enrols under it replaces the certificate that two hosts used.
 pub fn free_name(tx: &mut dyn Tx, wanted: &str) -> Result<Option<String>, StoreError> {
     for number in 1..=SUFFIXES {
         let name = if number == 1 { wanted.to_owned() } else { suffixed(wanted, number) };
-        let sql = "SELECT 1 FROM certificate WHERE agent = $1 AND revoked_at IS NULL LIMIT 1";
+        let sql = "SELECT 1 FROM certificate WHERE agent = $1 AND revoked_at IS NULL AND quarantined = 0 LIMIT 1";
         if tx.query(sql, &[name.as_str().into()])?.is_empty() {
             return Ok(Some(name));
         }
@@ -67,7 +68,7 @@ fn suffixed(wanted: &str, number: u32) -> String {
     format!("{}{suffix}", wanted[..end].trim_end_matches(['-', '.']))
 }
 
-/// Keeps a certificate, untold.
+/// Keeps a certificate, untold. One in quarantine under the same name is revoked by it.
 pub fn keep(
     tx: &mut dyn Tx,
     issued: &Issued,
@@ -76,8 +77,14 @@ pub fn keep(
 ) -> Result<(), StoreError> {
     let (wanted, token, key_hash, labels) = of;
     tx.execute(
-        "INSERT INTO certificate (serial, agent, wanted, token, key_hash, pem, labels, issued_at, not_after, told)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
+        "UPDATE certificate SET revoked_at = $2, revoked_by = $3, revoked_why = 'enrolled again after two live sessions'
+         WHERE agent = $1 AND revoked_at IS NULL AND quarantined = 1",
+        &[issued.agent.as_str().into(), now.into(), token.into()],
+    )?;
+    tx.execute(
+        "INSERT INTO certificate (serial, agent, wanted, token, key_hash, pem, labels, issued_at, not_after, told,
+                                  quarantined)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)",
         &[
             issued.serial.as_str().into(),
             issued.agent.as_str().into(),
@@ -124,6 +131,12 @@ pub fn revoke(tx: &mut dyn Tx, agent: &str, by: &str, why: &str, now: i64) -> Re
         &[serial.as_str().into(), now.into(), by.into(), why.into()],
     )?;
     Ok(Some(serial))
+}
+
+/// Two live sessions used the certificate in force for `agent`; belongs into the transaction that commits that input.
+pub fn quarantine(tx: &mut dyn Tx, agent: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE certificate SET quarantined = 1 WHERE agent = $1 AND revoked_at IS NULL";
+    tx.execute(sql, &[agent.into()]).map(drop)
 }
 
 /// (agent, serial) of every certificate in force, page by page by name, those after `after`.
@@ -180,6 +193,22 @@ mod tests {
             let page = in_force(tx, "", 1)?;
             assert_eq!(page, [("web-3-2".to_owned(), "2".to_owned())]);
             assert_eq!(in_force(tx, &page[0].0, 10)?, [("web-3-3".to_owned(), "3".to_owned())]);
+            Ok(())
+        })
+        .expect("written");
+    }
+
+    #[test]
+    fn a_host_that_enrols_under_a_quarantined_name_replaces_its_certificate() {
+        let mut store = Sqlite::fresh().expect("a database");
+        writing(&mut store, |tx| {
+            let labels = BTreeMap::new();
+            keep(tx, &issued("web-3", "1"), ("web-3", "enrol-1", [0; 32], &labels), 5)?;
+            quarantine(tx, "web-3")?;
+            assert_eq!(free_name(tx, "web-3")?.as_deref(), Some("web-3"));
+            keep(tx, &issued("web-3", "2"), ("web-3", "enrol-1", [1; 32], &labels), 6)?;
+            assert_eq!(in_force(tx, "", 10)?, [("web-3".to_owned(), "2".to_owned())]);
+            assert_eq!(free_name(tx, "web-3")?.as_deref(), Some("web-3-2"));
             Ok(())
         })
         .expect("written");

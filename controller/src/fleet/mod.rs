@@ -9,5 +9,8 @@
 
 pub mod acl;
 pub mod broker;
+pub mod dispatch;
 pub mod enrol;
 pub mod gate;
+pub mod session;
+pub mod sign;

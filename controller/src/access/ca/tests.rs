@@ -72,6 +72,25 @@ fn a_request_is_refused_for_what_is_wrong_with_it() {
     assert!(CertificateRequest::parse(&good).is_ok());
 }
 
+/// As OpenSSL 3 writes it (`openssl req -new`), with its empty list of attributes.
+const BY_OPENSSL: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIHKMHICAQAwEDEOMAwGA1UEAwwFd2ViLTMwWTATBgcqhkjOPQIBBggqhkjOPQMB
+BwNCAAQ+tCkvJv/l2PSzKjbOJJXZM3n1oyNbdrBSZ1pn1PCd49v+J4Gw1mYgXsbX
+rCXkQR5nPX9p99EU520rsSXDmHa8oAAwCgYIKoZIzj0EAwIDSAAwRQIgNo0DC01m
+Pw03lIDi0zhV4hvpCMdSB/G5pO+bxKoZjeMCIQDQ5XK6cQIYXa7AvGe4gvBFdy0P
+8zVrhwQX1vy39KXq4g==
+-----END CERTIFICATE REQUEST-----
+";
+
+#[test]
+fn a_request_by_another_library_is_taken() {
+    let (_data, ca) = open();
+    let request = CertificateRequest::parse(BY_OPENSSL).expect("a good request");
+    assert_eq!(request.public_key().len(), 65);
+    ca.sign_agent("web-3", &request, [1; 16], NOW).expect("signed");
+}
+
 /// One bit of the common name flipped, the signature left as it was.
 fn tamper(pem: &str) -> String {
     use base64::Engine as _;
