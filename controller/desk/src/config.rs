@@ -24,6 +24,16 @@ pub struct Settings {
     pub retired_after: i64,
     /// "Succeeded but came back" within this long counts as failure.
     pub came_back_within: i64,
+    /// A change was good if no incident opened on its CIs within this long of its end.
+    pub measured_after: i64,
+    /// A host may begin a command within this long of its sending …
+    pub command_valid_for: i64,
+    /// … and its result is overdue this long after the longest that it may take.
+    pub result_grace: i64,
+    /// A run whose runbook names no time is given up where nobody approved it for this long.
+    pub approval_within: i64,
+    /// Runs that may wait on one host; further ones are not started, and say so.
+    pub runs_waiting_max: usize,
 }
 
 impl Default for Settings {
@@ -36,6 +46,11 @@ impl Default for Settings {
             missing_after: 45_000,
             retired_after: 30 * DAY,
             came_back_within: 60 * MINUTE,
+            measured_after: DAY,
+            command_valid_for: MINUTE,
+            result_grace: 30_000,
+            approval_within: 60 * MINUTE,
+            runs_waiting_max: 100,
         }
     }
 }

@@ -7,19 +7,26 @@
 //! A folder a practice: [`incidents`], [`changes`], [`runbooks`], [`cmdb`]. They speak to each other through facts and the
 //! narrow functions named in each folder's `mod.rs`, never through each other's fields.
 
+mod acts;
+mod agents;
 pub mod changes;
 pub mod cmdb;
 pub mod config;
 pub mod decision;
 pub mod desk;
+mod estate;
+pub mod explain;
 pub mod fact;
 pub mod flow;
 pub mod ids;
 pub mod incidents;
+mod index;
 pub mod input;
 pub mod runbooks;
 pub mod time;
+mod timers;
 mod words;
+mod work;
 
 pub use config::Config;
 pub use decision::{Decision, Effect, Record, Refusal, Timer, TimerKind};

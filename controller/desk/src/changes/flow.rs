@@ -113,6 +113,13 @@ pub fn table() -> Vec<Cell> {
     FLOW.table()
 }
 
+impl State {
+    /// Nothing more is carried out for it.
+    pub fn is_over(self) -> bool {
+        matches!(self, Closed | Rejected | Cancelled | Failed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -19,8 +19,6 @@ pub(crate) const ALERTS_MAX: usize = 256;
 pub(crate) const ATTACHMENTS_MAX: usize = 8;
 /// Bytes of one attachment kept in the record.
 pub(crate) const ATTACHMENT_BYTES: usize = 16 << 10;
-/// Runs, changes and links kept in the record, the newest.
-pub(crate) const LINKS_MAX: usize = 50;
 
 /// What tells incidents apart: `UnitFailed{instance="web-3",unit="nginx.service"}`, names in order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -203,5 +201,14 @@ impl Incident {
     /// Whether every alert of it is known to be clear.
     pub fn all_clear(&self) -> bool {
         self.alerts_beyond == 0 && !self.alerts.is_empty() && self.alerts.iter().all(MemberAlert::is_clear)
+    }
+
+    /// Adds a line to the timeline; the oldest goes where it is full.
+    pub(crate) fn enter(&mut self, entry: TimelineEntry) {
+        if self.timeline.len() >= TIMELINE_MAX {
+            self.timeline.remove(0);
+            self.timeline_before += 1;
+        }
+        self.timeline.push(entry);
     }
 }

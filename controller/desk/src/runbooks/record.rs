@@ -134,6 +134,8 @@ pub struct Run {
     pub incident: Option<IncidentId>,
     /// The incident's key, by which "came back" is told.
     pub key: Option<IncidentKey>,
+    /// The alert that it is to mend, by its labels; none for a run by hand, which is to mend all of the incident's.
+    pub alert: Option<BTreeMap<String, String>>,
     pub change: ChangeId,
     pub agent: String,
     /// The host.

@@ -1,0 +1,51 @@
+//! What happens to incidents, as sentences.
+
+use super::{noted, short};
+use crate::incidents::{IncidentFact, Opening};
+
+pub(super) fn sentence(fact: &IncidentFact) -> String {
+    match fact {
+        IncidentFact::Opened(opening) => opened(opening),
+        IncidentFact::AlertFired { rule, again: true, .. } => format!("an alert of {rule} fires again"),
+        IncidentFact::AlertFired { rule, again: false, .. } => format!("an alert of {rule} fires"),
+        IncidentFact::AlertCleared { rule, resolves_at: Some(_), .. } => {
+            format!("the alert of {rule} cleared, the last of them")
+        }
+        IncidentFact::AlertCleared { rule, resolves_at: None, .. } => format!("the alert of {rule} cleared"),
+        IncidentFact::AlertStale { rule, .. } => format!("no data for the alert of {rule}: held as it was"),
+        IncidentFact::PriorityChanged { from, to } => format!("priority went from P{from} to P{}", to.level),
+        IncidentFact::Moved { action, to, awaiting, note, .. } => {
+            let waits = awaiting.map(|awaiting| format!(", awaiting {awaiting}")).unwrap_or_default();
+            let action = action.word();
+            format!("{action}: now {}{waits}{}", to.word().replace('_', " "), noted(note))
+        }
+        IncidentFact::Assigned { assignee, group, note } => {
+            let to: Vec<String> =
+                assignee.iter().cloned().chain(group.iter().map(|group| format!("group {group}"))).collect();
+            format!("assigned to {}{}", to.join(" of "), noted(note))
+        }
+        IncidentFact::Resolved { code, note, run } => {
+            let by = run.map(|run| format!(" by {run}")).unwrap_or_default();
+            format!("resolved as {code}{by}{}", noted(note))
+        }
+        IncidentFact::Reopened { note } => format!("opened again{}", noted(note)),
+        IncidentFact::Closed { note } => format!("closed{}", noted(note)),
+        IncidentFact::Cancelled { note } => format!("cancelled{}", noted(note)),
+        IncidentFact::Noted { note } => format!("note: {}", note.trim()),
+        IncidentFact::Attached { run, name, text, .. } => {
+            format!("{run} attached {name}: {} bytes in {} lines", text.len(), text.lines().count())
+        }
+        IncidentFact::RunNotStarted { runbook, why } => format!("runbook {runbook} was not started: {why}"),
+        IncidentFact::HandedOver { why } => format!("handed over to a person: {why}"),
+        IncidentFact::Told { notice, why, group } => {
+            let whom =
+                group.as_ref().map_or_else(|| "everybody who listens".to_owned(), |group| format!("group {group}"));
+            format!("{whom} is told \"{}\", notice {}", why.replace('_', " "), short(&notice.to_string()))
+        }
+    }
+}
+
+fn opened(opening: &Opening) -> String {
+    let earlier = opening.earlier.map(|earlier| format!(", after {earlier}")).unwrap_or_default();
+    format!("opened as P{}: {}{earlier}", opening.priority.level, opening.title)
+}

@@ -1,0 +1,187 @@
+//! An incident opens, and opens again.
+
+use watchkeep_rules::model::{Binding, IncidentSpec};
+
+use super::alert::{identity, member, spoken, tell, worsen};
+use super::{
+    Action, AlertStanding, Incident, IncidentFact, IncidentKey, Link, Opening, RuleView, State, notice, priority,
+};
+use crate::ids::{CiId, IncidentId};
+use crate::input::AlertChange;
+use crate::time::spoken as length;
+use crate::work::Work;
+use crate::{Actor, Millis, Reason, TimerKind, changes, runbooks};
+
+/// Bytes of a title; a longer summary is cut.
+const TITLE_BYTES: usize = 200;
+
+/// Opens an incident for the alert, asks for its runbook and pages once.
+pub(super) fn open(
+    work: &mut Work<'_>,
+    key: IncidentKey,
+    rule: &RuleView<'_>,
+    alert: &AlertChange,
+    earlier: Option<IncidentId>,
+) {
+    let (ci, why_ci) = ci_of(work, &rule.incident, alert);
+    let priority = priority::judge(work, &rule.incident, &alert.labels, ci);
+    let group = rule.incident.group.clone();
+    let mut reasons = vec![identity(alert), why_open(work, earlier), why_ci];
+    reasons.extend(priority.reasons.iter().cloned());
+    reasons.push(match &group {
+        Some(group) => Reason::new("group", format!("the rule gives it to group {group}")),
+        None => Reason::new("group", "the rule names no group"),
+    });
+    let id = IncidentId(work.next_number("incident"));
+    let opening = Opening {
+        title: title_of(alert),
+        key,
+        rule: alert.rule.clone(),
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        agent: alert.agent.clone(),
+        ci,
+        service: service_of(work, alert),
+        group,
+        priority,
+        earlier,
+    };
+    work.add_incident(record_of(id, &opening, rule, alert, work.at));
+    tell(work, id, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::Opened(Box::new(opening)));
+    changes::incident_opened(work, id);
+    runbooks::start_for_alert(work, id, rule, alert);
+    notice::page(work, id, "opened", None);
+}
+
+/// Opens a lately resolved incident again, asks for its runbook and pages once.
+pub(super) fn recur(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, alert: &AlertChange) {
+    let at = work.at;
+    let within = work.config.settings.reopen_within;
+    let Some(incident) = work.incident_mut(id) else { return };
+    let Ok(state) = super::flow::FLOW.step(incident.state, Action::Recur) else { return };
+    let resolved = incident.resolution.take().map_or(0, |resolution| at.since(resolution.at));
+    reopen(incident, state, at);
+    incident.count += 1;
+    incident.last_seen = incident.last_seen.max(alert.happened_at);
+    let room = incident.alerts.len() < super::record::ALERTS_MAX;
+    match incident.alerts.iter_mut().find(|known| super::alert::is(known, alert)) {
+        Some(known) => {
+            known.standing = AlertStanding::Firing;
+            known.last_seen = known.last_seen.max(alert.happened_at);
+            known.count += 1;
+        }
+        None if room => incident.alerts.push(member(alert)),
+        None => incident.alerts_beyond += 1,
+    }
+    work.clear_timer(&TimerKind::IncidentClose { incident: id });
+    let sentence = format!(
+        "it fires again {} after {id} was resolved; within {} that opens it again",
+        length(resolved),
+        length(within)
+    );
+    let reasons = vec![identity(alert), Reason::new("reopen", sentence)];
+    tell(work, id, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::Reopened { note: String::new() });
+    worsen(work, id, rule, alert);
+    changes::incident_opened(work, id);
+    runbooks::start_for_alert(work, id, rule, alert);
+    notice::page(work, id, "reopened", None);
+}
+
+/// What reopening changes in the record, by alert or by hand.
+pub(super) fn reopen(incident: &mut Incident, state: State, at: Millis) {
+    incident.state = state;
+    incident.resolution = None;
+    incident.since = at;
+    incident.clear_since = None;
+    incident.reopened += 1;
+}
+
+fn record_of(id: IncidentId, opening: &Opening, rule: &RuleView<'_>, alert: &AlertChange, at: Millis) -> Incident {
+    let links = opening.earlier.map(|incident| Link { kind: "earlier".to_owned(), incident });
+    Incident {
+        id,
+        key: opening.key.clone(),
+        rule: opening.rule.clone(),
+        title: opening.title.clone(),
+        state: State::New,
+        awaiting: None,
+        priority: opening.priority.clone(),
+        ci: opening.ci,
+        agent: opening.agent.clone(),
+        service: opening.service.clone(),
+        assignee: None,
+        group: opening.group.clone(),
+        assigned_by: None,
+        alerts: vec![member(alert)],
+        alerts_beyond: 0,
+        count: 1,
+        first_seen: alert.happened_at,
+        last_seen: alert.happened_at,
+        opened_at: at,
+        since: at,
+        clear_since: None,
+        resolve_after: rule.incident.resolve_after.max(0),
+        resolution: None,
+        closed_at: None,
+        reopened: 0,
+        timeline: Vec::new(),
+        timeline_before: 0,
+        runs: Vec::new(),
+        changes: Vec::new(),
+        attachments: Vec::new(),
+        links: links.into_iter().collect(),
+        knowledge: rule.incident.knowledge.clone(),
+    }
+}
+
+fn why_open(work: &Work<'_>, earlier: Option<IncidentId>) -> Reason {
+    let within = length(work.config.settings.reopen_within);
+    let sentence = match earlier {
+        Some(earlier) => {
+            format!("{earlier} of its key was resolved more than {within} ago: a new incident that names it")
+        }
+        None => "no incident of its key is open: a new one".to_owned(),
+    };
+    Reason::new("dedupe", sentence)
+}
+
+fn title_of(alert: &AlertChange) -> String {
+    let summary = alert.annotations.get("summary").map(|summary| summary.trim()).filter(|summary| !summary.is_empty());
+    let mut title = summary.map_or_else(|| spoken(&alert.rule, &alert.labels), str::to_owned);
+    title.truncate(title.floor_char_boundary(TITLE_BYTES));
+    title
+}
+
+/// The service: the alert's own label, else the operator's label on the agent.
+fn service_of(work: &Work<'_>, alert: &AlertChange) -> Option<String> {
+    let of_agent = || work.desk.agents.get(alert.agent.as_ref()?)?.labels.get("service");
+    alert.labels.get("service").or_else(of_agent).filter(|service| !service.is_empty()).cloned()
+}
+
+/// What it is about: the rule's word, else the unit that the alert names, else the agent's host.
+fn ci_of(work: &Work<'_>, spec: &IncidentSpec, alert: &AlertChange) -> (Option<CiId>, Reason) {
+    let agent = alert.agent.as_deref();
+    let found = |ci, how: &str| (Some(ci), Reason::new("ci", how));
+    if let Some(selector) = &spec.ci {
+        let bound = selector.attributes.iter().map(|(name, binding)| (name.clone(), bind(binding, alert))).collect();
+        if let Some(ci) = work.desk.cmdb.find(&selector.class, &bound, agent) {
+            return found(ci, "found by what the rule's `ci` names");
+        }
+    }
+    if let (Some(unit), Some(agent)) = (alert.labels.get("unit"), agent)
+        && let Some(ci) = work.desk.cmdb.unit(agent, unit)
+    {
+        return found(ci, "found by the label `unit` on the agent's host");
+    }
+    match agent.and_then(|agent| work.desk.cmdb.host_of(agent)) {
+        Some(ci) => found(ci, "the host of the agent that saw it"),
+        None => (None, Reason::new("ci", "the CMDB knows nothing that it could be about")),
+    }
+}
+
+fn bind(binding: &Binding, alert: &AlertChange) -> String {
+    match binding {
+        Binding::Literal(text) => text.clone(),
+        Binding::Label(name) => alert.labels.get(name).cloned().unwrap_or_default(),
+    }
+}
