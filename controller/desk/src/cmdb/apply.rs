@@ -83,7 +83,7 @@ impl Graph {
             self.decide(host, happened, agent_of(fragment), reasons, CmdbFact::Section(body), ctx, out);
         }
         self.keep(host, &fragment.section, plan);
-        self.measure(host, &reading, fragment.happened_at, ctx.at);
+        self.measure(host, &reading, fragment.happened_at);
     }
 
     /// The host that an agent speaks for, made where there is none yet.
@@ -194,6 +194,8 @@ impl Graph {
 
     fn retell_item(&self, ci: &Ci, section: &str) -> FoundItem {
         let said = ci.attributes.iter().filter(|(_, held)| held.source == Source::Agent);
+        let said = said.map(|(name, held)| (name.clone(), held.value.to_string()));
+        let measured = ci.measurements.iter().map(|(name, measured)| (name.clone(), measured.value.to_string()));
         let held = self.relations_from(ci.id).filter(|r| r.kind != RelationKind::RunsOn && r.claims.contains(section));
         let to = held.filter_map(|r| self.get(r.to).map(|to| (r.kind, to.class, to.key.clone())));
         let wanted =
@@ -202,7 +204,7 @@ impl Graph {
         FoundItem {
             class: ci.class.to_string(),
             key: ci.key.clone(),
-            attributes: said.map(|(name, held)| (name.clone(), held.value.to_string())).collect(),
+            attributes: said.chain(measured).collect(),
             relations: to.chain(wanted).map(words).collect(),
         }
     }

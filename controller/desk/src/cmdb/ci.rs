@@ -45,6 +45,13 @@ pub struct Held {
     pub learned_at: Millis,
 }
 
+/// A measurement as last heard: a view, never a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    pub value: Value,
+    pub happened_at: Millis,
+}
+
 /// What a host may be recognised by. `kind` is one of [`super::identify::KINDS`]; `value` is normalised.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identifier {
@@ -107,7 +114,10 @@ pub struct Ci {
     pub host: Option<CiId>,
     /// The agent that speaks for it, by its certificate's name.
     pub agent: Option<String>,
+    /// State; measurements are beside it.
     pub attributes: BTreeMap<String, Held>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measurements: BTreeMap<String, Measured>,
     pub lifecycle: Lifecycle,
     /// Since when it is in that state.
     pub lifecycle_since: When,
@@ -141,8 +151,10 @@ pub struct Dispute {
 }
 
 impl Ci {
+    /// What an attribute or a measurement holds.
     pub fn attribute(&self, name: &str) -> Option<&Value> {
-        self.attributes.get(name).map(|held| &held.value)
+        let held = self.attributes.get(name).map(|held| &held.value);
+        held.or_else(|| self.measurements.get(name).map(|measured| &measured.value))
     }
 
     /// The text of an attribute; `None` where it is missing or no text.

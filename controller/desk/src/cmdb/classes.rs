@@ -77,7 +77,8 @@ pub struct Schema {
     pub attributes: &'static [Attribute],
     /// The attributes that identify an item across hosts and names, most certain first. Empty: (host, class, key) does.
     pub identifiers: &'static [&'static str],
-    /// The section of an agent's inventory that owns its items' attributes: one that it no longer names is gone.
+    /// The section of an agent's inventory that tells its items' attributes: one that it no longer names is gone. Other
+    /// sections may name items for their relations.
     pub section: Option<&'static str>,
     /// The attribute that people know an item by; otherwise its key.
     pub name: Option<&'static str>,

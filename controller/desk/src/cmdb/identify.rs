@@ -212,7 +212,7 @@ pub(super) fn judge(graph: &Graph, host: &Ci, identifiers: &[Identifier], fresh:
                 verdict.merge = Some((id, matched));
                 continue;
             }
-            (false, true, _) if fresh => continue,
+            (false, true, _) if weight < MERGE_WEIGHT => continue,
             (false, true, _) => ConflictKind::Disagreement,
         };
         let over = matched[0].identifier.clone();

@@ -99,7 +99,7 @@ impl Graph {
         let held = known.attributes.get(name);
         if let Some(held) = held.filter(|held| !admits(known, schema, held, source)) {
             let sentence =
-                format!("{name} of {what} is \"{}\" by a source of higher rank ({:?})", held.value, held.source);
+                format!("{name} of {what} is \"{}\" by a source of higher rank ({})", held.value, held.source.word());
             return Err(refusal("not_allowed_in_state", sentence));
         }
         let from = held.map(|held| held.value.clone());

@@ -18,6 +18,8 @@ pub mod query;
 pub mod relations;
 pub mod section;
 mod take;
+#[cfg(test)]
+mod tests;
 
 pub use ci::{Ci, Digest, Held, Identifier, Lifecycle, SectionMark};
 pub use classes::{Class, Value};

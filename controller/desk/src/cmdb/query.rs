@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use watchkeep_rules::selector::Selector;
+
 use super::ci::Ci;
 use super::classes::{Class, Value};
 use super::facts::CmdbFact;
@@ -26,6 +28,14 @@ impl Graph {
             return Some(host).into_iter().filter(fits).collect();
         }
         self.of_class_on(host.id, class).filter(fits).collect()
+    }
+
+    /// The items of a class, or of all, that a selector takes; retired ones among them, which `lifecycle` tells apart.
+    pub fn select<'a>(&'a self, class: Option<Class>, selector: &'a Selector) -> impl Iterator<Item = &'a Ci> {
+        let of_class = class.map(|class| self.of_class(class));
+        let all = of_class.is_none().then(|| self.items());
+        let known = of_class.into_iter().flatten().chain(all.into_iter().flatten());
+        known.filter(|ci| selector.matches(&Self::labels(ci)))
     }
 
     /// Items that may fit, by the narrowest index there is.
@@ -66,11 +76,12 @@ impl Graph {
         by_class.into_iter().collect()
     }
 
-    /// The labels that selectors see of an item: its attributes, `class`, `name`, `key`, `lifecycle`, and `instance` (its
+    /// The labels that selectors see of an item: its attributes and measurements, `class`, `name`, `key`, `lifecycle`, and `instance` (its
     /// agent's name).
     pub fn labels(ci: &Ci) -> BTreeMap<String, String> {
         let mut labels: BTreeMap<String, String> =
             ci.attributes.iter().map(|(name, held)| (name.clone(), held.value.to_string())).collect();
+        labels.extend(ci.measurements.iter().map(|(name, measured)| (name.clone(), measured.value.to_string())));
         labels.extend(ci.agent.clone().map(|agent| ("instance".to_owned(), agent)));
         let own =
             [("class", ci.class.word()), ("name", &ci.name), ("key", &ci.key), ("lifecycle", ci.lifecycle.word())];

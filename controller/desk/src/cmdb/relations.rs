@@ -20,6 +20,16 @@ pub enum Source {
     Hand,
 }
 
+impl Source {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Import => "import",
+            Self::Hand => "hand",
+        }
+    }
+}
+
 /// An instant in both times: when it was so, and when the controller learned it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct When {

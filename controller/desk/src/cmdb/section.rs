@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ci::{Ci, Digest, Held, Lifecycle, SectionMark, Want};
-use super::classes::{Attribute, Class, Nature, Value};
+use super::ci::{Ci, Digest, Held, Lifecycle, Measured, SectionMark, Want};
+use super::classes::{Attribute, Class, Value};
 use super::facts::{Added, AttributeChange, Changed, Edge, Named, SectionFact};
 use super::found::{Found, Reading, section_hash};
 use super::graph::Graph;
@@ -193,9 +193,9 @@ impl<'a> Comparison<'a> {
             "ci",
             &[&self.order.to_be_bytes(), &host.0, found.class.word().as_bytes(), found.key.as_bytes()],
         ));
-        let values = found.state().chain(found.measurements());
-        let attributes =
-            values.filter_map(|(attribute, text)| Some((attribute.name.to_owned(), attribute.kind.read(text).ok()?)));
+        let attributes = found.state();
+        let attributes = attributes
+            .filter_map(|(attribute, text)| Some((attribute.name.to_owned(), attribute.kind.read(text).ok()?)));
         self.fact.added.push(Added {
             ci,
             class: found.class,
@@ -225,18 +225,15 @@ impl<'a> Comparison<'a> {
 
     /// State that the agent said before and says no more. Only the section that owns the class can take it back.
     fn withdrawn(&self, ci: &Ci, found: &Found<'_>) -> Vec<AttributeChange> {
-        let owns = ci.class.schema().section == Some(self.section) || ci.named_by.keys().all(|by| by == self.section);
-        if !owns {
+        if !self.owns(ci) && ci.named_by.keys().any(|by| by != self.section) {
             return Vec::new();
         }
         let said = |name: &str| found.attributes.iter().any(|(known, _)| *known == name);
-        let is_state =
-            |name: &str| ci.class.schema().attribute(name).is_none_or(|schema| schema.nature == Nature::State);
-        let before =
-            ci.attributes.iter().filter(|(name, held)| held.source == Source::Agent && is_state(name) && !said(name));
-        before
-            .map(|(name, held)| AttributeChange { name: name.clone(), from: Some(held.value.clone()), to: None })
-            .collect()
+        said_before(ci).filter(|change| !said(&change.name)).collect()
+    }
+
+    fn owns(&self, ci: &Ci) -> bool {
+        ci.class.schema().section == Some(self.section)
     }
 
     /// Items that the section names no more: gone where no other names them.
@@ -249,6 +246,11 @@ impl<'a> Comparison<'a> {
             self.notes.push((*id, Note::Wants { add: BTreeSet::new(), drop }));
             if ci.named_by.keys().any(|by| by != self.section) {
                 self.fact.unrelated.extend(self.claims(ci));
+                let attributes: Vec<AttributeChange> = said_before(ci).filter(|_| self.owns(ci)).collect();
+                if !attributes.is_empty() {
+                    let (class, key) = (ci.class, ci.key.clone());
+                    self.fact.changed.push(Changed { ci: *id, class, key, attributes, back_from: None });
+                }
                 continue;
             }
             self.leaving.insert(*id);
@@ -371,6 +373,12 @@ impl SectionFact {
     }
 }
 
+/// All state that the agent said of an item, as if it said none of it any more.
+fn said_before(ci: &Ci) -> impl Iterator<Item = AttributeChange> {
+    let said = ci.attributes.iter().filter(|(_, held)| held.source == Source::Agent);
+    said.map(|(name, held)| AttributeChange { name: name.clone(), from: Some(held.value.clone()), to: None })
+}
+
 /// What the agent's word makes of an attribute; `None` where it stays as it is.
 pub(super) fn change(ci: &Ci, schema: &Attribute, text: &str) -> Option<AttributeChange> {
     let to = schema.kind.read(text).ok()?;
@@ -409,22 +417,16 @@ impl Graph {
     }
 
     /// Takes the measurements of a message: as last heard, without a fact.
-    pub(super) fn measure(&mut self, host: CiId, reading: &Reading<'_>, happened_at: Millis, learned_at: Millis) {
+    pub(super) fn measure(&mut self, host: CiId, reading: &Reading<'_>, happened_at: Millis) {
         for found in &reading.items {
             let Some(ci) = self.on_host(host, found.class, found.key) else { continue };
             let read =
                 found.measurements().filter_map(|(schema, text)| Some((schema.name, schema.kind.read(text).ok()?)));
             let news: Vec<(&str, Value)> = read.filter(|(name, value)| ci.attribute(name) != Some(value)).collect();
-            if news.is_empty() {
-                continue;
+            if !news.is_empty() {
+                let measured = news.into_iter().map(|(name, value)| (name.to_owned(), Measured { value, happened_at }));
+                self.note(ci.id, |ci| ci.measurements.extend(measured));
             }
-            let id = ci.id;
-            self.note(id, |ci| {
-                for (name, value) in news {
-                    let held = Held { value, source: Source::Agent, happened_at, learned_at };
-                    ci.attributes.insert(name.to_owned(), held);
-                }
-            });
         }
     }
 }

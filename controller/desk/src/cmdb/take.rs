@@ -12,6 +12,9 @@ use super::graph::Graph;
 use super::relations::{RelationKind, Source, When};
 use crate::ids::CiId;
 
+/// Who claims that what is in a host's inventory runs on it: whichever section names it.
+const PLACE_CLAIM: &str = "inventory";
+
 impl Graph {
     /// Takes one fact in.
     pub fn take(&mut self, fact: &CmdbFact, when: When) {
@@ -40,10 +43,10 @@ impl Graph {
     fn take_section(&mut self, section: &SectionFact, when: When) {
         for item in &section.added {
             self.add(item, Source::Agent, when);
-            self.place(item.ci, &section.section, when);
+            self.place(item.ci, when);
         }
         for changed in &section.changed {
-            self.change(changed, &section.section, when);
+            self.change(changed, when);
         }
         for edge in &section.unrelated {
             self.unrelate(edge.key(), &edge.by, when);
@@ -65,6 +68,7 @@ impl Graph {
             host: item.host,
             agent: item.agent.clone(),
             attributes: item.attributes.iter().map(|(name, value)| (name.clone(), held(value, source, when))).collect(),
+            measurements: BTreeMap::new(),
             lifecycle: Lifecycle::InUse,
             lifecycle_since: when,
             first_seen: when.happened,
@@ -83,17 +87,17 @@ impl Graph {
     }
 
     /// What was found on a host runs on it.
-    fn place(&mut self, id: CiId, section: &str, when: When) {
+    fn place(&mut self, id: CiId, when: When) {
         if let Some(host) = self.get(id).and_then(|ci| ci.host) {
-            self.relate((id, RelationKind::RunsOn, host), Source::Agent, section, when);
+            self.relate((id, RelationKind::RunsOn, host), Source::Agent, PLACE_CLAIM, when);
         }
     }
 
-    fn change(&mut self, changed: &Changed, section: &str, when: When) {
+    fn change(&mut self, changed: &Changed, when: When) {
         self.set_attributes(changed.ci, &changed.attributes, Source::Agent, when);
         if changed.back_from.is_some() {
             self.enter(changed.ci, Lifecycle::InUse, when);
-            self.place(changed.ci, section, when);
+            self.place(changed.ci, when);
         }
     }
 

@@ -1,0 +1,8 @@
+//! The CMDB from outside: fragments in, facts and records out.
+
+mod fixture;
+mod hosts;
+mod lifecycle;
+mod properties;
+mod questions;
+mod sections;
