@@ -1,40 +1,70 @@
 //! What is on the host: sections of items with attributes and relations, sent when they change.
 //!
-//! Each section is a file with its readers and tests, and [`SECTIONS`] is the one list. [`Discoverer::look`] reads them
+//! Each section is a file with its readers and tests, and [`Discoverer::sections`] is the one list. [`Discoverer::look`] reads them
 //! all and says what is news against what was last made durable: nothing, the difference, or the whole. It reads files
 //! and may take a second on a large host, so it is called on a thread of its own.
 
 mod host;
+mod listener;
 mod os;
+mod owners;
+mod package;
 mod sent;
+mod service;
+mod table;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use watchkeep_protocol::Inventory;
-use watchkeep_protocol::inventory::Item;
+use watchkeep_protocol::inventory::{Item, ItemRef, Relation};
 
 use crate::observe::Units;
 use crate::root::Root;
+use listener::Listeners;
+use owners::Owners;
+use package::Stamp;
 use sent::Sent;
+
+pub use table::table;
 
 /// Reads what is on the host, and remembers what was sent of it.
 pub struct Discoverer {
     root: Root,
     units: Arc<Mutex<Units>>,
+    owners: Owners,
     sent: Sent,
+    /// dpkg's status file as the last look found it, and as it was when what was found became durable.
+    packages_seen: Option<Stamp>,
+    packages_kept: Option<Stamp>,
 }
 
 impl Discoverer {
     /// Remembers in `state` (the agent's own directory) across restarts what was sent.
     pub fn new(root: Root, state: &Path, units: Arc<Mutex<Units>>) -> Self {
-        Self { root, units, sent: Sent::open(state) }
+        let (owners, sent) = (Owners::default(), Sent::open(state));
+        Self { root, units, owners, sent, packages_seen: None, packages_kept: None }
     }
 
-    /// Everything as it is now: (section, items).
+    /// Everything as it is now: (section, items). A section of which nothing is known is left out, and so is `package`
+    /// where dpkg's file is the one that was kept.
     pub fn sections(&mut self) -> Vec<(&'static str, Vec<Item>)> {
-        let _ = &self.units;
-        vec![("host", host::items(&self.root)), ("os", os::items(&self.root))]
+        let listeners = Listeners::find(&self.root);
+        self.owners.refresh(&self.root, &listeners.programs());
+        let services = {
+            let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+            service::items(&units, &self.owners, &listeners.by_unit())
+        };
+        self.packages_seen = package::stamp(&self.root);
+        let packages_news = self.packages_seen.is_none() || self.packages_seen != self.packages_kept;
+        let found = [
+            ("host", Some(host::items(&self.root))),
+            ("os", Some(os::items(&self.root))),
+            ("package", packages_news.then(|| package::items(&self.root))),
+            ("service", services),
+            ("listener", Some(listeners.items(&self.owners))),
+        ];
+        found.into_iter().filter_map(|(section, items)| Some((section, items?))).collect()
     }
 
     /// Looks, and says what is news; each message is one matter. Call [`Self::kept`] once all of them are durable, before
@@ -46,11 +76,15 @@ impl Discoverer {
 
     /// What the last look brought is durable.
     pub fn kept(&mut self) {
+        self.packages_kept = self.packages_seen;
         self.sent.kept();
     }
 
     /// The controller asks for these sections whole (`*`: for all): the next look brings them.
     pub fn forget(&mut self, sections: &[String]) {
+        if sections.iter().any(|section| section == "package" || section == "*") {
+            self.packages_kept = None;
+        }
         self.sent.forget(sections);
     }
 }
@@ -60,4 +94,41 @@ fn item(class: &str, key: impl Into<String>, attributes: Vec<(&str, Option<Strin
     let said = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let said = said.filter(|(_, value)| !value.is_empty());
     Item { class: class.to_owned(), key: key.into(), attributes: said.collect(), relations: Vec::new() }
+}
+
+/// An edge to another item of this host.
+fn relation(kind: &str, class: &str, key: &str) -> Relation {
+    Relation { kind: kind.to_owned(), to: ItemRef { class: class.to_owned(), key: key.to_owned() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::testing::TempFiles;
+
+    #[test]
+    fn packages_are_read_again_only_when_dpkg_or_the_controller_says_so() {
+        let (files, state) = (TempFiles::new(), tempfile::tempdir().expect("a temporary directory"));
+        let paragraph = |name: &str| format!("Package: {name}\nStatus: install ok installed\nArchitecture: all\n\n");
+        files.write("var/lib/dpkg/status", &paragraph("a"));
+        let mut discoverer = Discoverer::new(files.root(), state.path(), Arc::default());
+        let has_packages = |news: &[Inventory]| news.iter().any(|message| message.section == "package");
+        assert!(has_packages(&discoverer.look()));
+        assert!(has_packages(&discoverer.look()), "it was not kept");
+        discoverer.kept();
+        assert!(!has_packages(&discoverer.look()));
+        discoverer.kept();
+        files.write("var/lib/dpkg/status", &(paragraph("a") + &paragraph("b")));
+        assert!(has_packages(&discoverer.look()));
+        discoverer.kept();
+        discoverer.forget(&["*".to_owned()]);
+        assert!(has_packages(&discoverer.look()));
+    }
+
+    #[test]
+    fn services_are_not_gone_while_systemd_is_not_heard() {
+        let (files, state) = (TempFiles::new(), tempfile::tempdir().expect("a temporary directory"));
+        let mut discoverer = Discoverer::new(files.root(), state.path(), Arc::default());
+        assert!(!discoverer.sections().iter().any(|(section, _)| *section == "service"));
+    }
 }

@@ -107,7 +107,9 @@ impl Hearing<'_> {
         let rows: Vec<Row> = self.asking.manager("ListUnits", &()).await?;
         let mut list = Vec::with_capacity(rows.len());
         for row in rows {
-            list.push(self.listed(row).await?);
+            if is_there(&row) {
+                list.push(self.listed(row).await?);
+            }
         }
         self.teller.listed(list).await
     }
@@ -190,7 +192,7 @@ impl Hearing<'_> {
         let nothing: Vec<&str> = Vec::new();
         let asked = (nothing, vec![pattern(unit)]);
         let rows: Vec<Row> = self.asking.manager("ListUnitsByPatterns", &asked).await?;
-        match rows.into_iter().find(|row| row.0 == unit) {
+        match rows.into_iter().find(|row| row.0 == unit && is_there(row)) {
             Some(row) => {
                 let listed = self.listed(row).await?;
                 self.teller.changed(unit, listed.state, &listed.result).await
@@ -234,6 +236,11 @@ impl Asking {
             other => other,
         }
     }
+}
+
+/// Whether a unit has a file; systemd also lists names that others only mention. One that failed counts either way.
+fn is_there(row: &Row) -> bool {
+    row.2 != "not-found" || row.3 == ActiveState::Failed.word()
 }
 
 /// A pattern that only this name matches.

@@ -18,7 +18,7 @@ pub const ROUNDS_BEFORE_THE_BUS_IS_TRIED: u32 = 20;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// `systemctl show` prints these, a block a unit, in whatever order.
-const SHOWN: &str = "--property=Id,ActiveState,SubState,Description,Type,Result";
+const SHOWN: &str = "--property=Id,LoadState,ActiveState,SubState,Description,Type,Result";
 
 /// Lists all units again and again.
 pub async fn hear(teller: &mut Teller, rounds: u32) -> Result<Infallible, HearError> {
@@ -60,7 +60,8 @@ fn listed_of(text: &str) -> Vec<Listed> {
         let result = if active == ActiveState::Failed { word("Result") } else { String::new() };
         let state =
             Service { active, sub: word("SubState"), description: word("Description"), service_type: word("Type") };
-        (!name.is_empty()).then_some(Listed { name, state, result })
+        let there = said.get("LoadState") != Some(&"not-found") || active == ActiveState::Failed;
+        (there && !name.is_empty()).then_some(Listed { name, state, result })
     };
     text.split("\n\n").filter_map(unit).collect()
 }
@@ -72,7 +73,8 @@ mod tests {
     #[test]
     fn blocks_of_properties_are_units() {
         let text = "Type=forking\nResult=signal\nId=nginx.service\nDescription=A = web server\nActiveState=failed\n\
-                    SubState=failed\n\nId=-.mount\nDescription=Root Mount\nActiveState=active\nSubState=mounted\n\n";
+                    SubState=failed\n\nId=-.mount\nDescription=Root Mount\nActiveState=active\nSubState=mounted\n\n\
+                    Id=auditd.service\nLoadState=not-found\nActiveState=inactive\n\n";
         let list = listed_of(text);
         assert_eq!(list.len(), 2);
         assert_eq!((list[0].name.as_str(), list[0].result.as_str()), ("nginx.service", "signal"));

@@ -1,6 +1,7 @@
 //! `statvfs` on threads that can be abandoned.
 //!
-//! One thread answers one question after the other. Whoever asks waits [`PATIENCE`] in all a reading; a thread that does
+//! One thread answers one question after the other. Whoever asks waits [`PATIENCE`] in all a reading, and [`LEAST`] for
+//! each filesystem where that is used up; a thread that does
 //! not answer by then is left to the kernel together with its mount, and another takes its place. A mount whose thread
 //! hangs is not asked again until that thread comes back; its late answer is used then, once. [`STUCK_MAX`] threads may
 //! hang; with that many no further mount is asked until one comes back.
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How long one reading waits for all its filesystems together.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// What each filesystem has at least, where one before it used the patience up: a new thread must be able to start.
+const LEAST: Duration = Duration::from_millis(50);
 /// Threads that may hang at once.
 const STUCK_MAX: usize = 8;
 /// `statvfs` needs no more.
@@ -92,7 +95,7 @@ impl Prober {
         let mut path = std::mem::take(&mut self.path);
         path.clear();
         path.push_str(mountpoint);
-        let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let left = self.deadline.saturating_duration_since(Instant::now()).max(LEAST);
         if worker.questions.send(path).is_err() {
             return None;
         }
