@@ -16,6 +16,7 @@ pub mod packs;
 mod parameter;
 pub mod selector;
 pub mod template;
+pub mod test;
 mod yaml;
 
 pub use fault::{Fault, Faults};

@@ -1,0 +1,291 @@
+//! Test files to what is to be done and expected.
+
+use std::collections::BTreeMap;
+
+use crate::fault::{Fault, Faults};
+use crate::load::{Checker, Fields};
+use crate::yaml::{self, Kind, Node, Source};
+
+const FILE_KEYS: [&str; 6] =
+    ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare", "start_timestamp"];
+const TEST_KEYS: [&str; 9] = [
+    "name",
+    "interval",
+    "input_series",
+    "input_events",
+    "alert_rule_test",
+    "promql_expr_test",
+    "incident_test",
+    "runbook_test",
+    "external_labels",
+];
+/// Events that one test may bring.
+const EVENTS_MAX: usize = 100_000;
+
+pub(super) struct TestFile {
+    pub tests: Vec<Test>,
+}
+
+pub(super) struct Test {
+    pub name: String,
+    pub events: Vec<InputEvent>,
+    pub expectations: Vec<Expectation>,
+}
+
+pub(super) struct InputEvent {
+    pub at: i64,
+    pub labels: BTreeMap<String, String>,
+    pub text: String,
+}
+
+/// What must be so at a time.
+pub(super) struct Expectation {
+    /// Line of the file.
+    pub line: usize,
+    pub at: i64,
+    pub what: Expected,
+}
+
+pub(super) enum Expected {
+    Alerts { name: String, alerts: Vec<ExpectedAlert> },
+    Incidents(Vec<ExpectedIncident>),
+    Runs { of: RunsOf, runs: Vec<ExpectedRun> },
+}
+
+pub(super) struct ExpectedAlert {
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Only what is named is compared.
+pub(super) struct ExpectedIncident {
+    pub rule: Option<String>,
+    pub key: Option<BTreeMap<String, String>>,
+    pub priority: Option<u8>,
+    pub ci: Option<String>,
+    pub runbook: Option<String>,
+}
+
+/// Which runs are planned.
+pub(super) enum RunsOf {
+    /// Those of the rule's firing alerts.
+    Alert(String),
+    /// One, as a person would start it.
+    Runbook { name: String, host: String, with: BTreeMap<String, String> },
+}
+
+pub(super) struct ExpectedRun {
+    pub runbook: Option<String>,
+    pub host: Option<String>,
+    /// As [`super::plan`] shows steps.
+    pub steps: Vec<String>,
+}
+
+/// Whether a text has `tests:` at its top.
+pub(super) fn is_test(text: &str) -> bool {
+    let node = yaml::parse(&Source::new("", text));
+    node.is_ok_and(
+        |node| matches!(&node.kind, Kind::Map(entries) if entries.iter().any(|(key, _)| key.scalar() == Some("tests"))),
+    )
+}
+
+/// The `rule_files` of a test file, as written.
+pub(super) fn rule_files(file: &str, text: &str) -> Result<Vec<String>, Faults> {
+    let source = Source::new(file, text);
+    let node = parsed(&source)?;
+    let mut check = Checker::new(&source);
+    let files = node.get("rule_files").map(|node| check.texts(node)).unwrap_or_default();
+    finish(check, files)
+}
+
+pub(super) fn read(file: &str, text: &str) -> Result<TestFile, Faults> {
+    let source = Source::new(file, text);
+    let node = parsed(&source)?;
+    let mut check = Checker::new(&source);
+    let fields = check.fields(&node, "a test file", &FILE_KEYS);
+    if let Some(node) = fields.get("evaluation_interval") {
+        check.positive_duration(node);
+    }
+    let tests = fields.required(&mut check, "tests", "a test file").map(|node| tests(&mut check, node));
+    finish(check, TestFile { tests: tests.unwrap_or_default() })
+}
+
+fn parsed(source: &Source) -> Result<Node, Faults> {
+    yaml::parse(source).map_err(|error| Faults::of([vec![Fault::at(source, error.at, error.at + 1, error.message)]]))
+}
+
+fn finish<T>(check: Checker<'_>, value: T) -> Result<T, Faults> {
+    let faults = Faults::of([check.faults]);
+    if faults.is_empty() { Ok(value) } else { Err(faults) }
+}
+
+fn tests(check: &mut Checker<'_>, node: &Node) -> Vec<Test> {
+    let mut found = Vec::new();
+    for (place, node) in check.list(node).iter().enumerate() {
+        let named = node.get("name").and_then(Node::scalar).unwrap_or_default();
+        let name = if named.is_empty() { format!("test {}", place + 1) } else { named.to_owned() };
+        found.push(check.within(format!("test '{name}'"), |check| test(check, node, name.clone())));
+    }
+    found
+}
+
+fn test(check: &mut Checker<'_>, node: &Node, name: String) -> Test {
+    let fields = check.fields(node, "a test", &TEST_KEYS);
+    if let Some(node) = fields.get("interval") {
+        check.positive_duration(node);
+    }
+    for key in ["input_series", "promql_expr_test"] {
+        let Some(Kind::List(items)) = fields.get(key).map(|node| &node.kind) else { continue };
+        if let (false, Some(key_node)) = (items.is_empty(), fields.key(key)) {
+            let message = format!("'{key}' needs rules over samples to be evaluated, which is not done yet");
+            check.fault(key_node, message).hint("rules over events are tested by input_events");
+        }
+    }
+    let mut events: Vec<InputEvent> = Vec::new();
+    for node in list(check, &fields, "input_events") {
+        if events.len() == EVENTS_MAX {
+            check.fault(node, format!("more than {EVENTS_MAX} events in one test"));
+            break;
+        }
+        events.extend(event(check, node));
+    }
+    events.sort_by_key(|event| event.at);
+    let mut expectations = Vec::new();
+    for node in list(check, &fields, "alert_rule_test") {
+        expectations.extend(expectation(check, node, "alert_rule_test", &["alertname", "exp_alerts"], alerts));
+    }
+    for node in list(check, &fields, "incident_test") {
+        expectations.extend(expectation(check, node, "incident_test", &["exp_incidents"], incidents));
+    }
+    for node in list(check, &fields, "runbook_test") {
+        let keys = ["alertname", "runbook", "host", "with", "exp_runs", "exp_steps"];
+        expectations.extend(expectation(check, node, "runbook_test", &keys, runs));
+    }
+    let asks = ["alert_rule_test", "incident_test", "runbook_test", "promql_expr_test", "input_series"];
+    if expectations.is_empty() && asks.iter().all(|key| fields.get(key).is_none()) {
+        check.fault(node, "this test expects nothing, so it could not fail").hint("add alert_rule_test");
+    }
+    Test { name, events, expectations }
+}
+
+fn list<'n>(check: &mut Checker<'_>, fields: &Fields<'n>, key: &str) -> &'n [Node] {
+    fields.get(key).map(|node| check.list(node)).unwrap_or_default()
+}
+
+fn texts(check: &mut Checker<'_>, fields: &Fields<'_>, key: &str) -> BTreeMap<String, String> {
+    let entries = fields.get(key).map(|node| check.text_map(node)).unwrap_or_default();
+    entries.into_iter().map(|(_, name, _, text)| (name, text)).collect()
+}
+
+fn event(check: &mut Checker<'_>, node: &Node) -> Option<InputEvent> {
+    check.within("input_events", |check| {
+        let fields = check.fields(node, "an event", &["at", "labels", "text"]);
+        let at = fields.get("at").map_or(Some(0), |node| check.duration(node));
+        let labels = texts(check, &fields, "labels");
+        if let (true, Some(node)) = (!labels.contains_key("kind"), fields.required(check, "labels", "an event")) {
+            check.fault(node, "every event has the label 'kind'");
+        }
+        let text = fields.get("text").and_then(|node| check.text(node)).unwrap_or_default();
+        Some(InputEvent { at: at?, labels, text })
+    })
+}
+
+fn expectation(
+    check: &mut Checker<'_>,
+    node: &Node,
+    what: &str,
+    keys: &[&str],
+    read: fn(&mut Checker<'_>, &Fields<'_>) -> Option<Expected>,
+) -> Option<Expectation> {
+    check.within(what, |check| {
+        let known: Vec<&str> = std::iter::once("eval_time").chain(keys.iter().copied()).collect();
+        let fields = check.fields(node, what, &known);
+        let at = fields.required(check, "eval_time", what).and_then(|node| check.duration(node));
+        let what = read(check, &fields)?;
+        let (line, _) = check.source.place(node.start);
+        Some(Expectation { line, at: at?, what })
+    })
+}
+
+fn alerts(check: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Expected> {
+    let name = fields.required(check, "alertname", "alert_rule_test").and_then(|node| check.name(node))?;
+    let mut found = Vec::new();
+    for node in list(check, fields, "exp_alerts") {
+        let fields = check.fields(node, "an expected alert", &["exp_labels", "exp_annotations"]);
+        let mut labels = texts(check, &fields, "exp_labels");
+        labels.insert("alertname".to_owned(), name.clone());
+        found.push(ExpectedAlert { labels, annotations: texts(check, &fields, "exp_annotations") });
+    }
+    Some(Expected::Alerts { name, alerts: found })
+}
+
+fn incidents(check: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Expected> {
+    let mut found = Vec::new();
+    for node in list(check, fields, "exp_incidents") {
+        let fields = check.fields(node, "an expected incident", &["rule", "key", "priority", "ci", "runbook"]);
+        let priority = fields.get("priority").and_then(|node| check.whole(node, 1, 5));
+        found.push(ExpectedIncident {
+            rule: fields.get("rule").and_then(|node| check.name(node)),
+            key: fields.get("key").map(|_| texts(check, &fields, "key")),
+            priority: priority.and_then(|priority| u8::try_from(priority).ok()),
+            ci: fields.get("ci").and_then(|node| check.name(node)),
+            runbook: fields.get("runbook").and_then(|node| check.name(node)),
+        });
+    }
+    Some(Expected::Incidents(found))
+}
+
+fn runs(check: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Expected> {
+    let alert = fields.get("alertname").and_then(|node| check.name(node));
+    let runbook = fields.get("runbook").and_then(|node| check.name(node));
+    let of = match (alert, runbook) {
+        (Some(alert), None) => RunsOf::Alert(alert),
+        (None, Some(name)) => {
+            let host = fields.get("host").and_then(|node| check.name(node)).unwrap_or_else(|| "localhost".to_owned());
+            RunsOf::Runbook { name, host, with: texts(check, fields, "with") }
+        }
+        _ => {
+            check.fault(fields.node, "a runbook_test names an 'alertname', whose runs it expects, or a 'runbook'");
+            return None;
+        }
+    };
+    let mut found = Vec::new();
+    for node in list(check, fields, "exp_runs") {
+        let fields = check.fields(node, "an expected run", &["runbook", "host", "exp_steps"]);
+        found.push(run(check, &fields));
+    }
+    if fields.get("exp_steps").is_some() {
+        found.push(ExpectedRun { runbook: None, host: None, steps: steps(check, fields) });
+    }
+    Some(Expected::Runs { of, runs: found })
+}
+
+fn run(check: &mut Checker<'_>, fields: &Fields<'_>) -> ExpectedRun {
+    ExpectedRun {
+        runbook: fields.get("runbook").and_then(|node| check.name(node)),
+        host: fields.get("host").and_then(|node| check.name(node)),
+        steps: steps(check, fields),
+    }
+}
+
+fn steps(check: &mut Checker<'_>, fields: &Fields<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for node in list(check, fields, "exp_steps") {
+        let fields = check.fields(node, "an expected step", &["run", "service", "wait_for"]);
+        if let Some(node) = fields.get("run") {
+            found.push(super::plan::shown_run(&check.texts(node)));
+        } else if let Some(node) = fields.get("service") {
+            let fields = check.fields(node, "a service", &["name", "state"]);
+            let text = |check: &mut Checker<'_>, key| {
+                fields.required(check, key, "a service").and_then(|node| check.text(node))
+            };
+            let (name, state) = (text(check, "name").unwrap_or_default(), text(check, "state").unwrap_or_default());
+            found.push(super::plan::shown_service(&name, &state));
+        } else if let Some(node) = fields.get("wait_for") {
+            found.push(super::plan::shown_wait(&check.text(node).unwrap_or_default()));
+        } else if matches!(node.kind, Kind::Map(_)) {
+            check.fault(node, "an expected step is one of run, service and wait_for");
+        }
+    }
+    found
+}

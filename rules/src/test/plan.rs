@@ -1,0 +1,117 @@
+//! Which steps a run would take: every text rendered, nothing sent. What only a real run knows (results of steps, the
+//! incident's fields) is an error that says so.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::events::Transition;
+use crate::jinja;
+use crate::model::{Runbook, RunbookUse, StepAction};
+use crate::template;
+
+/// A run as it would be planned.
+pub(super) struct Planned {
+    pub runbook: String,
+    pub host: String,
+    /// One line a step, in order; steps whose `when` is false are left out.
+    pub steps: Result<Vec<String>, String>,
+}
+
+/// The run that an alert's rule asks for.
+pub(super) fn of_alert(runbook: &Runbook, using: &RunbookUse, alert: &Transition) -> Planned {
+    let host = alert.labels.get("instance").cloned().unwrap_or_default();
+    let steps = using
+        .with
+        .iter()
+        .map(|(name, text)| match template::render(text, &alert.labels, f64::NAN) {
+            Ok(value) => Ok((name.clone(), value)),
+            Err(error) => Err(format!("parameter '{name}': {error}")),
+        })
+        .collect::<Result<BTreeMap<_, _>, _>>()
+        .and_then(|with| {
+            let alert = json!({"name": alert.rule, "labels": alert.labels, "annotations": alert.annotations});
+            steps(runbook, &with, &host, alert)
+        });
+    Planned { runbook: runbook.name.clone(), host, steps }
+}
+
+/// A run that a person starts.
+pub(super) fn by_hand(runbook: &Runbook, with: &BTreeMap<String, String>, host: &str) -> Planned {
+    let steps = steps(runbook, with, host, Value::Null);
+    Planned { runbook: runbook.name.clone(), host: host.to_owned(), steps }
+}
+
+fn steps(runbook: &Runbook, with: &BTreeMap<String, String>, host: &str, alert: Value) -> Result<Vec<String>, String> {
+    let params = params(runbook, with)?;
+    let mut context = params.clone();
+    context.insert("params".to_owned(), Value::Object(params.clone()));
+    context.insert("host".to_owned(), Value::String(host.to_owned()));
+    if !alert.is_null() {
+        context.insert("alert".to_owned(), alert);
+    }
+    let mut found = Vec::new();
+    for step in &runbook.steps {
+        let wrong = |message: String| format!("step '{}': {message}", step.name);
+        if let Some(when) = &step.when
+            && !jinja::truth(when, &context).map_err(wrong)?
+        {
+            continue;
+        }
+        found.push(shown(&step.action, &context, host).map_err(wrong)?);
+    }
+    Ok(found)
+}
+
+fn params(runbook: &Runbook, with: &BTreeMap<String, String>) -> Result<Map<String, Value>, String> {
+    let mut params = Map::new();
+    if let Some(unknown) = with.keys().find(|name| !runbook.parameters.contains_key(*name)) {
+        return Err(format!("runbook '{}' has no parameter '{unknown}'", runbook.name));
+    }
+    for (name, parameter) in &runbook.parameters {
+        let value = match with.get(name) {
+            Some(text) => Some(parameter.check_text(text).map_err(|message| format!("parameter '{name}': {message}"))?),
+            None => parameter.default.clone(),
+        };
+        if value.is_none() && parameter.required {
+            return Err(format!("parameter '{name}' is not given"));
+        }
+        params.insert(name.clone(), value.unwrap_or(Value::Null));
+    }
+    Ok(params)
+}
+
+fn shown(action: &StepAction, context: &Map<String, Value>, host: &str) -> Result<String, String> {
+    match action {
+        StepAction::Run { argv } => {
+            let argv = argv.iter().map(|text| jinja::render(text, context)).collect::<Result<Vec<_>, _>>()?;
+            Ok(shown_run(&argv))
+        }
+        StepAction::Service { name, state } => Ok(shown_service(&jinja::render(name, context)?, state)),
+        StepAction::WaitFor { condition, .. } => {
+            let value_of = |name: &str| match name {
+                "host" => Some(host.to_owned()),
+                name => context.get(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned)),
+            };
+            let bound = condition.bind(value_of).map_err(|name| format!("nothing is bound to ${name}"))?;
+            Ok(shown_wait(&format!("{}{bound} {} {}", condition.metric, condition.op, condition.value)))
+        }
+    }
+}
+
+pub(super) fn shown_run(argv: &[String]) -> String {
+    format!("run {}", serde_json::to_string(argv).expect("a list of texts is JSON"))
+}
+
+pub(super) fn shown_service(name: &str, state: &str) -> String {
+    format!("service {name} {state}")
+}
+
+/// Conditions are compared as they are read, so that spaces do not matter.
+pub(super) fn shown_wait(text: &str) -> String {
+    use crate::model::Condition;
+    Condition::parse(text).map_or_else(
+        |_| format!("wait_for {text}"),
+        |condition| format!("wait_for {}{} {} {}", condition.metric, condition.matchers, condition.op, condition.value),
+    )
+}

@@ -1,0 +1,253 @@
+//! Running tests: events go through the same engine as live ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::file::{self, Expectation, Expected, ExpectedIncident, RunsOf, Test};
+use super::plan::{self, Planned};
+use super::report::{Failure, FileReport, TestReport};
+use super::{IncidentJudge, IncidentSeen};
+use crate::duration;
+use crate::events::{Event, EventEngine, EventRules, Transition, What};
+use crate::fault::{Fault, Faults};
+use crate::model::RuleBook;
+
+/// Runs the tests of one file against rules that are loaded already.
+pub fn run_file(
+    file: &str,
+    text: &str,
+    book: &RuleBook,
+    judge: Option<&mut dyn IncidentJudge>,
+) -> Result<FileReport, Faults> {
+    let tests = file::read(file, text)?.tests;
+    let rules = EventRules::new(&book.event_rules)
+        .map_err(|error| Faults { faults: vec![Fault::of_file(file, error.message)], more: 0 })?;
+    let rules = Arc::new(rules);
+    let mut judge = judge;
+    let mut reports = Vec::with_capacity(tests.len());
+    for test in &tests {
+        let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
+        reports.push(run_test(test, book, &rules, judge));
+    }
+    Ok(FileReport { file: file.to_owned(), tests: reports })
+}
+
+/// The hosts of one test, and all that happened so far.
+struct Course<'a> {
+    rules: &'a Arc<EventRules>,
+    hosts: BTreeMap<String, EventEngine>,
+    happened: Vec<Transition>,
+    next_event: usize,
+}
+
+fn run_test(
+    test: &Test,
+    book: &RuleBook,
+    rules: &Arc<EventRules>,
+    mut judge: Option<&mut dyn IncidentJudge>,
+) -> TestReport {
+    let mut course = Course { rules, hosts: BTreeMap::new(), happened: Vec::new(), next_event: 0 };
+    let mut in_order: Vec<&Expectation> = test.expectations.iter().collect();
+    in_order.sort_by_key(|expectation| expectation.at);
+    let mut failures = Vec::new();
+    for expectation in in_order {
+        course.go_to(test, expectation.at);
+        let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
+        failures.extend(judged(expectation, book, &course, judge));
+    }
+    failures.sort_by_key(|failure| failure.line);
+    TestReport { name: test.name.clone(), failures }
+}
+
+impl Course<'_> {
+    /// Lets everything up to and at `at` happen.
+    fn go_to(&mut self, test: &Test, at: i64) {
+        while let Some(event) = test.events.get(self.next_event).filter(|event| event.at <= at) {
+            self.next_event += 1;
+            let host = event.labels.get("instance").cloned().unwrap_or_else(|| "localhost".to_owned());
+            self.tick(event.at);
+            let rules = self.rules;
+            let engine = self.hosts.entry(host.clone()).or_insert_with(|| EventEngine::new(host, Arc::clone(rules)));
+            self.happened.extend(engine.event(&Event { labels: &event.labels, text: &event.text, at: event.at }));
+        }
+        self.tick(at);
+    }
+
+    fn tick(&mut self, at: i64) {
+        let mut due: Vec<Transition> = self.hosts.values_mut().flat_map(|engine| engine.tick(at)).collect();
+        due.sort_by_key(|transition| transition.at);
+        self.happened.append(&mut due);
+    }
+
+    /// The newest word of every alert of a rule that fires.
+    fn firing(&self, rule: &str) -> Vec<&Transition> {
+        let mut alerts: BTreeMap<&BTreeMap<String, String>, &Transition> = BTreeMap::new();
+        for transition in self.happened.iter().filter(|transition| transition.rule == rule) {
+            match transition.what {
+                What::Firing | What::FiringAgain => alerts.insert(&transition.labels, transition),
+                What::Resolved => alerts.remove(&transition.labels),
+            };
+        }
+        alerts.into_values().collect()
+    }
+}
+
+fn judged(
+    expectation: &Expectation,
+    book: &RuleBook,
+    course: &Course<'_>,
+    judge: Option<&mut dyn IncidentJudge>,
+) -> Option<Failure> {
+    let at = duration::format(expectation.at);
+    let (what, expected, found) = match &expectation.what {
+        Expected::Alerts { name, alerts } => {
+            let expected = alerts.iter().map(|alert| shown_alert(&alert.labels, &alert.annotations)).collect();
+            let found = match is_rule_over_events(book, name) {
+                Ok(()) => course.firing(name).into_iter().map(|t| shown_alert(&t.labels, &t.annotations)).collect(),
+                Err(sentence) => vec![sentence],
+            };
+            (format!("alert_rule_test at {at}, alert '{name}'"), expected, found)
+        }
+        Expected::Incidents(expected) => {
+            let (expected, found) = incidents(expected, book, course, expectation.at, judge);
+            (format!("incident_test at {at}"), expected, found)
+        }
+        Expected::Runs { of, runs } => {
+            let planned = planned(of, book, course);
+            let expected: Vec<String> = runs
+                .iter()
+                .enumerate()
+                .map(|(place, run)| {
+                    // What is not named is taken as it is.
+                    let like = planned.get(place);
+                    let runbook = run.runbook.as_deref().or(like.map(|run| run.runbook.as_str())).unwrap_or("?");
+                    let host = run.host.as_deref().or(like.map(|run| run.host.as_str())).unwrap_or("?");
+                    shown_run(runbook, host, &Ok(run.steps.clone()))
+                })
+                .collect();
+            let found = planned.iter().map(|run| shown_run(&run.runbook, &run.host, &run.steps)).collect();
+            (format!("runbook_test at {at}"), expected, found)
+        }
+    };
+    let (expected, found) = differing(expected, found);
+    (!expected.is_empty() || !found.is_empty()).then_some(Failure { line: expectation.line, what, expected, found })
+}
+
+/// What is on one side only, sorted.
+fn differing(mut expected: Vec<String>, mut found: Vec<String>) -> (Vec<String>, Vec<String>) {
+    expected.retain(|line| match found.iter().position(|other| other == line) {
+        Some(place) => {
+            found.remove(place);
+            false
+        }
+        None => true,
+    });
+    expected.sort();
+    found.sort();
+    (expected, found)
+}
+
+/// A test of a rule that is not there must not pass because nothing fires.
+fn is_rule_over_events(book: &RuleBook, name: &str) -> Result<(), String> {
+    if book.event_rules.iter().any(|rule| rule.name == name) {
+        return Ok(());
+    }
+    if book.alert_rules.iter().any(|rule| rule.name == name) {
+        return Err(format!("'{name}' is a rule over samples, which are not evaluated yet"));
+    }
+    let names = book.event_rules.iter().map(|rule| rule.name.as_str());
+    let hint = crate::near::near(name, names).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+    Err(format!("the rule files have no rule '{name}'{hint}"))
+}
+
+fn shown_alert(labels: &BTreeMap<String, String>, annotations: &BTreeMap<String, String>) -> String {
+    let pairs = |map: &BTreeMap<String, String>| {
+        map.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(", ")
+    };
+    match annotations.is_empty() {
+        true => format!("{{{}}}", pairs(labels)),
+        false => format!("{{{}}} annotations {{{}}}", pairs(labels), pairs(annotations)),
+    }
+}
+
+fn incidents(
+    expected: &[ExpectedIncident],
+    book: &RuleBook,
+    course: &Course<'_>,
+    at: i64,
+    judge: Option<&mut dyn IncidentJudge>,
+) -> (Vec<String>, Vec<String>) {
+    let Some(judge) = judge else {
+        let sentence = "nobody here judges incidents; run this file by 'watchkeep rules test'".to_owned();
+        return (expected.iter().map(|incident| shown_incident(&named(incident))).collect(), vec![sentence]);
+    };
+    let mut found = judge.open_at(book, &course.happened, at);
+    let mut missing = Vec::new();
+    for incident in expected {
+        match found.iter().position(|seen| fits(incident, seen)) {
+            Some(place) => {
+                found.remove(place);
+            }
+            None => missing.push(shown_incident(&named(incident))),
+        }
+    }
+    let found = found.iter().map(|seen| {
+        let mut shown = format!("rule={:?} key={:?} priority={}", seen.rule, seen.key, seen.priority);
+        shown.push_str(&seen.ci.iter().map(|ci| format!(" ci={ci:?}")).collect::<String>());
+        shown.push_str(&seen.runbook.iter().map(|name| format!(" runbook={name:?}")).collect::<String>());
+        shown
+    });
+    (missing, found.collect())
+}
+
+fn fits(expected: &ExpectedIncident, seen: &IncidentSeen) -> bool {
+    expected.rule.as_ref().is_none_or(|rule| *rule == seen.rule)
+        && expected.key.as_ref().is_none_or(|key| *key == seen.key)
+        && expected.priority.is_none_or(|priority| priority == seen.priority)
+        && expected.ci.as_ref().is_none_or(|ci| Some(ci) == seen.ci.as_ref())
+        && expected.runbook.as_ref().is_none_or(|runbook| Some(runbook) == seen.runbook.as_ref())
+}
+
+fn named(incident: &ExpectedIncident) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    found.extend(incident.rule.iter().map(|rule| ("rule", format!("{rule:?}"))));
+    found.extend(incident.key.iter().map(|key| ("key", format!("{key:?}"))));
+    found.extend(incident.priority.iter().map(|priority| ("priority", priority.to_string())));
+    found.extend(incident.ci.iter().map(|ci| ("ci", format!("{ci:?}"))));
+    found.extend(incident.runbook.iter().map(|runbook| ("runbook", format!("{runbook:?}"))));
+    found
+}
+
+fn shown_incident(named: &[(&str, String)]) -> String {
+    let pairs: Vec<String> = named.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if pairs.is_empty() { "any incident".to_owned() } else { pairs.join(" ") }
+}
+
+fn planned(of: &RunsOf, book: &RuleBook, course: &Course<'_>) -> Vec<Planned> {
+    let unknown =
+        |sentence: String| vec![Planned { runbook: "none".to_owned(), host: String::new(), steps: Err(sentence) }];
+    match of {
+        RunsOf::Runbook { name, host, with } => match book.runbooks.get(name) {
+            Some(runbook) => vec![plan::by_hand(runbook, with, host)],
+            None => unknown(format!("the rule files have no runbook '{name}'")),
+        },
+        RunsOf::Alert(rule) => {
+            if let Err(sentence) = is_rule_over_events(book, rule) {
+                return unknown(sentence);
+            }
+            let using =
+                book.event_rules.iter().find(|known| known.name == *rule).and_then(|rule| rule.runbook.as_ref());
+            let Some((using, runbook)) = using.and_then(|using| Some((using, book.runbooks.get(&using.name)?))) else {
+                return Vec::new();
+            };
+            course.firing(rule).into_iter().map(|alert| plan::of_alert(runbook, using, alert)).collect()
+        }
+    }
+}
+
+fn shown_run(runbook: &str, host: &str, steps: &Result<Vec<String>, String>) -> String {
+    match steps {
+        Ok(steps) => format!("{runbook} on {host}: {}", steps.join("; ")),
+        Err(sentence) => format!("{runbook} on {host}: no plan: {sentence}"),
+    }
+}
