@@ -34,7 +34,12 @@ fn refusals_say_what_stands_against_it_and_what_would_help() {
         ActBody::IncidentResolve { incident, code: "fixed_by_person".to_owned(), note: note.clone() },
         ActBody::IncidentAssign { incident, assignee: None, group: None, note: note.clone() },
         ActBody::IncidentPriority { incident, priority: 0, note: "why".to_owned() },
-        ActBody::RunStart { runbook: "restart".to_owned(), incident: None, agent: Some("web-1".to_owned()), params: [].into() },
+        ActBody::RunStart {
+            runbook: "restart".to_owned(),
+            incident: None,
+            agent: Some("web-1".to_owned()),
+            params: [].into(),
+        },
         ActBody::RunStart { runbook: "restart-service".to_owned(), incident: None, agent: None, params: [].into() },
         ActBody::RunStart {
             runbook: "restart-service".to_owned(),
@@ -102,5 +107,8 @@ fn a_revoked_agent_is_noted_and_gets_no_run() {
     assert_eq!(refused(&mut bench, "alice", act).0, "not_allowed_in_state");
     bench.fire("web-1", "nginx.service");
     assert_eq!((bench.run_stands(1).as_str(), bench.orders.len()), ("waiting agent", 0));
-    assert_eq!(bench.desk.agent("web-1").map(|agent| &agent.labels), Some(&labels(&[("environment", "production"), ("service", "shop")])));
+    assert_eq!(
+        bench.desk.agent("web-1").map(|agent| &agent.labels),
+        Some(&labels(&[("environment", "production"), ("service", "shop")]))
+    );
 }

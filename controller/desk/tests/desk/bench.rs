@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use watchkeep_desk::decision::{Notice, Order};
 use watchkeep_desk::ids::{CommandId, IncidentId, RunId};
 use watchkeep_desk::incidents::Incident;
 use watchkeep_desk::input::{
     Act, ActBody, AgentChange, AgentEvent, AlertChange, AlertState, CommandOutcome, FoundItem, Fragment, Outcome,
 };
 use watchkeep_desk::runbooks::Run;
-use watchkeep_desk::{Config, Decision, Desk, Effect, Fact, Input, InputBody, Millis, Record, Refusal, Subject, explain};
-use watchkeep_desk::decision::{Notice, Order};
+use watchkeep_desk::{
+    Config, Decision, Desk, Effect, Fact, Input, InputBody, Millis, Record, Refusal, Subject, explain,
+};
 
 pub const SECOND: i64 = 1_000;
 pub const MINUTE: i64 = 60 * SECOND;
@@ -38,8 +40,11 @@ pub struct Bench {
 /// A configuration from the text of one file of rules and one a runbook.
 pub fn config(rules: &str, runbooks: &[&str]) -> Config {
     let mut files: Vec<(PathBuf, String)> = vec![(PathBuf::from("rules.yaml"), rules.to_owned())];
-    files.extend(runbooks.iter().enumerate().map(|(n, text)| (PathBuf::from(format!("runbook-{n}.yaml")), (*text).to_owned())));
-    let rules = watchkeep_rules::load::load(&files).unwrap_or_else(|faults| panic!("the test's own files are wrong: {faults}"));
+    files.extend(
+        runbooks.iter().enumerate().map(|(n, text)| (PathBuf::from(format!("runbook-{n}.yaml")), (*text).to_owned())),
+    );
+    let rules =
+        watchkeep_rules::load::load(&files).unwrap_or_else(|faults| panic!("the test's own files are wrong: {faults}"));
     Config { rules, ..Config::default() }
 }
 
@@ -124,7 +129,11 @@ impl Bench {
 
     fn commit(&mut self, decision: &Decision) {
         if decision.refused.is_some() {
-            assert_eq!((&decision.facts, &decision.effects, &decision.changed), (&vec![], &vec![], &vec![]), "refused means nothing");
+            assert_eq!(
+                (&decision.facts, &decision.effects, &decision.changed),
+                (&vec![], &vec![], &vec![]),
+                "refused means nothing"
+            );
         }
         let keys: Vec<_> = decision.changed.iter().map(Record::key).collect();
         assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "a record is there twice: {keys:?}");
@@ -253,7 +262,8 @@ impl Bench {
         let lines = explain::why(facts.map(|((learned, fact), seq)| (seq, *learned, fact)));
         let tell = |line: explain::Line| {
             let after = (line.learned_at.0 - NOON) as f64 / 1_000.0;
-            let subject = if line.sentence.starts_with(&line.subject) { String::new() } else { format!("{} ", line.subject) };
+            let subject =
+                if line.sentence.starts_with(&line.subject) { String::new() } else { format!("{} ", line.subject) };
             let mut text = format!("{after:>7.1} s  {subject}{}", line.sentence);
             if !line.actor.is_empty() {
                 text.push_str(&format!("  ({})", line.actor));

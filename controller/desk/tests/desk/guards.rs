@@ -27,7 +27,10 @@ fn the_stop_switch_holds_new_runs_and_the_next_step_of_those_that_go() {
     stop_switch(&mut bench, true);
     bench.answer(Outcome::Done);
     bench.fire("web-1", "php.service");
-    assert_eq!((bench.run_stands(1).as_str(), bench.run_stands(2).as_str()), ("running stop_switch", "waiting stop_switch"));
+    assert_eq!(
+        (bench.run_stands(1).as_str(), bench.run_stands(2).as_str()),
+        ("running stop_switch", "waiting stop_switch")
+    );
     bench.pass(MINUTE);
     assert_eq!(bench.orders.len(), 1, "nothing is sent while it is on");
     stop_switch(&mut bench, false);
@@ -135,7 +138,11 @@ fn what_comes_back_within_the_incident_counts_too() {
     assert_eq!((bench.run(1).came_back, bench.orders.len()), (true, 2));
     bench.clear("web-1", "nginx.service");
     bench.pass(MINUTE);
-    assert_eq!(bench.incident(1).resolution.map(|resolution| resolution.code.word()), Some("recovered"), "not by that run");
+    assert_eq!(
+        bench.incident(1).resolution.map(|resolution| resolution.code.word()),
+        Some("recovered"),
+        "not by that run"
+    );
 }
 
 #[test]
@@ -169,7 +176,10 @@ fn guarded(approval: &str) -> Bench {
 fn approval_is_of_a_hash_and_by_somebody_else() {
     let mut bench = guarded("{when: ci.environment == \"production\", by: group(linux), within: 10m}");
     bench.fire("web-1", "nginx.service");
-    assert_eq!((bench.run_stands(1).as_str(), bench.change(1).state.word()), ("awaiting_approval", "awaiting_approval"));
+    assert_eq!(
+        (bench.run_stands(1).as_str(), bench.change(1).state.word()),
+        ("awaiting_approval", "awaiting_approval")
+    );
     assert_eq!(bench.told(), ["opened"], "the page says it already");
     assert_eq!(bench.notices[0].content["tried"][0]["approval_by"], "group(linux)");
     let run = bench.run(1);

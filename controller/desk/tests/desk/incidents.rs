@@ -27,12 +27,17 @@ fn check(steps: &str, expected: &str) {
                 assert_eq!(bench.act("bob", act), Ok(()));
             }
             "acknowledge" => {
-                let act = ActBody::IncidentAcknowledge { incident: "INC-1".parse().expect("an id"), note: String::new() };
+                let act =
+                    ActBody::IncidentAcknowledge { incident: "INC-1".parse().expect("an id"), note: String::new() };
                 assert_eq!(bench.act("bob", act), Ok(()));
             }
             length => {
                 let (number, unit) = length.split_at(length.len() - 1);
-                let unit = match unit { "s" => SECOND, "m" => MINUTE, _ => DAY };
+                let unit = match unit {
+                    "s" => SECOND,
+                    "m" => MINUTE,
+                    _ => DAY,
+                };
                 bench.pass(number.parse::<i64>().expect("a number") * unit);
             }
         }
@@ -130,7 +135,8 @@ fn the_timeline_and_the_alerts_of_a_record_are_bounded() {
 fn a_worse_alert_raises_the_priority_and_a_person_may_override_it() {
     let mut bench = without_runbook();
     let fire = |bench: &mut Bench, severity: &str, unit: &str| {
-        let mut alert = AlertChange { happened_at: Millis(bench.at), ..unit_failed("web-1", "nginx.service", AlertState::Firing) };
+        let mut alert =
+            AlertChange { happened_at: Millis(bench.at), ..unit_failed("web-1", "nginx.service", AlertState::Firing) };
         alert.labels.insert("severity".to_owned(), severity.to_owned());
         alert.labels.insert("what".to_owned(), unit.to_owned());
         bench.feed(InputBody::Alert(alert))
@@ -141,7 +147,8 @@ fn a_worse_alert_raises_the_priority_and_a_person_may_override_it() {
     assert_eq!(bench.incident(1).priority.level, 3);
     fire(&mut bench, "warning", "c");
     assert_eq!(bench.incident(1).priority.level, 3, "it never gets better by itself");
-    let set = ActBody::IncidentPriority { incident: "INC-1".parse().expect("an id"), priority: 4, note: "known".to_owned() };
+    let set =
+        ActBody::IncidentPriority { incident: "INC-1".parse().expect("an id"), priority: 4, note: "known".to_owned() };
     assert_eq!(bench.act("alice", set), Ok(()));
     fire(&mut bench, "critical", "d");
     let priority = bench.incident(1).priority;

@@ -10,7 +10,8 @@ use crate::bench::{Bench, DAY, MINUTE, SECOND};
 fn shipped() -> Config {
     let pack = watchkeep_rules::packs::shipped().iter().find(|pack| pack.name == "systemd").expect("the pack ships");
     let sources: Vec<(PathBuf, String)> = pack.sources();
-    let rules = watchkeep_rules::load::load(&sources).unwrap_or_else(|faults| panic!("a shipped pack is wrong: {faults}"));
+    let rules =
+        watchkeep_rules::load::load(&sources).unwrap_or_else(|faults| panic!("a shipped pack is wrong: {faults}"));
     Config { rules, ..Config::default() }
 }
 
