@@ -5,6 +5,15 @@
 //! step function; the runtime around it is thin.
 
 pub mod access;
+pub mod api;
+pub mod cli;
+pub mod controller;
+pub mod core;
+pub mod detect;
 pub mod fleet;
+pub mod generation;
+pub mod ingest;
 pub mod ledger;
+pub mod notify;
 pub mod store;
+pub mod up;

@@ -8,7 +8,7 @@ pub mod ca;
 pub mod certificates;
 pub mod enrolment_tokens;
 pub mod keys;
-mod private_file;
+pub mod private_file;
 mod secret;
 mod tokens;
 

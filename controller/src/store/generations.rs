@@ -51,3 +51,12 @@ fn generation(row: Row) -> Result<Generation, StoreError> {
         files: columns.json()?,
     })
 }
+
+/// The generation under which the newest fact of the chain was decided; none before the first.
+pub fn in_force(tx: &mut dyn Tx, chain: &str) -> Result<Option<Generation>, StoreError> {
+    let sql = "SELECT generation FROM ledger WHERE chain = $1 ORDER BY seq DESC LIMIT 1";
+    match tx.query(sql, &[chain.into()])?.pop() {
+        Some(row) => get(tx, &Columns::new("ledger", row).text()?),
+        None => Ok(None),
+    }
+}

@@ -12,7 +12,6 @@
 //! | take the lease, so that each write checks its epoch | [`lease::take`] |
 //! | keep records, effects, events, marks | [`records`], [`outbox`], [`events`], [`spools`], [`marks`], [`generations`] |
 //! | keep the whole outcome of one input at once | [`settle::settle`] |
-//! | list and look up, for the API and the command line | [`queries`] |
 //! | let the n-th write fail | [`failing::Failing`] |
 
 mod address;
@@ -27,7 +26,6 @@ mod open;
 pub mod outbox;
 mod pool;
 mod postgres;
-pub mod queries;
 pub mod records;
 pub mod settle;
 pub mod spools;

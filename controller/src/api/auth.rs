@@ -1,0 +1,91 @@
+//! Who may: the one place where a request becomes a caller with a role.
+//!
+//! Every route below `/api/v1` and `/metrics` is in [`TABLE`]; one that is not is refused, so that a new route cannot be
+//! open by mistake. A test walks the OpenAPI document against the table.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::ApiState;
+use super::problem::Problem;
+use crate::access::api_tokens::{self, ApiToken, Role};
+
+use Role::{Admin, Operator, Viewer};
+
+/// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
+const TABLE: [(&str, &str, Role); 27] = [
+    ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
+    ("POST", "/api/v1/incidents/{id}/assign", Operator),
+    ("POST", "/api/v1/incidents/{id}/progress", Operator),
+    ("POST", "/api/v1/incidents/{id}/hold", Operator),
+    ("POST", "/api/v1/incidents/{id}/resolve", Operator),
+    ("POST", "/api/v1/incidents/{id}/reopen", Operator),
+    ("POST", "/api/v1/incidents/{id}/close", Operator),
+    ("POST", "/api/v1/incidents/{id}/cancel", Operator),
+    ("POST", "/api/v1/incidents/{id}/note", Operator),
+    ("POST", "/api/v1/incidents/{id}/priority", Operator),
+    ("POST", "/api/v1/runs", Operator),
+    ("POST", "/api/v1/runs/plan", Viewer),
+    ("POST", "/api/v1/runs/{id}/approve", Operator),
+    ("POST", "/api/v1/runs/{id}/reject", Operator),
+    ("POST", "/api/v1/runs/{id}/stop", Operator),
+    ("POST", "/api/v1/stop-switch", Operator),
+    ("POST", "/api/v1/cis/{id}/retire", Operator),
+    ("POST", "/api/v1/agents/{name}/revoke", Admin),
+    ("POST", "/api/v1/reload", Admin),
+    ("POST", "/api/v1/notices/{id}/send-again", Operator),
+    ("GET", "/api/v1/enrolment-tokens", Admin),
+    ("POST", "/api/v1/enrolment-tokens", Admin),
+    ("DELETE", "/api/v1/enrolment-tokens/{id}", Admin),
+    ("GET", "/api/v1/api-tokens", Admin),
+    ("POST", "/api/v1/api-tokens", Admin),
+    ("DELETE", "/api/v1/api-tokens/{id}", Admin),
+    ("GET", "/metrics", Viewer),
+];
+
+/// The caller, put into the request for its handler.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub token: ApiToken,
+    /// The `Idempotency-Key`, or one drawn for this request.
+    pub request: String,
+}
+
+/// The least role that may use a route; none: the route is not known, and nobody may.
+pub fn needs(method: &Method, route: &str) -> Option<Role> {
+    let said = TABLE.iter().find(|(of, path, _)| *of == method.as_str() && *path == route).map(|(.., role)| *role);
+    said.or((*method == Method::GET && route.starts_with("/api/v1/")).then_some(Viewer))
+}
+
+/// The middleware: finds the token's holder, and lets through who may.
+pub async fn authenticate(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
+    match caller(&state, request.headers(), request.method(), &route).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn caller(state: &ApiState, headers: &HeaderMap, method: &Method, route: &str) -> Result<Caller, Problem> {
+    let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let text = text.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::unauthenticated)?.to_owned();
+    let now = (state.now)().0;
+    let token = state.read(move |tx| api_tokens::authenticate(tx, &text, now)).await?;
+    let token = token.ok_or_else(Problem::unauthenticated)?;
+    let role = needs(method, route).ok_or_else(|| Problem::not_found("such route"))?;
+    if token.role < role {
+        return Err(Problem::forbidden(&token.role.to_string(), &role.to_string()));
+    }
+    if api_tokens::use_is_news(&token, now) {
+        let id = token.id.clone();
+        state.write(move |tx| api_tokens::note_use(tx, &id, now)).await?;
+    }
+    let key = headers.get("Idempotency-Key").and_then(|key| key.to_str().ok()).filter(|key| !key.is_empty());
+    let request = key.map_or_else(|| crate::access::hex(&crate::access::random::<16>()), str::to_owned);
+    Ok(Caller { token, request })
+}

@@ -1,0 +1,105 @@
+//! What handlers work with.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use utoipa::{IntoParams, ToSchema};
+use watchkeep_desk::Millis;
+use watchkeep_desk::input::{Act, ActBody};
+
+use super::auth::Caller;
+use super::problem::Problem;
+use crate::core::handle::{Answer, Handle};
+use crate::generation::Generation;
+use crate::store::{self, ReadPool, Store, StoreError, Tx};
+
+/// Everything a handler may use; clones share it.
+#[derive(Clone)]
+pub struct ApiState {
+    pub core: Handle,
+    pub readers: ReadPool,
+    /// A connection of its own for tokens, which are no decisions.
+    pub writer: Arc<Mutex<Box<dyn Store>>>,
+    /// The generation in force.
+    pub generation: watch::Receiver<Arc<Generation>>,
+    pub config_dir: PathBuf,
+    /// Where hosts enrol: `https://host:port`, and the CA's fingerprint that tokens carry.
+    pub enrol_url: String,
+    pub ca_fingerprint: [u8; 32],
+    /// The controller's own metrics.
+    pub metrics: prometheus::Registry,
+    pub now: fn() -> Millis,
+    /// Set once everything runs, cleared when the controller drains.
+    pub ready: watch::Receiver<bool>,
+    /// True once the controller stops; streams end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl ApiState {
+    /// A read over one snapshot, off the async threads.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let readers = self.readers.clone();
+        Self::blocking(move || readers.read(work)).await
+    }
+
+    /// A write of access's tables.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let writer = Arc::clone(&self.writer);
+        Self::blocking(move || {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            store::writing(writer.as_mut(), work)
+        })
+        .await
+    }
+
+    /// Does what the caller asks, and answers when it is durable.
+    pub async fn act(&self, caller: &Caller, act: ActBody) -> Result<Answer, Problem> {
+        let act = Act { who: caller.token.actor(), request: caller.request.clone(), act };
+        Ok(self.core.act(act).await?)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(ended) => Err(Problem::internal("reading the store", &ended)),
+        }
+    }
+}
+
+/// `limit` and `cursor` of a list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct PageQuery {
+    /// Items at most, 1 to 500; 50 by default.
+    pub limit: Option<u32>,
+    /// What `next` of the page before said.
+    pub cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The limit, where it makes sense.
+    pub fn limit(&self) -> Result<u32, Problem> {
+        match self.limit.unwrap_or(50) {
+            limit @ 1..=500 => Ok(limit),
+            limit => Err(Problem::invalid(format!("limit is {limit}; it goes from 1 to 500"))),
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// The cursor of the next page; none: this is the last.
+    pub next: Option<String>,
+}

@@ -1,0 +1,96 @@
+//! `watchkeep ci …`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::Client;
+use super::incidents::word;
+use super::output::{self, Format, text};
+use super::paging::Paging;
+
+#[derive(Debug, Subcommand)]
+pub enum Cis {
+    /// Configuration items
+    #[command(
+        after_help = "Examples:\n  watchkeep ci list --class host\n  watchkeep ci list --class software_package --search openssl"
+    )]
+    List {
+        /// host, operating_system, software_package, service_unit, process, listening_endpoint …
+        #[arg(long)]
+        class: Option<String>,
+        /// Words in the name
+        #[arg(long)]
+        search: Option<String>,
+        /// The host that it is on
+        #[arg(long)]
+        agent: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// One item: attributes, relations, history
+    Show { ci: String },
+    /// What stands in relation to it
+    Relations { ci: String },
+    /// Take it out of service
+    Retire {
+        ci: String,
+        #[arg(long)]
+        note: String,
+    },
+}
+
+impl Cis {
+    pub async fn run(self, client: &Client, format: Format) -> Outcome {
+        match self {
+            Self::List { class, search, agent, paging } => {
+                let mut filter: Vec<(&str, String)> = Vec::new();
+                filter.extend(class.map(|class| ("class", class)));
+                filter.extend(search.map(|words| ("search", words)));
+                filter.extend(agent.map(|agent| ("agent", agent)));
+                let answer = paging.list(client, "/api/v1/cis", &filter).await?;
+                let columns = [
+                    text("ID", "id"),
+                    text("CLASS", "class"),
+                    text("NAME", "name"),
+                    text("HOST", "agent"),
+                    text("LIFECYCLE", "lifecycle"),
+                ];
+                output::list(
+                    format,
+                    &answer,
+                    &columns,
+                    "No such item. The inventory fills itself once an agent is enrolled.",
+                );
+            }
+            Self::Show { ci } => {
+                let answer = client.get(&format!("/api/v1/cis/{ci}"), &[]).await?;
+                output::one(format, &answer, output::card);
+            }
+            Self::Relations { ci } => {
+                let answer = client.get(&format!("/api/v1/cis/{ci}/relations"), &[]).await?;
+                output::one(format, &answer, relations);
+            }
+            Self::Retire { ci, note } => {
+                let answer = client.post(&format!("/api/v1/cis/{ci}/retire"), &json!({"note": note})).await?;
+                output::one(format, &answer, |ci| format!("{} is {} now.\n", word(ci, "name"), word(ci, "lifecycle")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn relations(answer: &Value) -> String {
+    let line = |relation: &Value| {
+        let (from, to) = (&relation["from"], &relation["to"]);
+        format!(
+            "{} {} —{}→ {} {}\n",
+            word(from, "class"),
+            word(from, "name"),
+            word(relation, "kind"),
+            word(to, "class"),
+            word(to, "name")
+        )
+    };
+    answer["items"].as_array().into_iter().flatten().map(line).collect()
+}

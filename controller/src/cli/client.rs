@@ -1,0 +1,122 @@
+//! The command line's HTTP client: one request, one answer, and errors a person can act on.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::context::{Context, ContextError};
+use super::exit;
+use crate::api::problem::Problem;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    #[error("{method} {url}: {what}; is the controller running? \"watchkeep up\" starts one here")]
+    Unreachable { method: Method, url: String, what: String },
+    #[error("{}{}", .0.detail, .0.request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+    Problem(Problem),
+    #[error("{method} {url}: answered {status}, and not as a controller does; is something else listening there?")]
+    Strange { method: Method, url: String, status: StatusCode },
+}
+
+impl ClientError {
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Context(_) | Self::Unreachable { .. } | Self::Strange { .. } => exit::UNREACHABLE,
+            Self::Problem(problem) if problem.status == 404 => exit::NOT_FOUND,
+            Self::Problem(_) => exit::REFUSED,
+        }
+    }
+}
+
+/// A client of one controller.
+pub struct Client {
+    context: Context,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// A client of the controller that the context names.
+    pub fn connect() -> Result<Self, ClientError> {
+        Ok(Self::new(Context::find()?))
+    }
+
+    pub fn new(context: Context) -> Self {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .user_agent(concat!("watchkeep/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .expect("a client with plain settings can be built");
+        Self { context, http }
+    }
+
+    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, ClientError> {
+        let request = self.http.get(self.url(path)).query(query).timeout(Duration::from_secs(60));
+        self.send(Method::GET, path, request).await
+    }
+
+    /// Posts `body`; the key makes a repeated request the same request.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let key = crate::access::hex(&crate::access::random::<16>());
+        let request = self.http.post(self.url(path)).json(body).header("Idempotency-Key", key);
+        self.send(Method::POST, path, request.timeout(Duration::from_secs(60))).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let request = self.http.delete(self.url(path)).timeout(Duration::from_secs(60));
+        self.send(Method::DELETE, path, request).await
+    }
+
+    /// A stream of the ledger from `cursor` on, as the raw response.
+    pub async fn stream(&self, cursor: Option<&str>) -> Result<reqwest::Response, ClientError> {
+        let path = "/api/v1/stream";
+        let mut request = self.http.get(self.url(path)).bearer_auth(&self.context.token);
+        if let Some(cursor) = cursor {
+            request = request.header("Last-Event-ID", cursor);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(Method::GET, path, &error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.problem(Method::GET, path, response).await) }
+    }
+
+    async fn send(&self, method: Method, path: &str, request: reqwest::RequestBuilder) -> Result<Value, ClientError> {
+        let request = request.bearer_auth(&self.context.token);
+        let response = request.send().await.map_err(|error| self.unreachable(method.clone(), path, &error))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.problem(method, path, response).await);
+        }
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        response.json().await.map_err(|_| ClientError::Strange { method, url: self.url(path), status })
+    }
+
+    async fn problem(&self, method: Method, path: &str, response: reqwest::Response) -> ClientError {
+        let status = response.status();
+        match response.json::<Problem>().await {
+            Ok(problem) => ClientError::Problem(problem),
+            Err(_) => ClientError::Strange { method, url: self.url(path), status },
+        }
+    }
+
+    fn unreachable(&self, method: Method, path: &str, error: &reqwest::Error) -> ClientError {
+        let what = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            let mut cause: &dyn std::error::Error = error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            cause.to_string()
+        };
+        ClientError::Unreachable { method, url: self.url(path), what }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.context.url)
+    }
+}

@@ -1,0 +1,79 @@
+//! `watchkeep rules …`, `watchkeep schema` and `watchkeep reload`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use watchkeep_rules::load;
+
+use super::client::Client;
+use super::output::{self, Format};
+use super::{Failure, Outcome, exit};
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Say every fault of these files, with file, line, column and a near word
+    #[command(after_help = "A directory stands for all .yaml files in it. Exit 1: there are faults.")]
+    Check {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+impl Rules {
+    pub fn run(self, format: Format) -> Outcome {
+        match self {
+            Self::Check { files } => check(&files, format),
+        }
+    }
+}
+
+/// Checks rule files and runbooks together.
+pub fn check(files: &[PathBuf], format: Format) -> Outcome {
+    match load::read(files) {
+        Ok(book) => {
+            let found = json!({
+                "event_rules": book.event_rules.len(),
+                "alert_rules": book.alert_rules.len(),
+                "runbooks": book.runbooks.len(),
+            });
+            output::one(format, &found, |found| {
+                format!(
+                    "no faults: {} event rules, {} alert rules, {} runbooks\n",
+                    found["event_rules"], found["alert_rules"], found["runbooks"]
+                )
+            });
+            Ok(())
+        }
+        Err(faults) => {
+            match format {
+                Format::Table => eprintln!("{faults}"),
+                Format::Json | Format::Yaml => output::print_json(&json!({"faults": faults})),
+            }
+            Err(Failure::said(exit::FOUND_WANTING))
+        }
+    }
+}
+
+/// The JSON Schema of a kind of file, for editors.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// rules, runbook or tests
+    kind: String,
+}
+
+impl Schema {
+    pub fn run(self) -> Outcome {
+        Err(Failure::new(exit::USAGE, format!("no schema \"{}\"", self.kind)))
+    }
+}
+
+/// Asks the controller to take its configuration directory up.
+pub async fn reload(client: &Client, format: Format) -> Outcome {
+    let answer = client.post("/api/v1/reload", &json!({})).await?;
+    output::one(format, &answer, |answer| {
+        let hash = answer["generation"].as_str().unwrap_or_default();
+        format!("generation {} is in force\n", hash.get(..12).unwrap_or(hash))
+    });
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! `watchkeep incident …` and `watchkeep why`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::Client;
+use super::output::{self, Format, age, ago, local, text};
+use super::paging::Paging;
+
+#[derive(Debug, Subcommand)]
+pub enum Incidents {
+    /// What is open, worst first; with --state what was
+    #[command(
+        after_help = "Examples:\n  watchkeep incident list\n  watchkeep incident list --state resolved --priority 1"
+    )]
+    List {
+        /// new, acknowledged, in_progress, on_hold, resolved, closed, cancelled; repeatable. Without it: all that are open
+        #[arg(long)]
+        state: Vec<String>,
+        /// 1 (worst) to 5; repeatable
+        #[arg(long)]
+        priority: Vec<u8>,
+        /// Words in the title or key
+        #[arg(long)]
+        search: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// One incident with its timeline, runs and what was attached
+    Show { incident: String },
+    /// "I have seen it": stops escalation, takes nothing over
+    #[command(visible_alias = "acknowledge")]
+    Ack(Noted),
+    /// Give it to a person or a group
+    Assign {
+        incident: String,
+        #[arg(long)]
+        to: Option<String>,
+        #[arg(long)]
+        group: Option<String>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Begin to work on it; from then on it does not resolve by itself
+    Progress(Noted),
+    /// Wait for somebody
+    Hold {
+        incident: String,
+        /// caller, change, problem or vendor
+        #[arg(long = "for")]
+        awaiting: String,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Say that it is mended, and how
+    Resolve {
+        incident: String,
+        /// fixed_by_person, recovered, duplicate, false_alarm
+        #[arg(long, default_value = "fixed_by_person")]
+        code: String,
+        /// What was done
+        #[arg(long)]
+        note: String,
+    },
+    /// It came back, or was not mended
+    Reopen(Noted),
+    /// Done with it
+    Close(Noted),
+    /// It should never have been opened
+    Cancel(Noted),
+    /// Write something into its timeline
+    Note { incident: String, note: String },
+    /// Set its priority by hand; the reason is kept
+    Priority {
+        incident: String,
+        priority: u8,
+        #[arg(long)]
+        note: String,
+    },
+}
+
+/// An incident and, if you like, why.
+#[derive(Debug, Args)]
+pub struct Noted {
+    incident: String,
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+impl Incidents {
+    pub async fn run(self, client: &Client, format: Format) -> Outcome {
+        let (incident, act, body) = match self {
+            Self::List { state, priority, search, paging } => {
+                return list(client, format, state, priority, search, paging).await;
+            }
+            Self::Show { incident } => {
+                let answer = client.get(&format!("/api/v1/incidents/{incident}"), &[]).await?;
+                output::one(format, &answer, card);
+                return Ok(());
+            }
+            Self::Ack(Noted { incident, note }) => (incident, "acknowledge", json!({"note": note})),
+            Self::Progress(Noted { incident, note }) => (incident, "progress", json!({"note": note})),
+            Self::Reopen(Noted { incident, note }) => (incident, "reopen", json!({"note": note})),
+            Self::Close(Noted { incident, note }) => (incident, "close", json!({"note": note})),
+            Self::Cancel(Noted { incident, note }) => (incident, "cancel", json!({"note": note})),
+            Self::Note { incident, note } => (incident, "note", json!({"note": note})),
+            Self::Assign { incident, to, group, note } => {
+                (incident, "assign", json!({"assignee": to, "group": group, "note": note}))
+            }
+            Self::Hold { incident, awaiting, note } => (incident, "hold", json!({"awaiting": awaiting, "note": note})),
+            Self::Resolve { incident, code, note } => (incident, "resolve", json!({"code": code, "note": note})),
+            Self::Priority { incident, priority, note } => {
+                (incident, "priority", json!({"priority": priority, "note": note}))
+            }
+        };
+        let answer = client.post(&format!("/api/v1/incidents/{incident}/{act}"), &body).await?;
+        output::one(format, &answer, |incident| {
+            format!("{} is {} now.\n", word(incident, "id"), word(incident, "state"))
+        });
+        Ok(())
+    }
+}
+
+async fn list(
+    client: &Client,
+    format: Format,
+    states: Vec<String>,
+    priorities: Vec<u8>,
+    search: Option<String>,
+    paging: Paging,
+) -> Outcome {
+    let mut filter: Vec<(&str, String)> = Vec::new();
+    filter.extend((!states.is_empty()).then(|| ("state", states.join(","))));
+    let priorities: Vec<String> = priorities.iter().map(u8::to_string).collect();
+    filter.extend((!priorities.is_empty()).then(|| ("priority", priorities.join(","))));
+    filter.extend(search.map(|words| ("search", words)));
+    let answer = paging.list(client, "/api/v1/incidents", &filter).await?;
+    let columns = [
+        text("ID", "id"),
+        text("P", "priority.level"),
+        text("STATE", "state"),
+        ago("AGE", "opened_at"),
+        text("COUNT", "count"),
+        text("HOST", "agent"),
+        text("TITLE", "title"),
+    ];
+    let empty = "No such incident. To see one open and be handled: watchkeep-agent event send demonstration";
+    output::list(format, &answer, &columns, empty);
+    Ok(())
+}
+
+/// What a person needs of an incident at night, most important first.
+fn card(incident: &Value) -> String {
+    let mut card = format!(
+        "{}  P{}  {}  {}\n",
+        word(incident, "id"),
+        incident["priority"]["level"],
+        word(incident, "state"),
+        word(incident, "title")
+    );
+    let mut line = |name: &str, value: &Value| match value {
+        Value::Null => {}
+        Value::String(value) => card.push_str(&format!("  {name:<10} {value}\n")),
+        value => card.push_str(&format!("  {name:<10} {value}\n")),
+    };
+    line("host", &incident["agent"]);
+    line("key", &incident["key"]);
+    line("group", &incident["group"]);
+    line("assignee", &incident["assignee"]);
+    line("count", &incident["count"]);
+    line("resolved", &incident["resolution"]["code"]);
+    for reason in incident["priority"]["reasons"].as_array().into_iter().flatten() {
+        line("priority", &reason["sentence"]);
+    }
+    for run in incident["runs"].as_array().into_iter().flatten() {
+        line("run", run);
+    }
+    card.push_str("Timeline\n");
+    for entry in incident["timeline"].as_array().into_iter().flatten() {
+        let at = entry["at"].as_i64().unwrap_or_default();
+        card.push_str(&format!("  {}  {}\n", local(at), word(entry, "sentence")));
+    }
+    for attachment in incident["attachments"].as_array().into_iter().flatten() {
+        card.push_str(&format!("Attached: {} of {}\n", word(attachment, "name"), word(attachment, "run")));
+        for line in word(attachment, "text").lines().take(40) {
+            card.push_str(&format!("  {line}\n"));
+        }
+    }
+    card
+}
+
+/// A text of a record, or nothing.
+pub fn word<'a>(record: &'a Value, name: &str) -> &'a str {
+    record[name].as_str().unwrap_or_default()
+}
+
+/// Tell the whole story of an incident from the ledger.
+#[derive(Debug, Args)]
+pub struct Why {
+    incident: String,
+}
+
+impl Why {
+    pub async fn run(self, client: &Client, format: Format) -> Outcome {
+        let answer = client.get(&format!("/api/v1/incidents/{}/why", self.incident), &[]).await?;
+        output::one(format, &answer, |answer| {
+            let lines = answer["lines"].as_array().cloned().unwrap_or_default();
+            let begin = lines.first().and_then(|line| line["at"].as_i64()).unwrap_or_default();
+            let tell = |line: &Value| {
+                let at = line["at"].as_i64().unwrap_or_default();
+                let indent = "  ".repeat(line["depth"].as_u64().unwrap_or(0) as usize);
+                format!("{}  +{:<8} {indent}{}\n", local(at), age(at - begin), word(line, "sentence"))
+            };
+            lines.iter().map(tell).collect()
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! The life of a controller: open, build, announce, run, drain.
+//!
+//! Data directory, mode 0700:
+//!
+//! | path | what |
+//! |---|---|
+//! | `config/` | `watchkeep.yaml`, `rules/`, `runbooks/` |
+//! | `watchkeep.db` | the database, where no other is named |
+//! | `inputs/` | the input log |
+//! | `ca/`, `keys/`, `ledger.secret` | identity; back these up |
+//! | `token` | the first administrator's token, mode 0600 |
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use watchkeep_desk::InputBody;
+
+use crate::access::api_tokens::{self, Role};
+use crate::access::ca::{Ca, ServerFiles};
+use crate::access::keys::{Purpose, SigningKey};
+use crate::access::{self, certificates};
+use crate::api::{self, ApiState};
+use crate::core::carrier::Carrier;
+use crate::core::clock;
+use crate::core::committer::{CHAIN, Committed, Committer, CoreError, Opened};
+use crate::core::engine::{Engine, Surroundings, chain};
+use crate::core::gate::CoreGate;
+use crate::core::outlet::{BrokerOutlet, Downlinks};
+use crate::core::registry::Registry;
+use crate::fleet::broker::{Broker, BrokerConfig, BrokerHandle};
+use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Office};
+use crate::generation::{self, Generation};
+use crate::ledger::LedgerSecret;
+use crate::store::{self, Database, lease};
+
+/// What a controller is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub data: PathBuf,
+    /// HTTP API and console.
+    pub listen: SocketAddr,
+    /// Agents' MQTT over TLS.
+    pub mqtt_listen: SocketAddr,
+    /// Where hosts enrol, HTTPS.
+    pub enrol_listen: SocketAddr,
+    /// A database's address; `watchkeep.db` in `data` where there is none.
+    pub database: Option<String>,
+    /// Names and addresses under which agents reach this host, beyond loopback and its own name; the first is told to
+    /// those that enrol.
+    pub names: Vec<String>,
+}
+
+/// Where a running controller is reached.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub mqtt: SocketAddr,
+    pub enrol: SocketAddr,
+}
+
+/// The paths below the data directory.
+#[derive(Clone, Debug)]
+pub struct DataDir(pub PathBuf);
+
+impl DataDir {
+    /// Makes the directory, for its owner alone.
+    pub fn make(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Self(path.canonicalize()?))
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config")
+    }
+
+    pub fn inputs(&self) -> PathBuf {
+        self.0.join("inputs")
+    }
+
+    pub fn token(&self) -> PathBuf {
+        self.0.join("token")
+    }
+
+    pub fn database(&self) -> String {
+        format!("sqlite:{}", self.0.join("watchkeep.db").display())
+    }
+
+    pub fn ledger_secret(&self) -> PathBuf {
+        self.0.join("ledger.secret")
+    }
+}
+
+/// A controller that runs.
+pub struct Controller {
+    pub addresses: Addresses,
+    pub data: DataDir,
+    pub state: ApiState,
+    engine: Engine,
+    broker: BrokerHandle,
+    enrol: EnrolHandle,
+    http: JoinHandle<()>,
+    carrier: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    ready: watch::Sender<bool>,
+}
+
+/// What stays the same while the store is opened again and again.
+struct Opener {
+    database: Database,
+    inputs: PathBuf,
+    secret: LedgerSecret,
+    generation: watch::Receiver<Arc<Generation>>,
+    registry: Arc<Registry>,
+    epoch: Arc<AtomicU64>,
+}
+
+impl Opener {
+    /// Takes the lease, and reads everything back.
+    fn open(&mut self) -> Result<Opened, CoreError> {
+        let mut store = self.database.writer()?;
+        let holder = format!("process {}", std::process::id());
+        let epoch = lease::take(store.as_mut(), lease::DESK, &holder, clock::now())?;
+        self.epoch.store(epoch, Ordering::Release);
+        let generation = Arc::clone(&self.generation.borrow());
+        let opened = Committer::open(store, &self.inputs, self.secret.clone(), generation)?;
+        self.registry.take(&opened.agents);
+        Ok(opened)
+    }
+}
+
+impl Controller {
+    /// Opens everything and starts. Building starts nothing that outlives an error.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let data = DataDir::make(&options.data).with_context(|| format!("make \"{}\"", options.data.display()))?;
+        let address = options.database.clone().unwrap_or_else(|| data.database());
+        let database = tokio::task::spawn_blocking(move || store::open(&address)).await?.context("open the store")?;
+        let ca = Ca::open(&data.0, clock::now().0)?;
+        let server = ca.server(&options.names, clock::now().0)?;
+        let command_key = SigningKey::open(&data.0, Purpose::Command)?;
+        let fingerprint = ca.fingerprint();
+        let found = first_generation(&database, &data.config()).await?;
+        let (told_generation, generation) = watch::channel(found.generation);
+        let registry = Arc::new(Registry::default());
+        let epoch = Arc::new(AtomicU64::new(0));
+        let outlet = Arc::new(BrokerOutlet::default());
+        let downlinks = Arc::new(Downlinks::new(outlet.clone()));
+        let bell = Arc::new(Notify::new());
+
+        let mut opener = Opener {
+            database: database.clone(),
+            inputs: data.inputs(),
+            secret: LedgerSecret::read_or_make(&data.ledger_secret()).context("open the ledger's secret")?,
+            generation: generation.clone(),
+            registry: Arc::clone(&registry),
+            epoch: Arc::clone(&epoch),
+        };
+        let committed = on_commit(Arc::clone(&registry), outlet.clone(), Arc::clone(&bell), told_generation);
+        let surroundings = Surroundings {
+            open: Box::new(move || opener.open()),
+            downlinks: Arc::clone(&downlinks),
+            now: clock::now,
+            committed,
+        };
+        let engine =
+            tokio::task::spawn_blocking(move || Engine::start(surroundings)).await?.context("start the core")?;
+        let core = engine.handle();
+        if found.is_news {
+            core.take_up(Arc::clone(&generation.borrow()), found.author).await?;
+        }
+        tell_untold(&database, &core).await?;
+
+        let broker = start_broker(&options, &server, &engine, registry).await?;
+        outlet.set(broker.downlink());
+        let (enrol, enrol_url) =
+            start_enrolment(&options, &database, ca, &server, &command_key, &core, &broker).await?;
+        let (stop, stopped) = watch::channel(false);
+        let (ready, is_ready) = watch::channel(false);
+        let readers = database.readers(4);
+        let carrier = Carrier {
+            core: core.clone(),
+            readers: readers.clone(),
+            downlinks,
+            key: command_key,
+            epoch,
+            generation: generation.clone(),
+            config_dir: data.config(),
+            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            now: clock::now,
+            bell,
+        };
+        let carrier = tokio::spawn(carrier.run(stopped.clone()));
+        let database_for_tokens = database.clone();
+        let writer = tokio::task::spawn_blocking(move || database_for_tokens.writer()).await??;
+        let state = ApiState {
+            core,
+            readers,
+            writer: Arc::new(Mutex::new(writer)),
+            generation,
+            config_dir: data.config(),
+            enrol_url,
+            ca_fingerprint: fingerprint,
+            metrics: prometheus::Registry::new(),
+            now: clock::now,
+            ready: is_ready,
+            stopping: stopped,
+        };
+        first_token(&state, &data.token()).await?;
+        let listener = tokio::net::TcpListener::bind(options.listen).await;
+        let listener = listener.with_context(|| format!("listen for the API on {}", options.listen))?;
+        let http_address = listener.local_addr()?;
+        let http = tokio::spawn(serve_http(listener, state.clone()));
+        ready.send_replace(true);
+        let addresses = Addresses { http: http_address, mqtt: broker.address(), enrol: enrol.address() };
+        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, stop, ready })
+    }
+
+    /// Drains and stops: no more from outside, commit what is held, close.
+    pub async fn stop(self) {
+        self.ready.send_replace(false);
+        self.enrol.stop().await;
+        self.broker.stop().await;
+        self.stop.send_replace(true);
+        let engine = self.engine;
+        for (what, task) in [("the API", self.http), ("the outbox", self.carrier)] {
+            if tokio::time::timeout(std::time::Duration::from_secs(5), task).await.is_err() {
+                tracing::warn!(what, "did not end within 5 s");
+            }
+        }
+        if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
+            tracing::error!("the core ended badly");
+        }
+    }
+}
+
+/// A generation to begin with.
+struct Found {
+    generation: Arc<Generation>,
+    author: String,
+    /// Whether it is not the one that ran last.
+    is_news: bool,
+}
+
+/// The configuration directory's, or, where that has faults, the one that ran last.
+async fn first_generation(database: &Database, dir: &Path) -> anyhow::Result<Found> {
+    let (readers, dir) = (database.readers(1), dir.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let last = readers.read(|tx| store::generations::in_force(tx, CHAIN)).context("read the last generation")?;
+        let from_dir = generation::read_dir(&dir).and_then(Generation::check);
+        match (from_dir, last) {
+            (Ok(generation), last) => {
+                let is_news = last.is_none_or(|last| last.hash != generation.hash);
+                Ok(Found { generation: Arc::new(generation), author: "start".to_owned(), is_news })
+            }
+            (Err(error), None) => Err(error).context(format!("take up \"{}\"", dir.display())),
+            (Err(error), Some(last)) => {
+                tracing::error!(faults = %chain(&error), "the configuration has faults; what ran last goes on running");
+                let generation = Arc::new(Generation::check(last.files)?);
+                Ok(Found { generation, author: last.author, is_news: false })
+            }
+        }
+    })
+    .await?
+}
+
+/// What happens on the desk's thread after each commit, before anybody is answered.
+fn on_commit(
+    registry: Arc<Registry>,
+    outlet: Arc<BrokerOutlet>,
+    bell: Arc<Notify>,
+    generation: watch::Sender<Arc<Generation>>,
+) -> Box<dyn FnMut(&Committed) + Send> {
+    Box::new(move |committed| {
+        for agent in registry.take(&committed.agents) {
+            outlet.kick_agent(&agent);
+        }
+        if let Some(next) = &committed.generation {
+            generation.send_replace(Arc::clone(next));
+        }
+        if committed.owed {
+            bell.notify_one();
+        }
+    })
+}
+
+/// Certificates that were handed out and not told to the desk before the last stop.
+async fn tell_untold(database: &Database, core: &crate::core::handle::Handle) -> anyhow::Result<()> {
+    let readers = database.readers(1);
+    let read = move || readers.read(|tx| certificates::untold(tx, 500));
+    for certificate in tokio::task::spawn_blocking(read).await?? {
+        for change in certificate.changes() {
+            core.ask(InputBody::Agent(change)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn start_broker(
+    options: &Options,
+    server: &ServerFiles,
+    engine: &Engine,
+    registry: Arc<Registry>,
+) -> anyhow::Result<BrokerHandle> {
+    let config = BrokerConfig {
+        listen: options.mqtt_listen,
+        certificate: server.certificate.clone(),
+        key: server.key.clone(),
+        ca: server.ca.clone(),
+        sessions_max: 20_000,
+    };
+    Ok(Broker::start(config, Arc::new(CoreGate { inlet: engine.inlet(), registry })).await?)
+}
+
+async fn start_enrolment(
+    options: &Options,
+    database: &Database,
+    ca: Ca,
+    server: &ServerFiles,
+    command_key: &SigningKey,
+    core: &crate::core::handle::Handle,
+    broker: &BrokerHandle,
+) -> anyhow::Result<(EnrolHandle, String)> {
+    let database = database.clone();
+    let store = tokio::task::spawn_blocking(move || database.writer()).await??;
+    let core = core.clone();
+    let tell = move |certificate: &certificates::Certificate| {
+        for change in certificate.changes() {
+            core.ask_blocking(InputBody::Agent(change)).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    };
+    let host = |bound: SocketAddr| {
+        options.names.first().cloned().unwrap_or_else(|| match bound {
+            SocketAddr::V6(address) => format!("[{}]", address.ip()),
+            SocketAddr::V4(address) => address.ip().to_string(),
+        })
+    };
+    let mqtt = format!("mqtts://{}:{}", host(broker.address()), broker.address().port());
+    let office = Office::new(store, ca, mqtt, vec![command_key.public_key_text()], Box::new(tell));
+    let config =
+        EnrolConfig { listen: options.enrol_listen, certificate: server.certificate.clone(), key: server.key.clone() };
+    let enrol = enrol::listen(config, Arc::new(office)).await?;
+    let url = format!("https://{}:{}", host(enrol.address()), enrol.address().port());
+    Ok((enrol, url))
+}
+
+/// Makes the first administrator's token where there is none.
+async fn first_token(state: &ApiState, path: &Path) -> anyhow::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let now = clock::now().0;
+    let drawn = (access::random(), access::random());
+    let token = state
+        .write(move |tx| api_tokens::create(tx, ("first", Role::Admin, "controller"), drawn, None, now))
+        .await
+        .map_err(|problem| anyhow::anyhow!("make the first token: {}", problem.detail))?;
+    Ok(access::private_file::write(path, token.reveal().as_bytes())?)
+}
+
+async fn serve_http(listener: tokio::net::TcpListener, state: ApiState) {
+    let mut stopping = state.stopping.clone();
+    let until = async move {
+        // An end of the sender is an end as well.
+        let _stopped = stopping.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, api::router(state)).with_graceful_shutdown(until).await {
+        tracing::error!(%error, "the API stopped");
+    }
+}
+
+/// Runs a controller until it is told to stop.
+pub fn serve(options: Options) -> anyhow::Result<()> {
+    start_logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let controller = Controller::start(options).await?;
+        let Addresses { http, mqtt, enrol } = controller.addresses;
+        tracing::info!(%http, %mqtt, %enrol, "the controller is ready");
+        stop_signal().await?;
+        tracing::info!("stopping");
+        controller.stop().await;
+        Ok(())
+    })
+}
+
+/// Logs to standard error; `WATCHKEEP_LOG` filters as `RUST_LOG` does elsewhere.
+pub fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WATCHKEEP_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rmqtt=warn"));
+    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

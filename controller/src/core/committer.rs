@@ -1,0 +1,357 @@
+//! The desk with its store: a group of work in, one transaction out.
+//!
+//! A step function: the time is handed in, nothing is sent from here. What [`Committer::commit`] returns is durable and may
+//! go out. After an error nothing of the group is to be believed, and neither is this value: drop it and open another.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use watchkeep_desk::desk::Agent;
+use watchkeep_desk::input::{AgentChange, AgentEvent};
+use watchkeep_desk::{Decision, Desk, FactBody, Input, InputBody, Millis, Record, Refusal, Subject};
+
+use super::handle::{Answer, Carried, Work};
+use crate::access::certificates;
+use crate::detect::{self, Rules, Watches};
+use crate::generation::{Generation, GenerationError};
+use crate::ingest::{HostRow, KeptHost, Mark, Proposal};
+use crate::ledger::LedgerSecret;
+use crate::ledger::inputs::{InputLog, InputLogError};
+use crate::store::{self, Store, StoreError, Tx};
+
+/// The chain that this controller writes.
+pub const CHAIN: &str = "desk";
+
+/// Why the core cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    #[error("keep what was decided")]
+    Store(#[from] StoreError),
+    #[error("write the input log")]
+    Inputs(#[from] InputLogError),
+    #[error("take up the generation that was in force")]
+    Generation(#[from] GenerationError),
+}
+
+/// Where an answer goes, and what it is.
+pub type Answered = (oneshot::Sender<Result<Answer, Refusal>>, Result<Answer, Refusal>);
+
+/// What a commit came to; all of it is durable.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// What shards proposed; their `down` may go out.
+    pub proposals: Vec<Proposal>,
+    pub answers: Vec<Answered>,
+    /// The sequence of the ledger's newest fact.
+    pub head: u64,
+    /// A generation was taken up: its rules for the shards.
+    pub rules: Option<Arc<Rules>>,
+    /// What runs wait for changed.
+    pub watches: Option<Arc<Watches>>,
+    /// Something new lies in the outbox.
+    pub owed: bool,
+    /// A generation was taken up: it is in force now.
+    pub generation: Option<Arc<Generation>>,
+    /// Agents as they now stand, where they changed.
+    pub agents: Vec<Agent>,
+}
+
+/// The desk and where it is kept.
+pub struct Committer {
+    store: Box<dyn Store>,
+    inputs: InputLog,
+    secret: LedgerSecret,
+    desk: Desk,
+    generation: Arc<Generation>,
+    /// Of the last input.
+    order: u64,
+    at: Millis,
+    head: u64,
+    watches: Vec<watchkeep_desk::runbooks::Watch>,
+}
+
+/// A committer with what else was read back.
+pub struct Opened {
+    pub committer: Committer,
+    /// For the shards.
+    pub kept: BTreeMap<String, KeptHost>,
+    pub agents: Vec<Agent>,
+}
+
+/// A group as it was decided: each input with its decision, at the same place.
+#[derive(Default)]
+struct Judged {
+    inputs: Vec<Input>,
+    decisions: Vec<Decision>,
+}
+
+impl Committer {
+    /// Reads everything back: the desk from its records, the place in the input log, the hosts' kept state.
+    pub fn open(
+        mut store: Box<dyn Store>,
+        inputs: &Path,
+        secret: LedgerSecret,
+        generation: Arc<Generation>,
+    ) -> Result<Opened, CoreError> {
+        let (records, mark, head, mut kept) = store::reading(store.as_mut(), |tx| {
+            let records = store::records::restore(tx)?;
+            let mark = store::marks::committed(tx, CHAIN)?;
+            let head = crate::ledger::head(tx, CHAIN)?;
+            Ok((records, mark, head, kept_hosts(tx)?))
+        })?;
+        let (order, at) = mark.unwrap_or_default();
+        let mut inputs = InputLog::open(inputs)?;
+        inputs.cut(order)?;
+        let agents: Vec<Agent> = records.iter().filter_map(agent).cloned().collect();
+        for agent in &agents {
+            kept.entry(agent.name.clone()).or_default().session.clone_from(&agent.session);
+        }
+        let desk = Desk::restore(records);
+        let watches = desk.watches();
+        let committer = Self { store, inputs, secret, desk, generation, order, at, head: head.seq, watches };
+        Ok(Opened { committer, kept, agents })
+    }
+
+    /// The sequence of the ledger's newest fact.
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// When the earliest timer falls due.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.desk.next_due()
+    }
+
+    /// What shards detect by.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::new(Rules::new(&self.generation))
+    }
+
+    /// What runs wait for.
+    pub fn watches(&self) -> Arc<Watches> {
+        Arc::new(Watches::new(self.watches.clone()))
+    }
+
+    /// Decides the timers that are due and then `group`, in order, and commits all of it.
+    pub fn commit(&mut self, now: Millis, group: Vec<Work>) -> Result<Committed, CoreError> {
+        let mut judged = Judged::default();
+        let mut committed = Committed::default();
+        let (mut taken_up, mut carry) = (Vec::new(), Vec::new());
+        self.due(now, &mut judged);
+        for work in group {
+            match work {
+                Work::Proposal(mut proposal) => {
+                    for body in std::mem::take(&mut proposal.inputs) {
+                        self.take(now, body, &mut judged);
+                    }
+                    committed.proposals.push(proposal);
+                }
+                Work::Input { body, answer } => {
+                    let answered = self.judge(now, body, &mut judged);
+                    committed.answers.extend(answer.map(|answer| (answer, answered)));
+                }
+                Work::TakeUp { generation, author, answer } => {
+                    self.generation = Arc::clone(&generation);
+                    committed.rules = Some(Arc::new(Rules::new(&generation)));
+                    let body = InputBody::Configured { author: author.clone(), files: generation.file_hashes() };
+                    committed.answers.push((answer, self.judge(now, body, &mut judged)));
+                    taken_up.push((generation, author));
+                }
+                Work::Carried { id, carried, told } => {
+                    if let Some(body) = told {
+                        self.take(now, body, &mut judged);
+                    }
+                    carry.push((id, carried));
+                }
+                Work::Stop => {}
+            }
+        }
+        self.keep(now, &judged, &committed.proposals, &taken_up, &carry)?;
+        committed.head = self.head;
+        committed.owed = judged.decisions.iter().any(|decision| !decision.effects.is_empty());
+        committed.generation = taken_up.last().map(|(generation, _)| Arc::clone(generation));
+        committed.agents = changed_agents(&judged.decisions);
+        let watches = self.desk.watches();
+        if watches != self.watches {
+            self.watches = watches;
+            committed.watches = Some(self.watches());
+        }
+        Ok(committed)
+    }
+
+    /// Timers are judged at the instant they were due. One that sets itself again at once waits for the next commit, so
+    /// that a fault of a practice cannot hold up the desk.
+    fn due(&mut self, now: Millis, judged: &mut Judged) {
+        for _ in 0..super::engine::GROUP {
+            match self.desk.next_due() {
+                Some(due) if due <= now => {
+                    self.take(due, InputBody::Due, judged);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Judges what nobody waits for: what came of it stands in the ledger.
+    fn take(&mut self, at: Millis, body: InputBody, judged: &mut Judged) {
+        let _nobody_asked = self.judge(at, body, judged);
+    }
+
+    fn judge(&mut self, at: Millis, body: InputBody, judged: &mut Judged) -> Result<Answer, Refusal> {
+        self.order += 1;
+        self.at = self.at.max(at);
+        let input = Input { order: self.order, at: self.at, generation: self.generation.hash.clone(), body };
+        let decision = self.desk.decide(&self.generation.config, &input);
+        let answer = match &decision.refused {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(Answer { order: self.order, facts: decision.facts.clone() }),
+        };
+        judged.inputs.push(input);
+        judged.decisions.push(decision);
+        answer
+    }
+
+    fn keep(
+        &mut self,
+        now: Millis,
+        judged: &Judged,
+        proposals: &[Proposal],
+        taken_up: &[(Arc<Generation>, String)],
+        carried: &[(String, Carried)],
+    ) -> Result<(), CoreError> {
+        if judged.inputs.is_empty() && carried.is_empty() && proposals.iter().all(Proposal::is_empty) {
+            return Ok(());
+        }
+        self.inputs.append(&judged.inputs)?;
+        let secret = &self.secret;
+        let head = store::writing(self.store.as_mut(), |tx| {
+            for (generation, author) in taken_up {
+                let (hash, files) = (generation.hash.clone(), generation.files.clone());
+                store::generations::save(
+                    tx,
+                    &store::generations::Generation { hash, at: now, author: author.clone(), files },
+                )?;
+            }
+            let mut head = None;
+            for (input, decision) in judged.inputs.iter().zip(&judged.decisions) {
+                head = Some(store::settle::settle(tx, CHAIN, input, decision, secret)?);
+                keep_access(tx, input, decision)?;
+            }
+            for (id, carried) in carried {
+                keep_carried(tx, id, carried, now)?;
+            }
+            for rows in rows(proposals) {
+                keep_rows(tx, &rows, now)?;
+            }
+            Ok(head)
+        })?;
+        self.head = head.map_or(self.head, |head| head.seq);
+        Ok(())
+    }
+}
+
+/// What follows for certificates and the outbox: the desk has learnt of one, has revoked one, knows what became of a command.
+fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<(), StoreError> {
+    match &input.body {
+        InputBody::Agent(AgentChange { what: AgentEvent::Enrolled { serial, .. }, .. }) => {
+            certificates::mark_told(tx, serial)?;
+        }
+        InputBody::Result(outcome) => store::outbox::done(tx, &outcome.command.to_string(), input.at)?,
+        _ => {}
+    }
+    for fact in &decision.facts {
+        if let (Subject::Agent(name), FactBody::Agent(AgentEvent::Revoked { by, reason, .. })) =
+            (&fact.subject, &fact.body)
+        {
+            certificates::revoke(tx, name, by, reason, input.at.0)?;
+        }
+    }
+    Ok(())
+}
+
+fn keep_carried(tx: &mut dyn Tx, id: &str, carried: &Carried, now: Millis) -> Result<(), StoreError> {
+    match carried {
+        Carried::Done => store::outbox::done(tx, id, now),
+        Carried::Failed { error, again_at } => store::outbox::failed(tx, id, error, *again_at),
+        Carried::GivenUp { error } => store::outbox::give_up(tx, id, error, now),
+    }
+}
+
+fn changed_agents(decisions: &[Decision]) -> Vec<Agent> {
+    let changed = decisions.iter().flat_map(|decision| &decision.changed);
+    changed.filter_map(agent).cloned().collect()
+}
+
+fn agent(record: &Record) -> Option<&Agent> {
+    match record {
+        Record::Agent(agent) => Some(agent),
+        _ => None,
+    }
+}
+
+/// Marks and detection state stand for the whole host, so only the newest of a group is written; events are all written.
+fn rows(proposals: &[Proposal]) -> impl Iterator<Item = Rows<'_>> {
+    let mut newest: BTreeMap<&str, (Option<usize>, Option<usize>)> = BTreeMap::new();
+    for (place, proposal) in proposals.iter().enumerate() {
+        let entry = newest.entry(&proposal.agent).or_default();
+        entry.0 = proposal.mark.as_ref().map(|_| place).or(entry.0);
+        entry.1 = proposal.row.as_ref().map(|_| place).or(entry.1);
+    }
+    proposals.iter().enumerate().map(move |(place, proposal)| {
+        let (mark, row) = newest.get(proposal.agent.as_str()).copied().unwrap_or_default();
+        Rows {
+            agent: &proposal.agent,
+            events: &proposal.events,
+            mark: proposal.mark.as_ref().filter(|_| mark == Some(place)),
+            row: proposal.row.as_ref().filter(|_| row == Some(place)),
+        }
+    })
+}
+
+struct Rows<'a> {
+    agent: &'a str,
+    events: &'a [store::events::Event],
+    mark: Option<&'a (String, Mark)>,
+    row: Option<&'a HostRow>,
+}
+
+fn keep_rows(tx: &mut dyn Tx, rows: &Rows<'_>, now: Millis) -> Result<(), StoreError> {
+    for event in rows.events {
+        store::events::save(tx, event)?;
+    }
+    if let Some((spool, mark)) = rows.mark {
+        store::spools::save(
+            tx,
+            &store::spools::SpoolMark {
+                spool: spool.clone(),
+                agent: rows.agent.to_owned(),
+                next_matter: mark.next,
+                hashes: mark.contents().flat_map(u64::to_be_bytes).collect(),
+                updated_at: now,
+            },
+        )?;
+    }
+    rows.row.map_or(Ok(()), |row| detect::kept::save(tx, rows.agent, row))
+}
+
+/// What the store keeps of hosts: states of detection and spool marks.
+fn kept_hosts(tx: &mut dyn Tx) -> Result<BTreeMap<String, KeptHost>, StoreError> {
+    let mut kept: BTreeMap<String, KeptHost> = BTreeMap::new();
+    for (agent, row) in detect::kept::all(tx)? {
+        kept.entry(agent).or_default().row = row;
+    }
+    let mut after = String::new();
+    loop {
+        let page = store::spools::all(tx, &after, 500)?;
+        let Some(last) = page.last() else { return Ok(kept) };
+        after.clone_from(&last.spool);
+        for mark in page {
+            let contents =
+                mark.hashes.chunks_exact(8).map(|bytes| bytes.iter().fold(0, |sum, b| (sum << 8) | u64::from(*b)));
+            let stored = Mark::stored(mark.next_matter, contents);
+            kept.entry(mark.agent).or_default().marks.insert(mark.spool, stored);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The threads around shards and desk.
+//!
+//! One worker a share of the 256 shards, one thread for the desk. Every queue is bounded: into a worker (full: the message is
+//! dropped and counted, and the missing ack slows the agent) and into the desk (full: the worker waits, and its own queue
+//! fills). The desk commits whatever waits, up to [`GROUP`], as soon as the disk is free.
+//!
+//! After a failed commit the desk opens a new [`Committer`] from the store and begins a new life: workers are handed the
+//! hosts as the store kept them, and what they proposed in the life before is dropped, unacknowledged.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use watchkeep_desk::Millis;
+use watchkeep_protocol::topic::shard_of;
+
+use super::committer::{Committed, Committer, CoreError, Opened};
+use super::handle::{Handle, Work};
+use super::outlet::Downlinks;
+use crate::detect::{Rules, Watches};
+use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
+
+/// Messages that wait for one worker.
+const WORKER_QUEUE: usize = 4_096;
+/// Work that waits for the desk.
+const DESK_QUEUE: usize = 1_024;
+/// Work that is committed at once, at most.
+pub const GROUP: usize = 512;
+/// How often time is told to shards.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What the engine needs from outside.
+pub struct Surroundings {
+    /// Opens the store and reads everything back; called at the start and after a failed commit.
+    pub open: Box<dyn FnMut() -> Result<Opened, CoreError> + Send>,
+    pub downlinks: Arc<Downlinks>,
+    /// The wall clock, UTC milliseconds.
+    pub now: fn() -> Millis,
+    /// Called on the desk's thread after each commit, before anybody is answered; must not wait.
+    pub committed: Box<dyn FnMut(&Committed) + Send>,
+}
+
+/// Running shards and desk.
+pub struct Engine {
+    workers: Vec<SyncSender<ToWorker>>,
+    desk: SyncSender<Work>,
+    handle: Handle,
+    dropped: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+enum ToWorker {
+    Incoming(Incoming),
+    Stop,
+}
+
+/// What the desk has for a worker. Not a queue: the newest counts, and the desk never waits for a worker that waits for it.
+#[derive(Default)]
+struct Slot(Mutex<News>);
+
+#[derive(Default)]
+struct News {
+    restore: Option<Restore>,
+    rules: Option<Arc<Rules>>,
+    watches: Option<Arc<Watches>>,
+}
+
+/// A new life: the hosts as the store kept them.
+struct Restore {
+    life: u64,
+    rules: Arc<Rules>,
+    kept: BTreeMap<String, KeptHost>,
+}
+
+impl Slot {
+    fn put(&self, change: impl FnOnce(&mut News)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn take(&self) -> News {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A cheap way for the broker's gate to hand messages over.
+#[derive(Clone)]
+pub struct Inlet {
+    workers: Vec<SyncSender<ToWorker>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Inlet {
+    /// Hands over without waiting; false: the worker's queue is full, and it was dropped and counted.
+    pub fn hand_over(&self, agent: &str, incoming: Incoming) -> bool {
+        let worker = shard_of(agent) as usize % self.workers.len();
+        match self.workers[worker].try_send(ToWorker::Incoming(incoming)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Opens the store and starts the threads.
+    ///
+    /// # Errors
+    /// The store or the input log cannot be read.
+    pub fn start(mut surroundings: Surroundings) -> Result<Self, CoreError> {
+        let Opened { committer, kept, .. } = (surroundings.open)()?;
+        let (desk, work) = sync_channel(DESK_QUEUE);
+        let (told, head) = watch::channel(committer.head());
+        let mut threads = Vec::new();
+        let (mut workers, mut slots) = (Vec::new(), Vec::new());
+        for number in 0..workers_wanted() {
+            let (sender, receiver) = sync_channel(WORKER_QUEUE);
+            let slot = Arc::new(Slot::default());
+            slots.push(Arc::clone(&slot));
+            let mut worker = Worker {
+                shard: Shard::restore(Arc::default(), BTreeMap::new(), (surroundings.now)()),
+                life: 0,
+                slot,
+                desk: desk.clone(),
+                downlinks: Arc::clone(&surroundings.downlinks),
+                now: surroundings.now,
+            };
+            threads.push(spawn(&format!("shard-{number}"), move || worker.run(&receiver)));
+            workers.push(sender);
+        }
+        let mut desk_thread = DeskThread { committer, slots, surroundings, life: 0, told };
+        desk_thread.restore(kept);
+        threads.push(spawn("desk", move || desk_thread.run(&work)));
+        let handle = Handle::new(desk.clone(), head);
+        Ok(Self { workers, desk, handle, dropped: Arc::default(), threads })
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    pub fn inlet(&self) -> Inlet {
+        Inlet { workers: self.workers.clone(), dropped: Arc::clone(&self.dropped) }
+    }
+
+    /// Messages that were dropped for want of room since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Commits what waits and ends the threads.
+    pub fn stop(self) {
+        for worker in &self.workers {
+            let _ended = worker.send(ToWorker::Stop);
+        }
+        let _ended = self.desk.send(Work::Stop);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the core ended with a panic");
+            }
+        }
+    }
+}
+
+fn workers_wanted() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system can start a thread")
+}
+
+/// One worker: its share of the shards and what is around it.
+struct Worker {
+    shard: Shard,
+    life: u64,
+    slot: Arc<Slot>,
+    desk: SyncSender<Work>,
+    downlinks: Arc<Downlinks>,
+    now: fn() -> Millis,
+}
+
+impl Worker {
+    fn run(&mut self, queue: &Receiver<ToWorker>) {
+        let mut ticked = Instant::now();
+        loop {
+            let received = queue.recv_timeout(TICK.saturating_sub(ticked.elapsed()));
+            let overdue = ticked.elapsed() >= TICK * 5;
+            let incoming = match received {
+                Ok(ToWorker::Incoming(incoming)) => Some(incoming),
+                Err(RecvTimeoutError::Timeout) => None,
+                Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // With work waiting all the time the tick is late; it then says so, and nobody's silence counts.
+            let tick = (incoming.is_none() || overdue).then(|| {
+                ticked = Instant::now();
+                Incoming::Tick { behind: incoming.is_some() }
+            });
+            let news = self.slot.take();
+            if let Some(Restore { life, rules, kept }) = news.restore {
+                self.life = life;
+                self.shard = Shard::restore(Arc::clone(&rules), kept, (self.now)());
+                if !self.step(Incoming::Rules(rules)) {
+                    return;
+                }
+            }
+            let heard = [news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches), incoming, tick];
+            if heard.into_iter().flatten().any(|incoming| !self.step(incoming)) {
+                return;
+            }
+        }
+    }
+
+    /// One step of the shard; false once the desk has ended.
+    fn step(&mut self, incoming: Incoming) -> bool {
+        for mut proposal in self.shard.step(incoming, (self.now)()) {
+            if proposal.is_empty() {
+                send_down(&self.downlinks, proposal);
+                continue;
+            }
+            proposal.life = self.life;
+            if self.desk.send(Work::Proposal(proposal)).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn send_down(downlinks: &Downlinks, proposal: Proposal) {
+    for down in proposal.down {
+        downlinks.send(&proposal.agent, down);
+    }
+}
+
+struct DeskThread {
+    committer: Committer,
+    slots: Vec<Arc<Slot>>,
+    surroundings: Surroundings,
+    life: u64,
+    told: watch::Sender<u64>,
+}
+
+impl DeskThread {
+    fn run(mut self, queue: &Receiver<Work>) {
+        loop {
+            let now = (self.surroundings.now)();
+            let (group, stop) = gather(queue, self.patience(now), self.life);
+            let now = (self.surroundings.now)();
+            match self.committer.commit(now, group) {
+                Ok(committed) => self.after(committed),
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "a commit failed; reading everything back from the store");
+                    if stop || !self.reopen() {
+                        return;
+                    }
+                }
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// How long to wait for work: until the earliest timer, a second at most.
+    fn patience(&self, now: Millis) -> Duration {
+        let due = self.committer.next_due().map_or(1_000, |due| due.since(now).clamp(0, 1_000));
+        Duration::from_millis(due.unsigned_abs())
+    }
+
+    fn after(&mut self, mut committed: Committed) {
+        (self.surroundings.committed)(&committed);
+        for proposal in std::mem::take(&mut committed.proposals) {
+            send_down(&self.surroundings.downlinks, proposal);
+        }
+        for (answer, outcome) in std::mem::take(&mut committed.answers) {
+            // Whoever asked may have gone; what was done stays done.
+            let _gone = answer.send(outcome);
+        }
+        self.told.send_if_modified(|head| std::mem::replace(head, committed.head) != committed.head);
+        for slot in &self.slots {
+            slot.put(|news| {
+                news.rules = committed.rules.clone().or(news.rules.take());
+                news.watches = committed.watches.clone().or(news.watches.take());
+            });
+        }
+    }
+
+    /// Opens the store anew, with growing pauses; false once another controller has the lease.
+    fn reopen(&mut self) -> bool {
+        for attempt in 0_u32.. {
+            std::thread::sleep(Duration::from_millis(100 << attempt.min(6)));
+            match (self.surroundings.open)() {
+                Ok(Opened { committer, kept, .. }) => {
+                    self.committer = committer;
+                    self.life += 1;
+                    self.restore(kept);
+                    return true;
+                }
+                Err(error) => tracing::error!(error = %chain(&error), attempt, "the store cannot be read back yet"),
+            }
+        }
+        false
+    }
+
+    fn restore(&mut self, kept: BTreeMap<String, KeptHost>) {
+        let count = self.slots.len();
+        let mut shares: Vec<BTreeMap<String, KeptHost>> = (0..count).map(|_| BTreeMap::new()).collect();
+        for (agent, host) in kept {
+            shares[shard_of(&agent) as usize % count].insert(agent, host);
+        }
+        for (slot, kept) in self.slots.iter().zip(shares) {
+            let restore = Restore { life: self.life, rules: self.committer.rules(), kept };
+            let watches = Some(self.committer.watches());
+            slot.put(|news| *news = News { restore: Some(restore), rules: None, watches });
+        }
+    }
+}
+
+/// Waits for work and takes what else is there; proposals of a life before are dropped. The flag says to stop after it.
+fn gather(queue: &Receiver<Work>, patience: Duration, life: u64) -> (Vec<Work>, bool) {
+    let mut group = Vec::new();
+    let mut next = match queue.recv_timeout(patience) {
+        Ok(work) => Some(work),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => return (group, true),
+    };
+    while let Some(work) = next {
+        match work {
+            Work::Stop => return (group, true),
+            Work::Proposal(proposal) if proposal.life != life => {}
+            work => group.push(work),
+        }
+        next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
+    }
+    (group, false)
+}
+
+/// An error with its causes, for one line of the log.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! What the rest of the controller asks of the core.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use watchkeep_desk::input::Act;
+use watchkeep_desk::{Fact, InputBody, Millis, Refusal};
+
+use crate::generation::Generation;
+use crate::ingest::Proposal;
+
+/// Work for the desk.
+#[derive(Debug)]
+pub enum Work {
+    Proposal(Proposal),
+    /// An input from elsewhere, and who waits for what it came to.
+    Input {
+        body: InputBody,
+        answer: Option<oneshot::Sender<Result<Answer, Refusal>>>,
+    },
+    /// Take this generation up.
+    TakeUp {
+        generation: Arc<Generation>,
+        author: String,
+        answer: oneshot::Sender<Result<Answer, Refusal>>,
+    },
+    /// What became of an effect of the outbox, and what the desk is to learn of it.
+    Carried {
+        id: String,
+        carried: Carried,
+        told: Option<InputBody>,
+    },
+    /// Commit what is there and end.
+    Stop,
+}
+
+/// What became of an effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    Done,
+    /// To be tried again.
+    Failed {
+        error: String,
+        again_at: Millis,
+    },
+    /// For good: onto the dead letters.
+    GivenUp {
+        error: String,
+    },
+}
+
+/// What an input came to, once it is durable.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Its place at the desk.
+    pub order: u64,
+    pub facts: Vec<Fact>,
+}
+
+/// Why the core did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The act may not be done; the reader's fault, or a guard's.
+    #[error("{}", .0.sentence)]
+    Refused(Refusal),
+    /// The queue to the desk is full; try again.
+    #[error("the desk has more to do than it can take now; try again in a moment")]
+    Busy,
+    /// The core is stopping, or lost its store. Whether the act was done is to be read back.
+    #[error("the controller is stopping or restarting; read back whether it was done before you try again")]
+    Gone,
+}
+
+/// A way into the core; clones share it.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    desk: SyncSender<Work>,
+    head: watch::Receiver<u64>,
+}
+
+impl Handle {
+    pub(super) fn new(desk: SyncSender<Work>, head: watch::Receiver<u64>) -> Self {
+        Self { desk, head }
+    }
+
+    /// Does what a person asks, and answers when it is durable.
+    pub async fn act(&self, act: Act) -> Result<Answer, AskError> {
+        self.ask(InputBody::Act(act)).await
+    }
+
+    /// Hands the desk an input and waits until it is durable.
+    pub async fn ask(&self, body: InputBody) -> Result<Answer, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Work::Input { body, answer: Some(answer) })?;
+        answered.await.map_err(|_| AskError::Gone)?.map_err(AskError::Refused)
+    }
+
+    /// As [`Handle::ask`], for threads that may wait.
+    pub fn ask_blocking(&self, body: InputBody) -> Result<Answer, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.desk.send(Work::Input { body, answer: Some(answer) }).map_err(|_| AskError::Gone)?;
+        answered.blocking_recv().map_err(|_| AskError::Gone)?.map_err(AskError::Refused)
+    }
+
+    /// Notes what became of an effect. Waits while the queue is full; what is not noted is carried out again.
+    pub async fn carried(&self, id: String, carried: Carried, told: Option<InputBody>) {
+        let mut work = Work::Carried { id, carried, told };
+        loop {
+            match self.desk.try_send(work) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+                Err(TrySendError::Full(again)) => work = again,
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Takes a generation up; answers when it is in force.
+    pub async fn take_up(&self, generation: Arc<Generation>, author: String) -> Result<Answer, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Work::TakeUp { generation, author, answer })?;
+        answered.await.map_err(|_| AskError::Gone)?.map_err(AskError::Refused)
+    }
+
+    /// Follows the ledger: the sequence of its newest fact, whenever it moves.
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.head.clone()
+    }
+
+    fn send(&self, work: Work) -> Result<(), AskError> {
+        self.desk.try_send(work).map_err(|full| match full {
+            TrySendError::Full(_) => AskError::Busy,
+            TrySendError::Disconnected(_) => AskError::Gone,
+        })
+    }
+}

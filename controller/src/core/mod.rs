@@ -1,0 +1,20 @@
+//! The core: shards, the desk and the store, tied into one loop.
+//!
+//! - [`committer::Committer`]: the desk with its store; takes a group of work, decides it and commits it in one
+//!   transaction. A step function: the simulation drives it as the engine does.
+//! - [`engine`]: the threads around it: a worker for each share of the shards, one thread for the desk.
+//! - [`handle::Handle`]: what the rest of the controller asks of it.
+//! - [`outlet`]: the way down to agents.
+//!
+//! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back: the engine ends
+//! with the error, and its supervisor starts another.
+
+pub mod carrier;
+pub mod clock;
+pub mod committer;
+pub mod engine;
+pub mod gate;
+pub mod handle;
+pub mod live;
+pub mod outlet;
+pub mod registry;

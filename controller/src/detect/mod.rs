@@ -1,0 +1,150 @@
+//! Detection: what events, samples and silence mean under the rules in force.
+//!
+//! A [`HostDetection`] belongs to one host and lives in its shard. Event rules run in `watchkeep_rules`' engine; conditions
+//! that runs wait for are evaluated over the newest samples as reports come in; an agent's silence is an alert of its own.
+
+pub mod kept;
+mod silence;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use watchkeep_desk::input::{AlertChange, AlertState};
+use watchkeep_desk::{InputBody, Millis};
+use watchkeep_rules::events::{Event, EventEngine, EventRules, HostState, Transition, What};
+
+use crate::generation::Generation;
+use crate::ingest::Samples;
+
+pub use silence::AGENT_DOWN;
+pub use watch::Watches;
+use watch::Watching;
+
+/// What shards detect by: the rules of one generation.
+#[derive(Debug, Default)]
+pub struct Rules {
+    events: Arc<EventRules>,
+}
+
+impl Rules {
+    pub fn new(generation: &Generation) -> Self {
+        let events = EventRules::new(&generation.config.rules.event_rules);
+        Self { events: Arc::new(events.expect("a generation holds only rules that were checked")) }
+    }
+}
+
+/// Detection of one host.
+#[derive(Debug)]
+pub struct HostDetection {
+    engine: EventEngine,
+    /// Since when the agent is silent, and why.
+    silent: Option<silence::Silent>,
+    watching: Watching,
+    /// Whether what is kept changed since [`HostDetection::kept_if_changed`] was last asked.
+    changed: bool,
+}
+
+/// What is kept of a host's detection between inputs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    pub events: HostState,
+    pub silent: Option<silence::Silent>,
+}
+
+impl HostDetection {
+    pub fn new(agent: &str, rules: &Rules) -> Self {
+        Self::restore(agent, rules, Kept::default())
+    }
+
+    /// Goes on from what was kept. Whoever restores owes a [`HostDetection::reload`], since the rules may be others now.
+    pub fn restore(agent: &str, rules: &Rules, kept: Kept) -> Self {
+        let engine = EventEngine::restore(agent, Arc::clone(&rules.events), kept.events);
+        Self { engine, silent: kept.silent, watching: Watching::default(), changed: false }
+    }
+
+    /// Judges one event, with the labels that rules see.
+    pub fn event(&mut self, agent: &str, event: &Event<'_>) -> Vec<AlertChange> {
+        let transitions = self.engine.event(event);
+        self.told(agent, transitions)
+    }
+
+    /// A report of the host came in, read at `at`.
+    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches, at: Millis) -> Vec<InputBody> {
+        self.watching.report(agent, samples, watches, at)
+    }
+
+    /// Time passed: alerts that clear by themselves, conditions that did not hold in time.
+    pub fn tick(&mut self, agent: &str, watches: &Watches, now: Millis) -> Vec<InputBody> {
+        let mut inputs = self.watching.tick(agent, watches, now);
+        if self.engine.next_due().is_some_and(|due| due <= now.0) {
+            let transitions = self.engine.tick(now.0);
+            inputs.extend(self.told(agent, transitions).into_iter().map(InputBody::Alert));
+        }
+        inputs
+    }
+
+    /// Takes another generation's rules up; the states of rules that did not change stay.
+    pub fn reload(&mut self, agent: &str, rules: &Rules, now: Millis) -> Vec<InputBody> {
+        let transitions = self.engine.reload(Arc::clone(&rules.events), now.0);
+        self.told(agent, transitions).into_iter().map(InputBody::Alert).collect()
+    }
+
+    /// The agent went silent; a goodbye is no alert, but what fired goes stale all the same.
+    pub fn lost(&mut self, agent: &str, reason: &str, now: Millis) -> Vec<AlertChange> {
+        let stale = self.engine.state().firing().map(|labels| silence::stale(agent, labels, now));
+        let mut changes: Vec<AlertChange> = stale.collect();
+        if let Some(silent) = silence::Silent::begin(reason, now) {
+            changes.push(silent.alert(agent, AlertState::Firing, now));
+            self.silent = Some(silent);
+            self.changed = true;
+        }
+        changes
+    }
+
+    /// The agent is back.
+    pub fn back(&mut self, agent: &str, now: Millis) -> Vec<AlertChange> {
+        let silent = self.silent.take();
+        self.changed |= silent.is_some();
+        silent.map(|silent| silent.alert(agent, AlertState::Resolved, now)).into_iter().collect()
+    }
+
+    /// What to keep, where it changed since this was last asked.
+    pub fn kept_if_changed(&mut self) -> Option<Kept> {
+        std::mem::take(&mut self.changed)
+            .then(|| Kept { events: self.engine.state().clone(), silent: self.silent.clone() })
+    }
+
+    /// Something else that is kept beside this changed.
+    pub fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    fn told(&mut self, agent: &str, transitions: Vec<Transition>) -> Vec<AlertChange> {
+        // A match that only counts towards an alert changes the state without a transition.
+        self.changed = true;
+        transitions.into_iter().map(|transition| change(agent, transition)).collect()
+    }
+}
+
+fn change(agent: &str, transition: Transition) -> AlertChange {
+    AlertChange {
+        rule: transition.rule,
+        labels: transition.labels,
+        annotations: transition.annotations,
+        state: match transition.what {
+            What::Firing | What::FiringAgain => AlertState::Firing,
+            What::Resolved => AlertState::Resolved,
+        },
+        happened_at: Millis(transition.at),
+        agent: Some(agent.to_owned()),
+        evidence: transition.evidence,
+    }
+}
+
+/// Labels of an alert of our own about an agent.
+fn own_labels(alertname: &str, agent: &str, severity: &str) -> BTreeMap<String, String> {
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    BTreeMap::from([label("alertname", alertname), label("instance", agent), label("severity", severity)])
+}

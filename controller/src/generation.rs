@@ -1,0 +1,166 @@
+//! Generations: what runs is a set of files by content hash.
+//!
+//! A configuration directory holds `watchkeep.yaml` (packs, notices, settings), `rules/*.yaml` and `runbooks/*.yaml`. All of
+//! it is read and checked together; with any fault nothing is taken up and what ran goes on running. The hash covers the
+//! paths and texts of the files, those of shipped packs included, so that replay can name exactly what was in force.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use watchkeep_desk::Config;
+use watchkeep_desk::config::Settings;
+use watchkeep_rules::load::{self, PackUse};
+use watchkeep_rules::model::RuleBook;
+use watchkeep_rules::packs;
+
+use crate::ingest::hexadecimal;
+
+/// The name of the settings file in the configuration directory.
+pub const SETTINGS_FILE: &str = "watchkeep.yaml";
+
+/// One checked set of files.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    /// SHA-256 over the files, hexadecimal.
+    pub hash: String,
+    /// Shown path → text, as checked.
+    pub files: BTreeMap<String, String>,
+    pub config: Config,
+    pub notify: Vec<Channel>,
+}
+
+/// `watchkeep.yaml`. Packs and their overrides are read by the rule language, which points at each fault.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SettingsFile {
+    #[serde(rename = "packs")]
+    _packs: serde::de::IgnoredAny,
+    notify: Vec<Channel>,
+    settings: Settings,
+}
+
+/// Where notices go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Channel {
+    /// A signed webhook; the secret is in a file, relative to the configuration directory.
+    Webhook { url: String, secret_file: PathBuf },
+}
+
+/// Why a directory is no generation.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationError {
+    #[error("read \"{path}\"")]
+    Read {
+        path: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    /// All faults of all files, each with file, line, column and reason.
+    #[error("{0}")]
+    Faults(String),
+}
+
+/// The texts of a configuration directory by path relative to it.
+pub fn read_dir(dir: &Path) -> Result<BTreeMap<String, String>, GenerationError> {
+    let mut files = BTreeMap::new();
+    let mut take = |path: PathBuf, shown: String| {
+        let text = std::fs::read_to_string(&path).map_err(|cause| GenerationError::Read { path, cause })?;
+        files.insert(shown, text);
+        Ok::<(), GenerationError>(())
+    };
+    let settings = dir.join(SETTINGS_FILE);
+    if settings.exists() {
+        take(settings, SETTINGS_FILE.to_owned())?;
+    }
+    for folder in ["rules", "runbooks"] {
+        let path = dir.join(folder);
+        if !path.is_dir() {
+            continue;
+        }
+        let read = |cause| GenerationError::Read { path: path.clone(), cause };
+        for entry in std::fs::read_dir(&path).map_err(read)? {
+            let name = entry.map_err(read)?.file_name().to_string_lossy().into_owned();
+            if (name.ends_with(".yaml") || name.ends_with(".yml")) && !name.starts_with('.') {
+                take(path.join(&name), format!("{folder}/{name}"))?;
+            }
+        }
+    }
+    Ok(files)
+}
+
+impl Generation {
+    /// Checks `files` (as [`read_dir`] gives them, or as the store kept them) with the packs that they take up.
+    ///
+    /// # Errors
+    /// Every fault of every file.
+    pub fn check(files: BTreeMap<String, String>) -> Result<Self, GenerationError> {
+        let text = files.get(SETTINGS_FILE).map_or("", String::as_str);
+        let mut faults = Vec::new();
+        let packs = load::pack_uses(Path::new(SETTINGS_FILE), text).unwrap_or_else(|found| {
+            faults.push(found.to_string());
+            None
+        });
+        let packs = packs.unwrap_or_default();
+        // What cannot be read as YAML was told by the line above already.
+        let settings = if faults.is_empty() { read_settings(text) } else { Ok(SettingsFile::default()) };
+        let settings = settings.unwrap_or_else(|fault| {
+            faults.push(fault);
+            SettingsFile::default()
+        });
+        let texts = with_packs(files, &packs);
+        let mut rules = load::load(&sources(&texts)).unwrap_or_else(|found| {
+            faults.push(found.to_string());
+            RuleBook::default()
+        });
+        if faults.is_empty() {
+            let found = packs.iter().flat_map(|pack| load::apply_overrides(&mut rules, &pack.overrides));
+            faults.extend(found.map(|fault| fault.to_string()));
+        }
+        if !faults.is_empty() {
+            return Err(GenerationError::Faults(faults.join("\n")));
+        }
+        let config = Config { rules, settings: settings.settings };
+        Ok(Self { hash: hash(&texts), files: texts, config, notify: settings.notify })
+    }
+
+    /// File → hash of its text, for the ledger.
+    pub fn file_hashes(&self) -> BTreeMap<String, String> {
+        self.files.iter().map(|(path, text)| (path.clone(), hexadecimal(&Sha256::digest(text.as_bytes())))).collect()
+    }
+}
+
+fn read_settings(text: &str) -> Result<SettingsFile, String> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(SettingsFile::default());
+    }
+    serde_yaml::from_str(text).map_err(|fault| format!("{SETTINGS_FILE}: {fault}"))
+}
+
+/// The files with those of the packs beside them, under `packs/NAME/`. What the store kept wins: a replay reads a pack as it
+/// was, not as this binary ships it.
+fn with_packs(mut files: BTreeMap<String, String>, uses: &[PackUse]) -> BTreeMap<String, String> {
+    let taken = packs::shipped().iter().filter(|pack| uses.iter().any(|chosen| chosen.name == pack.name));
+    for (path, text) in taken.flat_map(packs::Pack::sources) {
+        files.entry(path.display().to_string()).or_insert(text);
+    }
+    files
+}
+
+fn sources(files: &BTreeMap<String, String>) -> Vec<(PathBuf, String)> {
+    let rules = files.iter().filter(|(path, _)| path.as_str() != SETTINGS_FILE);
+    rules.map(|(path, text)| (PathBuf::from(path), text.clone())).collect()
+}
+
+fn hash(files: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    for (path, text) in files {
+        for part in [path, text] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hexadecimal(&hash.finalize())
+}

@@ -1,0 +1,54 @@
+//! What a shard proposes: inputs for the desk, rows that commit with them, and what goes down to the agent after.
+
+use watchkeep_desk::InputBody;
+use watchkeep_protocol::{Ack, Resync};
+
+use super::Mark;
+use super::host::HostRow;
+use crate::fleet::session::Live;
+use crate::store::events::Event;
+
+/// The outcome of one step of a shard. Everything in it commits together, or nothing does.
+#[derive(Debug, Default)]
+pub struct Proposal {
+    /// The agent that it came from; empty for what concerns no agent.
+    pub agent: String,
+    pub inputs: Vec<InputBody>,
+    /// Events as they are kept and listed.
+    pub events: Vec<Event>,
+    /// The spool (hexadecimal) and its mark, where it moved.
+    pub mark: Option<(String, Mark)>,
+    /// What is kept of the host, where it changed.
+    pub row: Option<HostRow>,
+    /// Sent once all of it is durable.
+    pub down: Vec<Down>,
+    /// The life of the engine in which it was made; a proposal of a life before is dropped.
+    pub life: u64,
+}
+
+impl Proposal {
+    /// Whether there is nothing to commit; `down` may go out at once.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.events.is_empty() && self.mark.is_none() && self.row.is_none()
+    }
+}
+
+/// What goes down to an agent, or is done to its connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Down {
+    Ack {
+        session: [u8; 16],
+        ack: Ack,
+    },
+    Resync {
+        session: [u8; 16],
+        resync: Resync,
+    },
+    /// The session that commands are bound to from now on; none while the agent is away.
+    Live(Option<Box<Live>>),
+    /// Cut the connection of this client id.
+    Kick {
+        client: String,
+        reason: String,
+    },
+}

@@ -1,0 +1,357 @@
+//! One shard: the step function over its hosts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+use prost::bytes::Bytes;
+use watchkeep_desk::input::{AgentChange, AgentEvent, AlertChange};
+use watchkeep_desk::{InputBody, Millis};
+use watchkeep_protocol::check::Check;
+use watchkeep_protocol::matter::Will;
+use watchkeep_protocol::topic::Kind;
+use watchkeep_protocol::{Ack, Envelope, Hello, Layout, Matter, Report, Resync, WireError};
+
+use super::host::{Host, KeptHost};
+use super::matter::{self, content, hexadecimal, unhexadecimal};
+use super::proposal::{Down, Proposal};
+use super::{Numbered, report};
+use crate::detect::{Rules, Watches};
+use crate::fleet::gate::{Gone, Peer, Suspicion};
+use crate::fleet::session::Heard;
+
+/// Messages that an agent may have under way unacknowledged.
+const CREDIT: u32 = 256;
+/// Layouts that a shard keeps; past it those that no host stands at are forgotten (and asked for when they come back).
+const LAYOUTS: usize = 4_096;
+
+/// What a shard is stepped with.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A publish that the broker's gate let through, by the process with client id `client`.
+    Message {
+        agent: String,
+        client: String,
+        kind: Kind,
+        payload: Bytes,
+    },
+    Connected(Peer),
+    Gone {
+        peer: Peer,
+        how: Gone,
+    },
+    Suspicious(Suspicion),
+    /// A new generation's rules.
+    Rules(Arc<Rules>),
+    /// What runs wait for now, of this shard's agents.
+    Watches(Arc<Watches>),
+    /// Time passed. `behind`: messages still wait to be read, so nobody's silence counts.
+    Tick {
+        behind: bool,
+    },
+}
+
+/// The hosts of one worker.
+#[derive(Debug)]
+pub struct Shard {
+    rules: Arc<Rules>,
+    watches: Arc<Watches>,
+    hosts: BTreeMap<String, Host>,
+    layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
+}
+
+impl Shard {
+    /// A shard of these hosts as the store kept them; `now` is when the controller started.
+    pub fn restore(rules: Arc<Rules>, kept: BTreeMap<String, KeptHost>, now: Millis) -> Self {
+        let restore = |(agent, kept): (String, KeptHost)| (agent.clone(), Host::restore(&agent, &rules, kept, now));
+        let hosts = kept.into_iter().map(restore).collect();
+        Self { rules, watches: Arc::default(), hosts, layouts: BTreeMap::new() }
+    }
+
+    /// One step. Most messages bring one proposal; a tick or new rules one for each host that has something to say.
+    pub fn step(&mut self, incoming: Incoming, now: Millis) -> Vec<Proposal> {
+        match incoming {
+            Incoming::Message { agent, client, kind, payload } => {
+                let from = From { client: &client, kind, payload: &payload };
+                vec![self.host_step(&agent, now, |step| step.message(&from))]
+            }
+            Incoming::Connected(peer) => {
+                vec![self.host_step(&peer.agent, now, |step| step.note(Heard::Connected(&peer)))]
+            }
+            Incoming::Gone { peer, how } => {
+                vec![self.host_step(&peer.agent, now, |step| step.note(Heard::Gone { peer: &peer, how: &how }))]
+            }
+            Incoming::Suspicious(what) => {
+                vec![self.host_step(&what.agent, now, |step| step.note(Heard::Suspicious(&what)))]
+            }
+            Incoming::Rules(rules) => {
+                self.rules = rules;
+                self.each_host(now, |step| step.reload())
+            }
+            Incoming::Watches(watches) => {
+                self.watches = watches;
+                Vec::new()
+            }
+            Incoming::Tick { behind } => self.each_host(now, |step| step.tick(behind)),
+        }
+    }
+
+    /// A host, for a person who asks for its newest samples.
+    pub fn host(&self, agent: &str) -> Option<&Host> {
+        self.hosts.get(agent)
+    }
+
+    fn each_host(&mut self, now: Millis, mut work: impl FnMut(&mut Step<'_>)) -> Vec<Proposal> {
+        let (rules, watches, layouts) = (&self.rules, &self.watches, &mut self.layouts);
+        let steps = self.hosts.values_mut().map(|host| {
+            let mut step = Step { host, rules, watches, layouts, now, proposal: Proposal::default() };
+            work(&mut step);
+            step.finish()
+        });
+        steps.filter(|proposal| !proposal.is_empty() || !proposal.down.is_empty()).collect()
+    }
+
+    fn host_step(&mut self, agent: &str, now: Millis, work: impl FnOnce(&mut Step<'_>)) -> Proposal {
+        if !self.hosts.contains_key(agent) {
+            self.hosts.insert(agent.to_owned(), Host::new(agent, &self.rules));
+        }
+        if self.layouts.len() > LAYOUTS {
+            self.layouts.retain(|_, layout| Arc::strong_count(layout) > 1);
+        }
+        let host = self.hosts.get_mut(agent).expect("it was put there above");
+        let (rules, watches, layouts) = (&self.rules, &self.watches, &mut self.layouts);
+        let mut step = Step { host, rules, watches, layouts, now, proposal: Proposal::default() };
+        work(&mut step);
+        step.finish()
+    }
+}
+
+/// A publish, as the gate let it through.
+struct From<'a> {
+    client: &'a str,
+    kind: Kind,
+    payload: &'a [u8],
+}
+
+/// One step of one host: what it may look at, and what it proposes.
+struct Step<'a> {
+    host: &'a mut Host,
+    rules: &'a Rules,
+    watches: &'a Watches,
+    layouts: &'a mut BTreeMap<Vec<u8>, Arc<Layout>>,
+    now: Millis,
+    proposal: Proposal,
+}
+
+impl Step<'_> {
+    fn finish(mut self) -> Proposal {
+        self.proposal.agent.clone_from(&self.host.agent);
+        self.proposal.row = self.host.row_if_changed();
+        self.proposal
+    }
+
+    fn said(&mut self, what: AgentEvent) {
+        let change = AgentChange { agent: self.host.agent.clone(), happened_at: self.now, what };
+        self.proposal.inputs.push(InputBody::Agent(change));
+    }
+
+    fn alerts(&mut self, changes: Vec<AlertChange>) {
+        self.proposal.inputs.extend(changes.into_iter().map(InputBody::Alert));
+    }
+
+    /// Tells the session's bookkeeping, and the desk what follows from it.
+    fn hear(&mut self, heard: Heard<'_>) -> bool {
+        let before = self.host.presence.live().cloned();
+        let outcome = self.host.presence.hear(heard, self.now);
+        for event in outcome.events {
+            let alerts = match &event {
+                AgentEvent::Lost { reason, .. } => self.host.detection.lost(&self.host.agent, reason, self.now),
+                AgentEvent::Connected { .. } => self.host.detection.back(&self.host.agent, self.now),
+                _ => Vec::new(),
+            };
+            self.said(event);
+            self.alerts(alerts);
+        }
+        let kicks = outcome.kicks.into_iter();
+        self.proposal.down.extend(kicks.map(|kick| Down::Kick { client: kick.client, reason: kick.reason.to_owned() }));
+        let live = self.host.presence.live();
+        if before.as_ref() != live {
+            self.proposal.down.push(Down::Live(live.cloned().map(Box::new)));
+        }
+        outcome.taken
+    }
+
+    /// As [`Step::hear`], where there is nothing to take.
+    fn note(&mut self, heard: Heard<'_>) {
+        let _nothing_to_take = self.hear(heard);
+    }
+
+    fn reload(&mut self) {
+        let inputs = self.host.detection.reload(&self.host.agent, self.rules, self.now);
+        self.proposal.inputs.extend(inputs);
+    }
+
+    fn tick(&mut self, behind: bool) {
+        if behind || self.host.presence.next_due().is_some_and(|due| due <= self.now) {
+            self.note(Heard::Tick { behind });
+        }
+        let inputs = self.host.detection.tick(&self.host.agent, self.watches, self.now);
+        self.proposal.inputs.extend(inputs);
+    }
+
+    fn message(&mut self, from: &From<'_>) {
+        if let Err(fault) = self.read(from)
+            && self.host.complain()
+        {
+            let detail = format!("published what does not read as {}: {fault}", from.kind.word());
+            self.said(AgentEvent::Suspicious { detail });
+        }
+    }
+
+    fn read(&mut self, from: &From<'_>) -> Result<(), WireError> {
+        if from.kind == Kind::Will {
+            let will = Will::decode(from.payload).map_err(|_| WireError::Garbage { what: "will" })?;
+            will.check()?;
+            self.note(Heard::Will { session: session_of(&will.session) });
+            return Ok(());
+        }
+        let envelope = Envelope::read(from.payload)?;
+        let (client, session) = (Some(from.client), session_of(&envelope.session));
+        if from.kind == Kind::Hello {
+            let hello = envelope.open_checked::<Hello>(from.kind)?;
+            if self.hear(Heard::Hello { client, session, hello: &hello }) {
+                self.hello(session, &hello);
+            }
+            return Ok(());
+        }
+        if !self.hear(Heard::Message { client, session }) {
+            return Ok(());
+        }
+        if self.host.streams.as_ref().is_none_or(|live| live.session != session) {
+            let reason = "this session is not known here".to_owned();
+            self.resync(session, Resync { hello: true, reason, ..Resync::default() });
+            return Ok(());
+        }
+        match from.kind {
+            Kind::Layout => take_layout(self.layouts, envelope.open_checked(from.kind)?),
+            Kind::Report => self.report(envelope.open_checked(from.kind)?),
+            Kind::Event | Kind::Inventory | Kind::Result | Kind::Status => {
+                self.matter(envelope.open(from.kind.word())?)
+            }
+            Kind::Hello | Kind::Will | Kind::Ack | Kind::Resync | Kind::Command => Ok(()),
+        }
+    }
+
+    fn hello(&mut self, session: [u8; 16], hello: &Hello) {
+        let renumbered = self.host.begin(session, hello);
+        let Some(streams) = self.host.streams.clone() else { return };
+        if renumbered {
+            let reason = "its spool had numbers that came before with other content".to_owned();
+            self.said(AgentEvent::Renumbered { spool: streams.spool.clone(), reason });
+        }
+        if self.host.marks.get(&streams.spool).is_some_and(|mark| mark.next > hello.matters.next) {
+            return self.renumber();
+        }
+        self.proposal.mark = self.host.spool_mark();
+        self.ack();
+    }
+
+    /// The spool does not go with its mark: a restored or cloned host. Nothing of it is taken until it numbers anew.
+    fn renumber(&mut self) {
+        let Some(streams) = self.host.streams.as_mut() else { return };
+        streams.renumbering = true;
+        let session = streams.session;
+        let reason = "numbers of this spool came before with other content; draw a new spool id".to_owned();
+        self.resync(session, Resync { new_spool: true, reason, ..Resync::default() });
+    }
+
+    fn resync(&mut self, session: [u8; 16], resync: Resync) {
+        self.proposal.down.push(Down::Resync { session, resync });
+    }
+
+    fn report(&mut self, report: Report) -> Result<(), WireError> {
+        let Some(session) = self.host.streams.as_ref().map(|streams| streams.session) else { return Ok(()) };
+        let Some(layout) = self.layouts.get(&report.layout) else {
+            let reason = "unknown layout".to_owned();
+            self.resync(session, Resync { layouts: vec![report.layout], reason, ..Resync::default() });
+            return Ok(());
+        };
+        let at = self.host.corrected(report.at_ms, self.now);
+        if report::take(self.host, report, layout, at)? {
+            let host = &mut *self.host;
+            self.proposal.inputs.extend(host.detection.report(&host.agent, &host.samples, self.watches, at));
+        }
+        self.ack();
+        Ok(())
+    }
+
+    /// A matter that makes no sense is taken all the same, and told of: refused for ever it would hold up all behind it.
+    fn matter(&mut self, message: Matter) -> Result<(), WireError> {
+        let Some(streams) = self.host.streams.clone() else { return Ok(()) };
+        if streams.renumbering || hexadecimal(&message.spool) != streams.spool {
+            return Ok(());
+        }
+        let content = content(&message);
+        let mark = self.host.marks.entry(streams.spool.clone()).or_default();
+        let mut sense = Ok(());
+        match mark.judge(message.number, content) {
+            Numbered::Other => {
+                self.renumber();
+                return Ok(());
+            }
+            Numbered::Again | Numbered::Ahead => {}
+            Numbered::Next => {
+                let known = mark.take(content);
+                sense = message.check();
+                if let (false, Ok(()), Some(body)) = (known, &sense, message.body) {
+                    let at = self.host.corrected(message.at_ms, self.now);
+                    let id = format!("{}/{}", streams.spool, message.number);
+                    let resync = matter::take(self.host, &id, body, at, self.now, &mut self.proposal);
+                    resync.into_iter().for_each(|resync| self.resync(streams.session, resync));
+                }
+                self.proposal.mark = self.host.spool_mark();
+            }
+        }
+        self.ack();
+        sense
+    }
+
+    /// What is taken so far. Samples are kept as the newest values only, so what is taken may be deleted.
+    fn ack(&mut self) {
+        let Some(streams) = &self.host.streams else { return };
+        let ack = Ack {
+            spool: unhexadecimal(&streams.spool),
+            matters: self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next),
+            taken: streams.taken,
+            sealed: streams.taken,
+            credit: CREDIT,
+            now_ms: self.now.0,
+            key_share: Vec::new(),
+        };
+        self.proposal.down.push(Down::Ack { session: streams.session, ack });
+    }
+}
+
+/// The session nonce; checked messages have 16 bytes of it.
+fn session_of(bytes: &[u8]) -> [u8; 16] {
+    bytes.try_into().unwrap_or_default()
+}
+
+/// A layout that does not lead to its id is a fault; a change whose base is not here is passed over, and asked for whole
+/// when a report names it.
+fn take_layout(layouts: &mut BTreeMap<Vec<u8>, Arc<Layout>>, layout: Layout) -> Result<(), WireError> {
+    let blocks = match &layout.change {
+        Some(change) => match layouts.get(&change.base) {
+            Some(base) => change.apply(&base.blocks, &layout.id)?,
+            None => return Ok(()),
+        },
+        None => layout.blocks,
+    };
+    let whole = Layout::whole(blocks);
+    if whole.id != layout.id {
+        let found = "its id is not the hash of its blocks".to_owned();
+        return Err(WireError::Invalid { what: "layout", found });
+    }
+    layouts.insert(whole.id.clone(), Arc::new(whole));
+    Ok(())
+}

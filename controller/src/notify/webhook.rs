@@ -1,0 +1,107 @@
+//! The signed webhook.
+//!
+//! `POST` of JSON with these headers:
+//!
+//! | header | what |
+//! |---|---|
+//! | `Watchkeep-Notice` | the notice's id; the same on every attempt |
+//! | `Watchkeep-Timestamp` | seconds since 1970 when this attempt was signed |
+//! | `Watchkeep-Signature` | `v1=` and the hexadecimal HMAC-SHA256 of `<timestamp>.<body>` under the shared secret |
+//!
+//! Any 2xx takes it; anything else, and no answer within ten seconds, is a failure that is tried again.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+
+/// A shared secret; never shown.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes the bytes as they are, less white space at the end (an editor's newline).
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.trim_ascii_end().to_vec())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Where notices go.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub url: String,
+    pub secret: Secret,
+}
+
+/// Why an attempt failed. The URL's query, which often holds a token, is never shown.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    #[error("post notice to \"{to}\"")]
+    Unreachable {
+        to: String,
+        #[source]
+        cause: reqwest::Error,
+    },
+    #[error("post notice to \"{to}\": answered {status}")]
+    Answered { to: String, status: u16 },
+}
+
+/// What `Watchkeep-Signature` holds for this body at this time.
+pub fn signature(secret: &Secret, timestamp_s: i64, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
+    let mut context = hmac::Context::with_key(&key);
+    context.update(format!("{timestamp_s}.").as_bytes());
+    context.update(body);
+    let tag = context.sign();
+    tag.as_ref().iter().fold(String::from("v1="), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
+}
+
+/// One attempt to deliver `body` under the id of its notice.
+pub async fn post(
+    client: &reqwest::Client,
+    webhook: &Webhook,
+    notice: &str,
+    body: Vec<u8>,
+    timestamp_s: i64,
+) -> Result<(), WebhookError> {
+    let shown = || webhook.url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let answer = client
+        .post(&webhook.url)
+        .timeout(Duration::from_secs(10))
+        .header("Content-Type", "application/json")
+        .header("Watchkeep-Notice", notice)
+        .header("Watchkeep-Timestamp", timestamp_s.to_string())
+        .header("Watchkeep-Signature", signature(&webhook.secret, timestamp_s, &body))
+        .body(body)
+        .send()
+        .await
+        .map_err(|cause| WebhookError::Unreachable { to: shown(), cause: cause.without_url() })?;
+    let status = answer.status();
+    if status.is_success() { Ok(()) } else { Err(WebhookError::Answered { to: shown(), status: status.as_u16() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answer: `printf '1700000000.{}' | openssl dgst -sha256 -hmac secret`.
+    #[test]
+    fn a_signature_is_what_openssl_says() {
+        let found = signature(&Secret::new(b"secret\n"), 1_700_000_000, b"{}");
+        assert_eq!(found, "v1=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163");
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        assert_eq!(format!("{:?}", Secret::new(b"hush")), "Secret");
+    }
+}
