@@ -177,3 +177,11 @@ pub struct Side {
     pub live: bool,
     pub identifiers: Vec<Identifier>,
 }
+
+impl SectionFact {
+    /// Whether nothing came, went or changed.
+    pub fn is_empty(&self) -> bool {
+        let items = self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty();
+        items && self.related.is_empty() && self.unrelated.is_empty()
+    }
+}

@@ -2,10 +2,10 @@
 
 use super::ci::{Ci, Lifecycle};
 use super::classes::Class;
+use super::compare::admits;
 use super::facts::{AttributeChange, CmdbFact};
 use super::graph::{Context, Graph, Outcome};
 use super::relations::Source;
-use super::section::admits;
 use crate::ids::CiId;
 use crate::{Actor, Reason, Refusal, Timer, TimerKind};
 
@@ -73,6 +73,10 @@ impl Graph {
         let body = CmdbFact::Lifecycle { ci, from, to: Lifecycle::Retired, also };
         self.decide(ci, ctx.at, actor, reasons, body, ctx, out);
         self.forget_sections(ci);
+        if let Some(host) = self.get(ci).and_then(|known| known.host) {
+            // Should its agent name it still, it is to be noticed.
+            self.note(host, |host| host.sections.clear());
+        }
     }
 
     /// Sets an attribute by hand or import.

@@ -7,7 +7,10 @@
 
 mod apply;
 pub mod ci;
+mod claims;
 pub mod classes;
+mod compare;
+mod enrol;
 pub mod facts;
 mod found;
 pub mod graph;
@@ -15,6 +18,7 @@ pub mod identify;
 pub mod impact;
 mod life;
 pub mod query;
+mod recognise;
 pub mod relations;
 pub mod section;
 mod take;

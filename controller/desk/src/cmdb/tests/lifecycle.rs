@@ -159,3 +159,16 @@ fn only_the_first_of_a_host_brings_it_into_the_cmdb() {
     assert_eq!((host.name.as_str(), host.key.as_str()), ("web-1", "web-1"));
     assert!(host.first_seen > Millis(0) && host.last_seen >= host.first_seen);
 }
+
+#[test]
+fn a_thing_retired_by_hand_comes_back_if_its_host_does_with_it() {
+    let mut bench = Bench::new();
+    furnish(&mut bench, "web-1", 1);
+    bench.kill("web-1");
+    let unit = bench.graph.unit("web-1", "nginx.service").expect("known").id;
+    bench.input(|graph, ctx| graph.retire(unit, "u-1", "not needed", ctx).expect("nobody speaks for it"));
+    assert!(bench.graph.unit("web-1", "nginx.service").is_none());
+    let fact = bench.whole("web-1", "service", units()).expect("it is back");
+    assert_eq!((fact.changed.len(), fact.changed[0].back_from), (1, Some(Lifecycle::Retired)));
+    assert_eq!(bench.graph.unit("web-1", "nginx.service").map(|ci| ci.id), Some(unit));
+}
