@@ -2,13 +2,16 @@
 //!
 //! [`collect`] reads metrics, [`observe`] hears of events, [`discover`] lists what is there.
 //! [`enrol`] gives it an identity; [`spool`] keeps what it has to say until it was heard; [`link`] says it.
+//! [`act`] does what the controller ordered and [`policy`] allows, in a process of its own.
 
+pub mod act;
 pub mod collect;
 pub mod config;
 pub mod discover;
 pub mod enrol;
 pub mod link;
 pub mod observe;
+pub mod policy;
 pub mod root;
 pub mod spool;
 pub mod yaml;

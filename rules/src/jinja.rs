@@ -54,11 +54,13 @@ pub(crate) struct Names {
     pub known: BTreeSet<String>,
     /// What stands in `params`, where that is known.
     pub params: Option<BTreeSet<String>>,
+    /// Results that only later steps bring.
+    pub later: BTreeSet<String>,
 }
 
 impl Names {
     pub fn new<'a>(known: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { known: known.into_iter().map(str::to_owned).collect(), params: None }
+        Self { known: known.into_iter().map(str::to_owned).collect(), ..Self::default() }
     }
 
     pub fn with(&self, more: impl IntoIterator<Item = String>) -> Self {
@@ -117,6 +119,11 @@ fn unknown_names(
     for path in used {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         if !names.known.contains(first) && !environment.globals().any(|(name, _)| name == first) {
+            if names.later.contains(first) {
+                let message = format!("'{first}' is the result of a later step, which has not run by then");
+                faults.push(unknown(text, first, message, None));
+                continue;
+            }
             let known = names.known.iter().map(String::as_str);
             faults.push(unknown(text, first, format!("unknown name '{first}'"), near(first, known)));
             continue;

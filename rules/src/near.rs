@@ -11,8 +11,14 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= most && *distance < candidate.chars().count())
-        .min()
+        // Of equally near ones the one that begins alike for longer: 'rat' is 'rate' rather than 'rad'.
+        .min_by_key(|(distance, candidate)| (*distance, std::cmp::Reverse(alike(word, candidate)), *candidate))
         .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Letters that both begin with.
+fn alike(word: &str, candidate: &str) -> usize {
+    word.chars().zip(candidate.chars()).take_while(|(one, other)| one == other).count()
 }
 
 /// Edits from one to the other: insertion, deletion, replacement, and the swap of neighbours.
@@ -51,6 +57,7 @@ mod tests {
             ("LABELS", Some("labels")),
             ("fro", Some("for")),
             ("interval", None),
+            ("foo", Some("for")),
             ("", None),
         ];
         for (word, expected) in table {

@@ -3,9 +3,18 @@
 //! Everything here is synchronous, starts on free ports and in temporary folders, and takes down what it started, also
 //! when a test panics.
 
+pub mod agent;
 pub mod built;
+pub mod captured;
+pub mod chance;
+pub mod controller;
 pub mod host;
+pub mod ledger;
+pub mod process;
+pub mod rulebook;
 pub mod wait;
 pub mod webhook;
 
+pub use agent::Agent;
+pub use controller::{Controller, Setup};
 pub use host::Host;

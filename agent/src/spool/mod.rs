@@ -29,6 +29,7 @@ use watchkeep_protocol::{Block, Matter, MatterBody, Report, Span, Status, limits
 pub use disk::{Disk, FolderDisk};
 use layouts::Layouts;
 use record::Tag;
+pub(crate) use record::crc32;
 use state::State;
 use stream::Stream;
 

@@ -7,6 +7,9 @@
 //! A folder a practice: [`incidents`], [`changes`], [`runbooks`], [`cmdb`]. They speak to each other through facts and the
 //! narrow functions named in each folder's `mod.rs`, never through each other's fields.
 
+// What a pure decision may not touch, and what to use instead, is in clippy.toml beside Cargo.toml.
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod acts;
 mod agents;
 pub mod changes;

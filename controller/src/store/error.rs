@@ -29,6 +29,9 @@ pub enum StoreError {
     /// A savepoint or transaction was to be kept although one of its statements had failed.
     #[error("not kept, since a statement in it failed: {0}")]
     Doomed(String),
+    /// The cursor that a caller handed in is none of that list.
+    #[error("\"{found}\" is no cursor of this list; hand back the one that the page before gave, or none")]
+    Cursor { found: String },
     /// Every connection of the pool was in use for too long.
     #[error("all {connections} read connections stayed busy for {waited_secs} s; try again, or ask for less at a time")]
     Busy { connections: usize, waited_secs: u64 },

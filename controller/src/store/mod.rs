@@ -12,6 +12,7 @@
 //! | take the lease, so that each write checks its epoch | [`lease::take`] |
 //! | keep records, effects, events, marks | [`records`], [`outbox`], [`events`], [`spools`], [`marks`], [`generations`] |
 //! | keep the whole outcome of one input at once | [`settle::settle`] |
+//! | list and look up, for the API and the command line | [`queries`] |
 //! | let the n-th write fail | [`failing::Failing`] |
 
 mod address;
@@ -26,6 +27,7 @@ mod open;
 pub mod outbox;
 mod pool;
 mod postgres;
+pub mod queries;
 pub mod records;
 pub mod settle;
 pub mod spools;

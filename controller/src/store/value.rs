@@ -172,6 +172,12 @@ impl Columns {
         }
     }
 
+    pub fn opt_count(&mut self) -> Result<Option<u64>, StoreError> {
+        let number = self.opt_int()?;
+        let below = |number| self.corrupt(format!("column {} is {number}, below zero", self.place));
+        number.map(|number| u64::try_from(number).map_err(|_| below(number))).transpose()
+    }
+
     pub fn opt_text(&mut self) -> Result<Option<String>, StoreError> {
         match self.value()? {
             Value::Null => Ok(None),

@@ -126,14 +126,22 @@ impl<'a> Checker<'a> {
         if known.contains(&text.as_str()) {
             return Some(text);
         }
-        let message = format!("unknown {what} '{text}'; there are {}", known.join(", "));
-        self.fault(node, message).near(near(&text, known.iter().copied()));
+        let near = near(&text, known.iter().copied());
+        let fault = self.fault(node, format!("unknown {what} '{text}'"));
+        match near {
+            Some(_) => fault.near(near),
+            None => fault.hint(format!("known: {}", known.join(", "))),
+        };
         None
     }
 
     pub fn list<'n>(&mut self, node: &'n Node) -> &'n [Node] {
         match &node.kind {
             Kind::List(nodes) => nodes,
+            Kind::Scalar(text, _) => {
+                self.fault(node, "a list is expected here, not a single value").hint(format!("write [{text}]"));
+                &[]
+            }
             _ => {
                 self.fault(node, format!("a list is expected here, not {}", node.what()));
                 &[]
@@ -252,7 +260,7 @@ impl<'a> Checker<'a> {
                 let fault = self.fault(key, format!("{what} has no key '{name}'"));
                 match near {
                     Some(_) => fault.near(near),
-                    None => fault.hint(format!("there are {}", known.join(", "))),
+                    None => fault.hint(format!("known: {}", known.join(", "))),
                 };
             }
         }

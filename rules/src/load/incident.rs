@@ -146,8 +146,7 @@ pub(super) fn runbook_use(check: &mut Checker<'_>, node: &Node, alerts: &Alerts,
         let name = name_node.and_then(|node| check.name(node));
         let used = name.as_ref().and_then(|name| known.runbooks.get(name));
         if let (Some(node), Some(name), None) = (name_node, &name, used) {
-            let near = near(name, known.runbooks.keys().map(String::as_str));
-            check.fault(node, format!("there is no runbook '{name}'")).near(near);
+            no_runbook(check, node, name, known);
         }
         let with = fields.get("with").map(|node| with(check, node, alerts, used.and_then(Option::as_ref)));
         let with = with.unwrap_or_default();
@@ -164,6 +163,18 @@ pub(super) fn runbook_use(check: &mut Checker<'_>, node: &Node, alerts: &Alerts,
         let when = fields.get("when").and_then(|node| check.jinja_expression(node, &names));
         Some(RunbookUse { name: name?, with, when })
     })
+}
+
+fn no_runbook(check: &mut Checker<'_>, node: &Node, name: &str, known: &Known) {
+    const SHOWN_MAX: usize = 10;
+    let names: Vec<&str> = known.runbooks.keys().map(String::as_str).collect();
+    let near = near(name, names.iter().copied());
+    let fault = check.fault(node, format!("there is no runbook '{name}'"));
+    match (&near, names.len()) {
+        (Some(_), _) => fault.near(near),
+        (None, 1..=SHOWN_MAX) => fault.hint(format!("known: {}", names.join(", "))),
+        (None, _) => fault,
+    };
 }
 
 fn with(check: &mut Checker<'_>, node: &Node, alerts: &Alerts, runbook: Option<&Runbook>) -> BTreeMap<String, String> {

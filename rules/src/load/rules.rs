@@ -79,7 +79,7 @@ pub(super) fn alert(
 }
 
 fn expression(check: &mut Checker<'_>, node: &Node) -> Option<String> {
-    let text = check.text(node)?;
+    let text = check.name(node)?;
     for fault in promql::check(&text) {
         check.fault_in(node, fault.at, fault.length, fault.message).near(fault.near);
     }

@@ -53,7 +53,8 @@ pub(super) fn runbook(
 fn body(check: &mut Checker<'_>, fields: &Fields<'_>, name: &str) -> Option<Runbook> {
     let parameters = fields.get("parameters").map(|node| parameters(check, node)).unwrap_or_default();
     let names = names(&parameters);
-    let mut scope = Scope { names: &names, parameters: &parameters, registered: BTreeSet::new() };
+    let mut scope =
+        Scope { names: &names, parameters: &parameters, registered: BTreeSet::new(), all_registered: BTreeSet::new() };
     let targets = fields.get("targets").and_then(|node| {
         let names = names_without(&names, &["host", "run"]);
         check.within("targets", |check| check.jinja_expression(node, &names))

@@ -42,17 +42,24 @@ pub(super) struct Scope<'a> {
     pub parameters: &'a BTreeMap<String, Parameter>,
     /// Results of the steps before.
     pub registered: BTreeSet<String>,
+    /// Results of all steps.
+    pub all_registered: BTreeSet<String>,
 }
 
 impl Scope<'_> {
     fn names(&self) -> Names {
-        self.names.with(self.registered.iter().cloned())
+        let mut names = self.names.with(self.registered.iter().cloned());
+        names.later = self.all_registered.difference(&self.registered).cloned().collect();
+        names
     }
 }
 
 pub(super) fn steps(check: &mut Checker<'_>, node: &Node, what: &str, scope: &mut Scope<'_>) -> Vec<Step> {
     let mut found = Vec::new();
-    for (place, node) in check.list(node).iter().enumerate() {
+    let items = check.list(node);
+    let registered = items.iter().filter_map(|step| step.get("register").and_then(Node::scalar));
+    scope.all_registered.extend(registered.map(str::to_owned));
+    for (place, node) in items.iter().enumerate() {
         let name = node.get("name").and_then(Node::scalar).unwrap_or_default();
         let shown = if name.is_empty() { format!("{what} {}", place + 1) } else { format!("{what} '{name}'") };
         found.extend(check.within(shown, |check| step(check, node, place, scope)));

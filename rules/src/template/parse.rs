@@ -45,7 +45,8 @@ pub(super) enum What {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operand {
     Labels,
-    Label(String),
+    /// With the byte at which the name stands.
+    Label(String, usize),
     /// Labels and URL of this installation: empty until they can be set.
     External,
     Value,
@@ -327,7 +328,7 @@ impl Reader {
         match next.token {
             Token::Field(name) if !next.spaced && !name.is_empty() => {
                 self.take();
-                Ok(Operand::Label(name))
+                Ok(Operand::Label(name, next.at + 1))
             }
             _ => Ok(Operand::Labels),
         }
@@ -380,20 +381,20 @@ pub(super) fn labels(pieces: &[Piece]) -> Vec<(&str, usize)> {
 fn labels_of<'a>(pipeline: &'a Pipeline, found: &mut Vec<(&'a str, usize)>) {
     for command in &pipeline.commands {
         match &command.what {
-            What::Value(operand) => label_in(operand, command.at, found),
+            What::Value(operand) => label_in(operand, found),
             What::Call(function, arguments) => {
                 if let ("index", [(Operand::Labels, _), (Operand::Text(name), at)]) = (function.name, &arguments[..]) {
-                    found.push((name, *at));
+                    found.push((name, *at + 1));
                 }
-                arguments.iter().for_each(|(operand, at)| label_in(operand, *at, found));
+                arguments.iter().for_each(|(operand, _)| label_in(operand, found));
             }
         }
     }
 }
 
-fn label_in<'a>(operand: &'a Operand, at: usize, found: &mut Vec<(&'a str, usize)>) {
+fn label_in<'a>(operand: &'a Operand, found: &mut Vec<(&'a str, usize)>) {
     match operand {
-        Operand::Label(name) => found.push((name, at)),
+        Operand::Label(name, at) => found.push((name, *at)),
         Operand::Nested(pipeline) => labels_of(pipeline, found),
         _ => {}
     }

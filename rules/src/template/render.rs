@@ -153,7 +153,7 @@ impl Scope<'_> {
     fn operand(&self, operand: &Operand) -> Result<Value, TemplateError> {
         Ok(match operand {
             Operand::Labels => Value::Labels(self.labels.clone()),
-            Operand::Label(name) => Value::Text(self.labels.get(name).cloned().unwrap_or_default()),
+            Operand::Label(name, _) => Value::Text(self.labels.get(name).cloned().unwrap_or_default()),
             Operand::External => Value::Text(String::new()),
             Operand::Value => Value::Number(self.value),
             Operand::Dot => self.dot.clone().unwrap_or_else(|| Value::Labels(self.labels.clone())),

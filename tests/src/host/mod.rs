@@ -4,6 +4,7 @@
 //! boots it inside new mount, network and pid namespaces, so that everything of a host ends with one process. A veth pair
 //! joins the host with this machine and nothing else: there is no default route and no address translation.
 
+mod agent;
 mod cgroup;
 mod link;
 

@@ -144,6 +144,14 @@ pub struct Match {
     pub weight: u32,
 }
 
+/// An identifier of which both have one, and not the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    pub kind: String,
+    pub here: String,
+    pub there: String,
+}
+
 /// Both sides of a disagreement over who a host is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conflict {
@@ -154,13 +162,13 @@ pub struct Conflict {
     /// What the two share …
     pub matched: Vec<Match>,
     /// … and what tells them apart.
-    pub differ: Vec<String>,
+    pub differ: Vec<Difference>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConflictKind {
-    /// One identifier, two live agents: a cloned machine.
+    /// Two live agents share an identifier, and nothing more certain tells them apart: a cloned machine.
     Clone,
     /// One identifier says that two are the same, a more certain one that they are not.
     Disagreement,

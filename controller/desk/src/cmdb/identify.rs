@@ -6,7 +6,7 @@
 
 use super::ci::{Ci, Dispute, Identifier};
 use super::classes::Class;
-use super::facts::{Conflict, ConflictKind, Match, Side};
+use super::facts::{Conflict, ConflictKind, Difference, Match, Side};
 use super::graph::{Context, Graph};
 use crate::Reason;
 use crate::ids::CiId;
@@ -17,7 +17,7 @@ pub const KINDS: [(&str, u32); 7] = [
     ("agent", 40),
     ("machine_id", 24),
     ("dmi_serial", 20),
-    ("dmi_product_uuid", 20),
+    ("dmi_uuid", 20),
     ("cloud_instance_id", 20),
     ("mac_addresses", 14),
     ("fqdn", 6),
@@ -85,14 +85,32 @@ const JUNK_UUIDS: [&str; 3] = [
     "12345678-1234-5678-90ab-cddeefaabbcc",
 ];
 
+/// systemd's words for what runs on another machine's kernel.
+const CONTAINERS: [&str; 11] = [
+    "container-other",
+    "docker",
+    "lxc",
+    "lxc-libvirt",
+    "openvz",
+    "podman",
+    "proot",
+    "pouch",
+    "rkt",
+    "systemd-nspawn",
+    "wsl",
+];
+
 /// What a host may be recognised by, from its attributes: normalised, junk left out, in the order of [`KINDS`].
 pub fn identifiers_of(ci: &Ci) -> Vec<Identifier> {
     let text = |name: &str| ci.text(name).unwrap_or("");
+    // A container sees the board of the machine beneath it, and so do its neighbours.
+    let is_container = CONTAINERS.contains(&text("virtualization"));
+    let own = |name: &str| if is_container { "" } else { text(name) };
     let values = [
         ci.agent.clone(),
         machine_id(text("machine_id")),
-        serial(text("dmi_sys_vendor"), text("dmi_product_serial")),
-        uuid(text("dmi_product_uuid")),
+        serial(own("dmi_vendor"), own("dmi_serial")),
+        uuid(own("dmi_uuid")),
         plain(text("cloud_instance_id")),
         macs(text("mac_addresses")),
         fqdn(text("fqdn")),
@@ -204,16 +222,18 @@ pub(super) fn judge(graph: &Graph, host: &Ci, identifiers: &[Identifier], fresh:
             // Two live hosts with one name in common and nothing else: names are given twice all the time.
             continue;
         }
+        // Nothing more certain than what they share tells them apart.
+        let is_twin = certainty(&matched[0].identifier.kind) < certainty(differ.first().map_or("", |one| &one.kind));
         let kind = match (live, differ.is_empty(), rivals) {
-            (true, ..) => ConflictKind::Clone,
-            (false, false, _) => ConflictKind::Disagreement,
-            (false, true, 2..) => ConflictKind::Ambiguous,
-            (false, true, _) if fresh && weight >= MERGE_WEIGHT => {
+            (true, ..) if is_twin => ConflictKind::Clone,
+            (_, false, _) => ConflictKind::Disagreement,
+            (_, true, 2..) => ConflictKind::Ambiguous,
+            (_, true, _) if fresh && weight >= MERGE_WEIGHT => {
                 verdict.merge = Some((id, matched));
                 continue;
             }
-            (false, true, _) if weight < MERGE_WEIGHT => continue,
-            (false, true, _) => ConflictKind::Disagreement,
+            (_, true, _) if weight < MERGE_WEIGHT => continue,
+            (_, true, _) => ConflictKind::Disagreement,
         };
         let over = matched[0].identifier.clone();
         let sides = [side(host, identifiers, ctx), side(other, &other.identifiers, ctx)];
@@ -234,17 +254,27 @@ fn is_strong(matched: &[Match]) -> bool {
     matched.iter().any(|m| m.weight >= MERGE_WEIGHT)
 }
 
+/// The place in [`KINDS`], 0 the most certain; past the end for what is not there.
+fn certainty(kind: &str) -> usize {
+    KINDS.iter().position(|(known, _)| *known == kind).unwrap_or(KINDS.len())
+}
+
 fn weight(kind: &str) -> u32 {
     KINDS.iter().find(|(known, _)| *known == kind).map_or(0, |(_, weight)| *weight)
 }
 
 /// Identifiers of which both have one, and not the same. The agent's name is left out: that it changed is the question.
-fn differences(identifiers: &[Identifier], other: &Ci) -> Vec<String> {
+fn differences(identifiers: &[Identifier], other: &Ci) -> Vec<Difference> {
     let theirs = |kind: &str| other.identifiers.iter().find(|identifier| identifier.kind == kind);
     let both =
         identifiers.iter().filter(|ours| ours.kind != "agent").filter_map(|ours| Some((ours, theirs(&ours.kind)?)));
     let differing = both.filter(|(ours, theirs)| ours.value != theirs.value && !overlap(ours, theirs));
-    differing.map(|(ours, theirs)| format!("{} is {} here and {} there", ours.kind, ours.value, theirs.value)).collect()
+    let difference = |(ours, theirs): (&Identifier, &Identifier)| Difference {
+        kind: ours.kind.clone(),
+        here: ours.value.clone(),
+        there: theirs.value.clone(),
+    };
+    differing.map(difference).collect()
 }
 
 /// A card more or less makes no other machine: of two sets of addresses, one contains the other.
@@ -279,7 +309,9 @@ pub(super) fn conflict_reason(conflict: &Conflict) -> Reason {
         ConflictKind::Disagreement => "what else is known of them differs: they stay two until somebody decides",
         ConflictKind::Ambiguous => "more than one known host fits: it stays a host of its own until somebody decides",
     };
-    let differ = if conflict.differ.is_empty() { String::new() } else { format!(" ({})", conflict.differ.join("; ")) };
+    let words = |one: &Difference| format!("{} is {} here and {} there", one.kind, one.here, one.there);
+    let differ: Vec<String> = conflict.differ.iter().map(words).collect();
+    let differ = if differ.is_empty() { String::new() } else { format!(" ({})", differ.join("; ")) };
     let sentence = format!("{} and {} share {kind} {value}, and {what}{differ}", ours.name, theirs.name);
     Reason::new("identification", sentence)
 }

@@ -1,11 +1,10 @@
 //! Records as they now stand, a file a table: the columns that lists ask for, beside the whole record as JSON.
 
-mod ci;
+pub(crate) mod ci;
 mod practice;
 mod relation;
 mod restore;
 
-use serde_json::Value as Json;
 use watchkeep_desk::{Millis, Record};
 
 use super::{StoreError, Tx, Value};
@@ -66,8 +65,4 @@ fn insert(tx: &mut dyn Tx, table: &str, key: &str, columns: &[(&str, Value)]) ->
 
 fn json<T: serde::Serialize>(record: &T) -> String {
     serde_json::to_string(record).expect("a record is plain data with text for keys")
-}
-
-fn fields<T: serde::Serialize>(record: &T) -> Json {
-    serde_json::to_value(record).expect("a record is plain data with text for keys")
 }

@@ -3,7 +3,9 @@
 //! A case gets an empty, migrated database of its own. Adding one: a function in a file here, and its line in the list.
 
 mod anomalies;
+mod flow;
 mod ledger;
+mod records;
 mod transactions;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +39,16 @@ const CASES: &[Case] = cases![
     ledger::a_chain_written_anew_breaks_its_checkpoint,
     ledger::an_erased_body_leaves_a_chain_that_holds,
     ledger::facts_are_read_by_filter_and_cursor,
+    records::the_desk_is_restored_from_what_is_live,
+    records::incidents_are_listed_newest_first,
+    records::changes_are_found_by_what_they_touch,
+    records::events_are_listed_by_label,
+    records::items_are_listed_by_class_and_attribute,
+    records::an_item_is_told_as_it_was,
+    records::relations_are_told_as_they_were,
+    flow::an_effect_waits_until_it_is_done_or_given_up,
+    flow::a_spool_mark_never_goes_back,
+    flow::generations_are_kept_by_their_hash,
     anomalies::nothing_is_lost_or_doubled_wherever_it_fails,
     anomalies::a_group_fails_whole_or_not_at_all,
 ];

@@ -124,8 +124,8 @@ pub fn machine(number: u32) -> Vec<FoundItem> {
         ("hostname", &format!("web-{number}")),
         ("fqdn", &format!("web-{number}.shop.example")),
         ("machine_id", &format!("{:032x}", 0xabc0_0000_1234_u64 + u64::from(number))),
-        ("dmi_sys_vendor", "Dell Inc."),
-        ("dmi_product_serial", &format!("7XK{number:04}")),
+        ("dmi_vendor", "Dell Inc."),
+        ("dmi_serial", &format!("7XK{number:04}")),
         ("kernel", "6.1.0-28-amd64"),
     ])
 }

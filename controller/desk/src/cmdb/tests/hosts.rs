@@ -39,19 +39,21 @@ fn a_host_is_recognised_by_what_says_something_of_it() {
     check(&[("machine_id", "uninitialized")], &[]);
     check(&[("machine_id", "00000000000000000000000000000000")], &[]);
     check(&[("machine_id", "short")], &[]);
-    let dell = ("dmi_sys_vendor", "Dell Inc.");
-    check(&[dell, ("dmi_product_serial", "7XK0001")], &[("dmi_serial", "dell inc. 7xk0001")]);
-    check(&[("dmi_product_serial", "7XK0001")], &[]);
+    let dell = ("dmi_vendor", "Dell Inc.");
+    check(&[dell, ("dmi_serial", "7XK0001")], &[("dmi_serial", "dell inc. 7xk0001")]);
+    check(&[("dmi_serial", "7XK0001")], &[]);
+    // The board is not the container's.
+    check(&[dell, ("dmi_serial", "7XK0001"), ("virtualization", "systemd-nspawn")], &[]);
     for junk in
         ["0", "000000", "", "To be filled by O.E.M.", "Default string", "System Serial Number", "........", "xxxxxxx"]
     {
-        check(&[dell, ("dmi_product_serial", junk)], &[]);
+        check(&[dell, ("dmi_serial", junk)], &[]);
     }
     let uuid = "4c4c4544-0058-4b10-8030-b8c04f303031";
-    check(&[("dmi_product_uuid", uuid)], &[("dmi_product_uuid", "44454c4c-5800-104b-8030-b8c04f303031")]);
-    check(&[("dmi_product_uuid", "00000000-0000-0000-0000-000000000000")], &[]);
-    check(&[("dmi_product_uuid", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF")], &[]);
-    check(&[("dmi_product_uuid", "03000200-0400-0500-0006-000700080009")], &[]);
+    check(&[("dmi_uuid", uuid)], &[("dmi_uuid", "44454c4c-5800-104b-8030-b8c04f303031")]);
+    check(&[("dmi_uuid", "00000000-0000-0000-0000-000000000000")], &[]);
+    check(&[("dmi_uuid", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF")], &[]);
+    check(&[("dmi_uuid", "03000200-0400-0500-0006-000700080009")], &[]);
     check(
         &[("mac_addresses", "52:54:00:AA:bb:01, 00:00:00:00:00:00 02:42:ac:11:00:02,3C-EC-EF-01-02-03")],
         &[("mac_addresses", "3c:ec:ef:01:02:03,52:54:00:aa:bb:01")],
@@ -65,10 +67,10 @@ fn a_host_is_recognised_by_what_says_something_of_it() {
 #[test]
 fn both_byte_orders_of_a_uuid_are_one_machine() {
     let mut bench = Bench::new();
-    bench.whole("old", "host", host(&[("dmi_product_uuid", "4C4C4544-0058-4B10-8030-B8C04F303031")]));
+    bench.whole("old", "host", host(&[("dmi_uuid", "4C4C4544-0058-4B10-8030-B8C04F303031")]));
     let before = host_of(&bench, "old").id;
     bench.kill("old");
-    bench.whole("new", "host", host(&[("dmi_product_uuid", "44454c4c-5800-104b-8030-b8c04f303031")]));
+    bench.whole("new", "host", host(&[("dmi_uuid", "44454c4c-5800-104b-8030-b8c04f303031")]));
     assert_eq!(host_of(&bench, "new").id, before);
 }
 
@@ -159,8 +161,8 @@ fn identifiers_that_disagree_make_no_silent_merge() {
     };
     let (a, b) =
         (("machine_id", "aa5e8c1de5a14e0c9b7f6d5a3c2b1a09"), ("machine_id", "bb5e8c1de5a14e0c9b7f6d5a3c2b1a09"));
-    let vendor = ("dmi_sys_vendor", "Dell Inc.");
-    let (one, two) = (("dmi_product_serial", "7XK0001"), ("dmi_product_serial", "7XK0002"));
+    let vendor = ("dmi_vendor", "Dell Inc.");
+    let (one, two) = (("dmi_serial", "7XK0001"), ("dmi_serial", "7XK0002"));
     let name = ("fqdn", "web-1.shop.example");
     // The board was kept, the system installed anew.
     check(&[&[a, vendor, one]], &[b, vendor, one], &[ConflictKind::Disagreement]);
@@ -172,6 +174,23 @@ fn identifiers_that_disagree_make_no_silent_merge() {
     check(&[&[name]], &[name], &[]);
     check(&[&[a, name]], &[b, name], &[ConflictKind::Disagreement]);
     check(&[&[a, vendor, one, name]], &[b, vendor, two], &[]);
+}
+
+#[test]
+fn two_live_hosts_on_one_board_are_no_clones() {
+    let mut bench = Bench::new();
+    furnish(&mut bench, "web-1", 1);
+    let mut other = machine(2);
+    other[0].attributes.insert("dmi_serial".to_owned(), "7XK0001".to_owned());
+    let outcome = bench.fragment(super::fixture::whole("web-2", "host", other));
+    let [conflict] = conflicts(&outcome)[..] else { panic!("one conflict: {:?}", bodies(&outcome)) };
+    assert_eq!(conflict.kind, ConflictKind::Disagreement);
+    assert_eq!(
+        outcome.facts[1].reasons[0].sentence,
+        "web-2 and web-1 share dmi_serial dell inc. 7xk0001, and what else is known of them differs: they stay two until \
+         somebody decides (machine_id is 00000000000000000000abc000001236 here and 00000000000000000000abc000001235 there; \
+         fqdn is web-2.shop.example here and web-1.shop.example there)"
+    );
 }
 
 #[test]
@@ -194,7 +213,7 @@ fn a_value_that_many_hosts_have_is_learned_to_be_junk() {
     let mut said = Vec::new();
     for number in 0..6 {
         let id = format!("{:032x}", 0xabcd_0000_u64 + number);
-        let told = [("machine_id", id.as_str()), ("dmi_sys_vendor", "Whitebox"), ("dmi_product_serial", "SN-42-42")];
+        let told = [("machine_id", id.as_str()), ("dmi_vendor", "Whitebox"), ("dmi_serial", "SN-42-42")];
         let outcome = bench.fragment(super::fixture::whole(&format!("n{number}"), "host", host(&told)));
         said.push(conflicts(&outcome).len());
     }
