@@ -5,6 +5,7 @@
 //! [`act`] does what the controller ordered and [`policy`] allows, in a process of its own.
 
 pub mod act;
+pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod discover;

@@ -1,1 +1,5 @@
-fn main() {}
+//! `watchkeep-agent`: see [`watchkeep_agent::cli`].
+
+fn main() -> std::process::ExitCode {
+    watchkeep_agent::cli::main()
+}

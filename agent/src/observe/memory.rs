@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The file, and what it says.
 #[derive(Debug)]
 pub struct Memory {
-    path: PathBuf,
+    path: Option<PathBuf>,
     boot: String,
     remembered: Remembered,
 }
@@ -33,7 +33,12 @@ impl Memory {
             }),
             Err(_) => Remembered::default(),
         };
-        Self { path, boot: boot.to_owned(), remembered }
+        Self { path: Some(path), boot: boot.to_owned(), remembered }
+    }
+
+    /// Remembers nothing and writes nothing.
+    pub fn none() -> Self {
+        Self { path: None, boot: String::new(), remembered: Remembered::default() }
     }
 
     /// Units reported failed in this boot and not recovered since: unit and result.
@@ -55,7 +60,8 @@ impl Memory {
         if next == self.remembered {
             return Ok(());
         }
-        write_whole(&self.path, &serde_json::to_vec(&next).map_err(io::Error::other)?)?;
+        let Some(path) = &self.path else { return Ok(()) };
+        write_whole(path, &serde_json::to_vec(&next).map_err(io::Error::other)?)?;
         self.remembered = next;
         Ok(())
     }

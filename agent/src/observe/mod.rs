@@ -17,7 +17,7 @@ pub mod units;
 use tokio::sync::oneshot;
 use watchkeep_protocol::Event;
 
-pub use run::Observer;
+pub use run::{Observer, look};
 pub use units::{ActiveState, Change, Listed, Service, Units};
 
 /// Something seen, on its way to the spool.

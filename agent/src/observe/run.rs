@@ -12,6 +12,9 @@ use super::{Change, Listed, Service, Sighting, Units, polled};
 
 /// systemd makes this folder when it is process 1 (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
+const NO_SYSTEMD: &str = "this host does not run systemd";
+/// How long a command that only shows waits for systemd.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Between looks for a systemd where there is none.
 const NO_SYSTEMD_PAUSE: Duration = Duration::from_secs(600);
 /// Between attempts to hear systemd; doubles up to the second.
@@ -60,7 +63,7 @@ impl Observer {
                     tracing::info!("this host does not run systemd: no units are observed; looking again now and then");
                     told_of_none = true;
                 }
-                self.teller.units().lost("this host does not run systemd");
+                self.teller.units().lost(NO_SYSTEMD);
                 tokio::time::sleep(NO_SYSTEMD_PAUSE).await;
                 continue;
             }
@@ -99,6 +102,33 @@ impl Observer {
         tracing::info!("built without D-Bus: asking systemctl every {:?}", polled::PAUSE);
         polled::hear(&mut self.teller, u32::MAX).await
     }
+}
+
+/// Asks systemd once, for a command that only shows: nothing is remembered, and what changed is no event.
+pub async fn look(units: Arc<Mutex<Units>>) {
+    if !Path::new(BOOTED).exists() {
+        return lock(&units).lost(NO_SYSTEMD);
+    }
+    let (out, mut seen) = mpsc::channel::<Sighting>(1);
+    let mut observer = Observer { teller: Teller { units: Arc::clone(&units), memory: Memory::none(), out } };
+    let known = async {
+        while lock(&units).unavailable().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let taking = async {
+        while let Some(sighting) = seen.recv().await {
+            // Nobody waits for it any more once the list is known.
+            let _ = sighting.kept.send(());
+        }
+    };
+    let failed = tokio::select! {
+        () = known => return,
+        () = taking => return,
+        Err(fault) = observer.hear(false) => fault.to_string(),
+        () = tokio::time::sleep(LOOK_WITHIN) => format!("systemd has not answered in {LOOK_WITHIN:?}"),
+    };
+    lock(&units).lost(failed);
 }
 
 /// Keeps the units true and hands over what a change means.

@@ -1,0 +1,77 @@
+//! `watchkeep-agent metrics` and `inventory`: what would be reported, without a controller and without a trace.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use watchkeep_protocol::inventory::Item;
+
+use super::Failure;
+use crate::collect::{Collectors, SpoolFigures, exposition};
+use crate::config::AgentConfig;
+use crate::discover::{Discoverer, table};
+use crate::observe::{self, Units};
+use crate::root::Root;
+
+#[derive(Args, Debug)]
+pub struct Inventory {
+    /// How to print it
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// One reading as text exposition. What the spool holds is the running agent's to say, and zero here.
+pub fn metrics(config: &AgentConfig) -> Result<(), Failure> {
+    let units = units()?;
+    let mut collectors = Collectors::new(&Root::default(), &config.collect, units);
+    print(&exposition(collectors.read(SpoolFigures::default())))
+}
+
+impl Inventory {
+    pub fn print(self) -> Result<(), Failure> {
+        let units = units()?;
+        // Nothing is kept, so the folder is never written to.
+        let sections = Discoverer::new(Root::default(), "/nonexistent".as_ref(), units).sections();
+        print(&match self.output {
+            Output::Table => table(&sections),
+            Output::Json => {
+                let all =
+                    sections.into_iter().map(|(name, items)| (name.to_owned(), items.iter().map(to_json).collect()));
+                format!("{:#}\n", Value::Object(all.collect()))
+            }
+        })
+    }
+}
+
+fn to_json(item: &Item) -> Value {
+    let relation = |relation: &watchkeep_protocol::Relation| json!({"kind": relation.kind, "to": {"class": relation.to.class, "key": relation.to.key}});
+    let relations: Vec<Value> = item.relations.iter().map(relation).collect();
+    json!({"class": item.class, "key": item.key, "attributes": item.attributes, "relations": relations})
+}
+
+/// What systemd says now.
+fn units() -> Result<Arc<Mutex<Units>>, Failure> {
+    let units = Arc::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("start the runtime").map_err(Failure::Other)?;
+    runtime.block_on(observe::look(Arc::clone(&units)));
+    Ok(units)
+}
+
+/// A reader that goes away (`| head`) is no fault.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(anyhow::Error::new(fault).context("write to standard output")))
+        }
+        _ => Ok(()),
+    }
+}
