@@ -13,12 +13,21 @@ pub fn repository() -> &'static Path {
 ///
 /// Errors: it was not built; the words say what builds it.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe().context("find the running test")?;
-    // target/PROFILE/deps/this-test
-    let profile = test.ancestors().nth(2).context("the test does not run from Cargo's target folder")?;
+    let profile = profile()?;
     let path = profile.join(name);
     if !path.is_file() {
         bail!("{} is not built; `make test` does it, or `cargo build --workspace --bins`", path.display());
     }
     Ok(path)
+}
+
+/// Cargo's target folder.
+pub fn target() -> Result<PathBuf> {
+    Ok(profile()?.parent().context("the profile's folder lies in the target folder")?.to_owned())
+}
+
+/// The folder of the profile that the running test was built with: `target/PROFILE/deps/this-test`.
+fn profile() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("find the running test")?;
+    Ok(test.ancestors().nth(2).context("the test does not run from Cargo's target folder")?.to_owned())
 }

@@ -1,29 +1,41 @@
 //! The agent on a host, as an operator installs it.
 
+use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::Host;
-use crate::built::repository;
+use crate::built;
+
+/// What a host allows so that its services can be mended: to restart them, and to read why they failed.
+pub const MENDING: &str = "allow:
+  - service: {name: '*.service', state: [started, restarted]}
+  - run: {argv: [/usr/bin/journalctl, '*']}
+user: watchkeep-run
+";
 
 impl Host {
-    /// Installs the agent's package, enrols the host under its own name, and starts the services.
-    pub fn install_agent(&self, enrolment_token: &str) -> Result<()> {
+    /// Installs the agent's package, says what may be done to the host, enrols it under its own name, and starts it.
+    pub fn install_agent(&self, enrolment_token: &str, policy: &str) -> Result<()> {
         self.install_deb(&package()?)?;
+        self.write("/etc/watchkeep/policy.yaml", policy)?;
         self.write("/root/token", enrolment_token)?;
         self.run(["watchkeep-agent", "enroll", "--token-file", "/root/token"])?;
-        self.run(["systemctl", "enable", "--now", "watchkeep-act.socket", "watchkeep-agent.service"])?;
+        self.run(["systemctl", "start", "watchkeep-agent"])?;
         Ok(())
     }
 }
 
 /// The agent's Debian package, as `make package` leaves it.
 fn package() -> Result<PathBuf> {
-    let script = repository().join("packaging/build-deb");
-    let output = Command::new(&script).arg("--where").output().with_context(|| format!("run {}", script.display()))?;
-    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    ensure!(path.is_file(), "{} is not built; `make package` does it", path.display());
-    Ok(path)
+    let folder = built::target()?.join("debian");
+    let begin = format!("watchkeep-agent_{}_", env!("CARGO_PKG_VERSION"));
+    for entry in fs::read_dir(&folder).with_context(|| format!("look for the package in {}", folder.display()))? {
+        let entry = entry.context("look for the package")?;
+        if entry.file_name().to_string_lossy().starts_with(&begin) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("{}/{begin}*.deb is not built; `make package` does it", folder.display())
 }

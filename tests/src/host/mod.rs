@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use crate::built::repository;
 use crate::wait;
+pub use agent::MENDING;
 use cgroup::Cgroup;
 use link::Link;
 
