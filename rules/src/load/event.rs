@@ -5,13 +5,10 @@ use std::collections::BTreeSet;
 use super::groups::{GroupLabels, check_label_name};
 use super::incident::{Alerts, incident, runbook_use};
 use super::rules::{annotations, labels};
-use super::{Checker, Fields, Known};
+use super::{Checker, Fields, Known, keys};
 use crate::model::EventRule;
 use crate::selector::Selector;
 use crate::yaml::Node;
-
-const EVENT_KEYS: [&str; 11] =
-    ["event", "match", "count", "within", "by", "clear", "clear_after", "labels", "annotations", "incident", "runbook"];
 
 const ALERT_RULES_ONLY: [(&str, &str); 3] = [
     ("expr", "rules over samples have it; here 'match' says which events are meant"),
@@ -33,7 +30,7 @@ pub(super) fn event(
 ) -> Option<EventRule> {
     let shown = node.get("event").and_then(Node::scalar).unwrap_or_default().to_owned();
     check.within_rule("rule", &shown, |check| {
-        let fields = check.fields_among(node, "an event rule", &EVENT_KEYS, &ALERT_RULES_ONLY);
+        let fields = check.fields_among(node, "an event rule", &keys::EVENT, &ALERT_RULES_ONLY);
         let name = fields.required(check, "event", "an event rule").and_then(|node| name(check, node, known));
         let matches = fields.required(check, "match", "an event rule").and_then(|node| matching(check, node));
         let (count, within) = counting(check, &fields);

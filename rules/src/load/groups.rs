@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, Known, event, rules};
+use super::{Checker, Known, event, keys, rules};
 use crate::model::{Group, RuleBook};
 use crate::near::near;
 use crate::selector::is_label_name;
 use crate::yaml::Node;
-
-const GROUP_KEYS: [&str; 7] =
-    ["name", "interval", "limit", "query_offset", "partial_response_strategy", "labels", "rules"];
 
 /// Labels that every rule of the group gets, below its own.
 pub(super) type GroupLabels = BTreeMap<String, String>;
@@ -30,7 +27,7 @@ fn group(
     known: &mut Known,
     book: &mut RuleBook,
 ) {
-    let fields = check.fields(node, "a group", &GROUP_KEYS);
+    let fields = check.fields(node, "a group", &keys::GROUP);
     let name = fields.required(check, "name", "a group").and_then(|node| {
         let name = check.name(node)?;
         let (line, _) = check.source.place(node.start);

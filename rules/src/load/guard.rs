@@ -1,7 +1,7 @@
 //! `guard:` of a runbook. A guard that is not kept yet is refused: to read past one would let a run do what its author
 //! forbade.
 
-use super::Checker;
+use super::{Checker, keys};
 use crate::duration;
 use crate::jinja::Names;
 use crate::model::{Approval, Guard};
@@ -9,7 +9,6 @@ use crate::yaml::Node;
 
 const NOT_KEPT: &str = "this guard is not kept yet, and a run without it would do what you mean to forbid; leave it out \
                         and guard by approval, max_per_host or concurrency.host";
-const KEYS: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
 const LATER: [(&str, &str); 3] = [("blast_radius", NOT_KEPT), ("windows", NOT_KEPT), ("redundancy", NOT_KEPT)];
 
 /// How long an approval is waited for where `within` does not say.
@@ -17,7 +16,7 @@ const APPROVAL_WITHIN_DEFAULT: i64 = 60 * 60_000;
 
 pub(super) fn guard(check: &mut Checker<'_>, node: &Node, names: &Names) -> Guard {
     check.within("guard", |check| {
-        let fields = check.fields_among(node, "a guard", &KEYS, &LATER);
+        let fields = check.fields_among(node, "a guard", &keys::GUARD, &LATER);
         Guard {
             approval: fields.get("approval").and_then(|node| approval(check, node, names)),
             max_per_host: fields.get("max_per_host").and_then(|node| rate(check, node)),

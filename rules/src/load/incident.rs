@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Known};
+use super::{Checker, Known, keys};
 use crate::jinja::Names;
 use crate::model::{Binding, CiSelector, IncidentSpec, Runbook, RunbookUse};
 use crate::near::near;
 use crate::template::Template;
 use crate::yaml::{Node, Style};
-
-pub(super) const INCIDENT_KEYS: [&str; 6] = ["key", "ci", "urgency", "group", "resolve_after", "knowledge"];
 
 /// The classes of the CMDB.
 pub(crate) const CI_CLASSES: [&str; 19] = [
@@ -70,7 +68,7 @@ impl Alerts {
 
 pub(super) fn incident(check: &mut Checker<'_>, node: &Node, alerts: &Alerts) -> IncidentSpec {
     check.within("incident", |check| {
-        let fields = check.fields(node, "an incident", &INCIDENT_KEYS);
+        let fields = check.fields(node, "an incident", &keys::INCIDENT);
         let defaults = IncidentSpec::default();
         IncidentSpec {
             key: fields.get("key").map(|node| key(check, node, alerts)),

@@ -8,6 +8,7 @@ mod event;
 mod groups;
 mod guard;
 mod incident;
+pub(crate) mod keys;
 mod overrides;
 mod promql;
 mod read;
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use check::{Checker, Fields};
+#[cfg(test)]
+pub(crate) use incident::CI_CLASSES;
 pub use overrides::{Overrides, PackUse, apply_overrides, pack_uses};
 pub use read::{read, read_files};
 

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::incident::INCIDENT_KEYS;
-use super::{Checker, Fields};
+use super::{Checker, Fields, keys};
 use crate::fault::{Fault, Faults};
 use crate::model::{AlertRule, EventRule, IncidentSpec, RuleBook};
 use crate::near::near;
@@ -158,7 +157,7 @@ fn labels(check: &mut Checker<'_>, fields: &Fields<'_>, labels: &mut BTreeMap<St
 fn incident(check: &mut Checker<'_>, fields: &Fields<'_>, spec: &mut IncidentSpec) {
     figures(check, fields, spec);
     if let Some(node) = fields.get("incident") {
-        let elsewhere: Vec<(&str, &str)> = INCIDENT_KEYS
+        let elsewhere: Vec<(&str, &str)> = keys::INCIDENT
             .iter()
             .filter(|key| matches!(**key, "key" | "ci" | "knowledge"))
             .map(|key| (*key, "an override changes figures; what an incident is about stays the pack's word"))

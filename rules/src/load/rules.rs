@@ -4,13 +4,9 @@ use std::collections::BTreeMap;
 
 use super::groups::{GroupLabels, check_label_name};
 use super::incident::{Alerts, incident, runbook_use};
-use super::{Checker, Fields, Known, promql};
+use super::{Checker, Fields, Known, keys, promql};
 use crate::model::{AlertRule, RecordingRule};
 use crate::yaml::Node;
-
-const RECORD_KEYS: [&str; 3] = ["record", "expr", "labels"];
-const ALERT_KEYS: [&str; 8] =
-    ["alert", "expr", "for", "keep_firing_for", "labels", "annotations", "incident", "runbook"];
 
 const EVENT_RULES_ONLY: [(&str, &str); 6] = [
     ("match", "rules over events have it; here 'expr' says what is looked for"),
@@ -29,7 +25,7 @@ pub(super) fn recording(
 ) -> Option<RecordingRule> {
     let shown = node.get("record").and_then(Node::scalar).unwrap_or_default().to_owned();
     check.within_rule("rule", &shown, |check| {
-        let fields = check.fields(node, "a recording rule", &RECORD_KEYS);
+        let fields = check.fields(node, "a recording rule", &keys::RECORD);
         let record = fields.required(check, "record", "a recording rule").and_then(|node| {
             let name = check.name(node)?;
             let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
@@ -61,7 +57,7 @@ pub(super) fn alert(
 ) -> Option<AlertRule> {
     let shown = node.get("alert").and_then(Node::scalar).unwrap_or_default().to_owned();
     check.within_rule("rule", &shown, |check| {
-        let fields = check.fields_among(node, "an alert rule", &ALERT_KEYS, &EVENT_RULES_ONLY);
+        let fields = check.fields_among(node, "an alert rule", &keys::ALERT, &EVENT_RULES_ONLY);
         let name = fields.required(check, "alert", "an alert rule").and_then(|node| check.name(node));
         let expr = fields.required(check, "expr", "an alert rule").and_then(|node| expression(check, node));
         let hold = fields.get("for").and_then(|node| check.duration(node)).unwrap_or(0);

@@ -4,26 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard::guard;
 use super::steps::{Scope, hooks, steps};
-use super::{Checker, Fields};
+use super::{Checker, Fields, keys};
 use crate::jinja::Names;
 use crate::model::{ChangeSpec, Parameter, ParameterType, Runbook};
 use crate::selector::{is_label_name, unanchored};
 use crate::yaml::{Kind, Node, Style};
-
-const KEYS: [&str; 12] = [
-    "runbook",
-    "title",
-    "owner",
-    "parameters",
-    "targets",
-    "change",
-    "guard",
-    "steps",
-    "rollback",
-    "verify_within",
-    "on_success",
-    "on_failure",
-];
 
 /// What every expression of a runbook sees beside its parameters. A parameter cannot have one of these names.
 pub(super) const CONTEXT: [&str; 7] = ["incident", "ci", "alert", "params", "host", "run", "secret"];
@@ -36,7 +21,7 @@ pub(super) fn runbook(
 ) -> Option<(String, Option<Runbook>)> {
     let shown = node.get("runbook").and_then(Node::scalar).unwrap_or_default().to_owned();
     check.within_rule("runbook", &shown, |check| {
-        let fields = check.fields(node, "a runbook", &KEYS);
+        let fields = check.fields(node, "a runbook", &keys::RUNBOOK);
         let name_node = fields.required(check, "runbook", "a runbook")?;
         let name = check.name(name_node)?;
         let (line, _) = check.source.place(name_node.start);

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::runbook::CONTEXT;
-use super::{Checker, Fields};
+use super::{Checker, Fields, keys};
 use crate::jinja::Names;
 use crate::model::{Condition, Hook, Parameter, Step, StepAction};
 use crate::near::near;
 use crate::selector::is_label_name;
 use crate::yaml::{Kind, Node};
 
-const KEYS: [&str; 10] =
-    ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];
 const ACTIONS: [&str; 3] = ["run", "service", "wait_for"];
 
 const NO_ACTION_YET: &str = "this action is not carried out yet; there are run, service and wait_for";
@@ -68,7 +66,7 @@ pub(super) fn steps(check: &mut Checker<'_>, node: &Node, what: &str, scope: &mu
 }
 
 fn step(check: &mut Checker<'_>, node: &Node, place: usize, scope: &mut Scope<'_>) -> Option<Step> {
-    let fields = check.fields_among(node, "a step", &KEYS, &LATER);
+    let fields = check.fields_among(node, "a step", &keys::STEP, &LATER);
     let names = scope.names();
     let name = fields.get("name").and_then(|node| check.name(node)).unwrap_or_else(|| format!("step {}", place + 1));
     let when = fields.get("when").and_then(|node| check.jinja_expression(node, &names));
@@ -134,7 +132,8 @@ fn no_single_action(check: &mut Checker<'_>, fields: &Fields<'_>, given: &[&str]
     }
     let Kind::Map(entries) = &fields.node.kind else { return };
     let later = |key: &Node| LATER.iter().any(|(word, why)| *why == NO_ACTION_YET && key.scalar() == Some(word));
-    let misspelt = |key: &Node| key.scalar().is_some_and(|word| !KEYS.contains(&word) && near(word, ACTIONS).is_some());
+    let misspelt =
+        |key: &Node| key.scalar().is_some_and(|word| !keys::STEP.contains(&word) && near(word, ACTIONS).is_some());
     if entries.iter().any(|(key, _)| later(key) || misspelt(key)) {
         return;
     }

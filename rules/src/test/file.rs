@@ -3,22 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::fault::{Fault, Faults};
-use crate::load::{Checker, Fields};
+use crate::load::{Checker, Fields, keys};
 use crate::yaml::{self, Kind, Node, Source};
 
-const FILE_KEYS: [&str; 6] =
-    ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare", "start_timestamp"];
-const TEST_KEYS: [&str; 9] = [
-    "name",
-    "interval",
-    "input_series",
-    "input_events",
-    "alert_rule_test",
-    "promql_expr_test",
-    "incident_test",
-    "runbook_test",
-    "external_labels",
-];
 /// Events that one test may bring.
 const EVENTS_MAX: usize = 100_000;
 
@@ -102,7 +89,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<TestFile, Faults> {
     let source = Source::new(file, text);
     let node = parsed(&source)?;
     let mut check = Checker::new(&source);
-    let fields = check.fields(&node, "a test file", &FILE_KEYS);
+    let fields = check.fields(&node, "a test file", &keys::TEST_FILE);
     if let Some(node) = fields.get("evaluation_interval") {
         check.positive_duration(node);
     }
@@ -130,7 +117,7 @@ fn tests(check: &mut Checker<'_>, node: &Node) -> Vec<Test> {
 }
 
 fn test(check: &mut Checker<'_>, node: &Node, name: String) -> Test {
-    let fields = check.fields(node, "a test", &TEST_KEYS);
+    let fields = check.fields(node, "a test", &keys::TEST);
     if let Some(node) = fields.get("interval") {
         check.positive_duration(node);
     }

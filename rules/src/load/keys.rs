@@ -1,0 +1,40 @@
+//! The keys of each kind of mapping, as checked here and as the schemas name them.
+
+pub(crate) const GROUP: [&str; 7] =
+    ["name", "interval", "limit", "query_offset", "partial_response_strategy", "labels", "rules"];
+pub(crate) const RECORD: [&str; 3] = ["record", "expr", "labels"];
+pub(crate) const ALERT: [&str; 8] =
+    ["alert", "expr", "for", "keep_firing_for", "labels", "annotations", "incident", "runbook"];
+pub(crate) const EVENT: [&str; 11] =
+    ["event", "match", "count", "within", "by", "clear", "clear_after", "labels", "annotations", "incident", "runbook"];
+pub(crate) const INCIDENT: [&str; 6] = ["key", "ci", "urgency", "group", "resolve_after", "knowledge"];
+pub(crate) const RUNBOOK: [&str; 12] = [
+    "runbook",
+    "title",
+    "owner",
+    "parameters",
+    "targets",
+    "change",
+    "guard",
+    "steps",
+    "rollback",
+    "verify_within",
+    "on_success",
+    "on_failure",
+];
+pub(crate) const GUARD: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
+pub(crate) const STEP: [&str; 10] =
+    ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];
+pub(crate) const TEST_FILE: [&str; 6] =
+    ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare", "start_timestamp"];
+pub(crate) const TEST: [&str; 9] = [
+    "name",
+    "interval",
+    "input_series",
+    "input_events",
+    "alert_rule_test",
+    "promql_expr_test",
+    "incident_test",
+    "runbook_test",
+    "external_labels",
+];
