@@ -1,6 +1,6 @@
 //! An alert's way to its incident, stage by stage.
 
-use super::{AlertStanding, IncidentFact, MemberAlert, RuleView, key_of, open, priority, record, resolve};
+use super::{AlertStanding, IncidentFact, MemberAlert, RuleView, key_of, notice, open, priority, record, resolve};
 use crate::ids::IncidentId;
 use crate::input::{AlertChange, AlertState};
 use crate::runbooks;
@@ -109,7 +109,9 @@ fn join(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, alert: &AlertC
     resolve::reconsider(work, id);
     if matches!(meeting, Meeting::Again | Meeting::Joins) {
         runbooks::alert_fired(work, id);
-        runbooks::start_for_alert(work, id, rule, alert);
+        if runbooks::start_for_alert(work, id, rule, alert) == runbooks::Started::HandedOver {
+            notice::page(work, id, "handed_over", None);
+        }
     }
 }
 

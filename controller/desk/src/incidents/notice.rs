@@ -8,6 +8,9 @@ use crate::ids::{IncidentId, NoticeId};
 use crate::work::Work;
 use crate::{Actor, Effect, FactBody, Reason, Subject, decision, runbooks};
 
+/// Lines of the timeline that a notice carries, so that a page says what is being tried, or why nothing is.
+const LATEST: usize = 5;
+
 /// The setting under which a notice on its way remembers its incident.
 fn setting_of(notice: NoticeId) -> String {
     format!("notice/{notice}")
@@ -36,6 +39,8 @@ fn content_of(work: &Work<'_>, incident: &Incident, why: &str) -> Value {
     let runs = incident.runs.iter().filter_map(|run| work.desk.runs.get(run));
     let mut tried: Vec<Value> = runs.map(runbooks::in_short).collect();
     tried.reverse();
+    let from = incident.timeline.len().saturating_sub(LATEST);
+    let latest: Vec<&str> = incident.timeline[from..].iter().map(|entry| entry.sentence.as_str()).collect();
     json!({
         "why": why,
         "number": incident.id,
@@ -52,6 +57,7 @@ fn content_of(work: &Work<'_>, incident: &Incident, why: &str) -> Value {
         "at": work.at,
         "resolution": incident.resolution.as_ref().map(|resolution| resolution.code),
         "tried": tried,
+        "latest": latest,
         "path": format!("/incidents/{}", incident.id),
     })
 }

@@ -28,7 +28,7 @@ pub use flow::{Action, State, table};
 pub use plan::{PlanError, hash_of, plan};
 pub use record::{Plan, PlannedAction, PlannedStep, Run, StepRun, StepState, Wait, Watch};
 pub use sight::Sight;
-pub(crate) use start::{start_by_hand, start_for_alert};
+pub(crate) use start::{Started, start_by_hand, start_for_alert};
 pub(crate) use steps::{overdue, result, watch_of, watched};
 pub(crate) use turn::{alert_fired, wake, wake_all, wake_host};
 use turn::{proceed, wait};

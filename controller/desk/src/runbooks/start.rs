@@ -30,16 +30,36 @@ struct Ask<'a> {
     reasons: Vec<Reason>,
 }
 
-/// Starts what the rule names for its alert, or says on the incident why not.
-pub(crate) fn start_for_alert(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, alert: &AlertChange) {
-    let Some(used) = rule.runbook else { return };
-    if let Err(why) = try_for_alert(work, id, used, alert) {
-        let fact = IncidentFact::RunNotStarted { runbook: used.name.clone(), why };
-        work.tell(Subject::Incident(id), Actor::Rule(alert.rule.clone()), Vec::new(), FactBody::Incident(fact));
-    }
+/// What became of what a rule names for its alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// It runs, waits, or is not needed.
+    Fine,
+    /// It was not started, and a person is needed; people must still be told.
+    HandedOver,
 }
 
-fn try_for_alert(work: &mut Work<'_>, id: IncidentId, used: &RunbookUse, alert: &AlertChange) -> Result<(), String> {
+/// Starts what the rule names for its alert, or says on the incident why not.
+pub(crate) fn start_for_alert(
+    work: &mut Work<'_>,
+    id: IncidentId,
+    rule: &RuleView<'_>,
+    alert: &AlertChange,
+) -> Started {
+    let Some(used) = rule.runbook else { return Started::Fine };
+    try_for_alert(work, id, used, alert).unwrap_or_else(|why| {
+        let fact = IncidentFact::RunNotStarted { runbook: used.name.clone(), why };
+        work.tell(Subject::Incident(id), Actor::Rule(alert.rule.clone()), Vec::new(), FactBody::Incident(fact));
+        Started::HandedOver
+    })
+}
+
+fn try_for_alert(
+    work: &mut Work<'_>,
+    id: IncidentId,
+    used: &RunbookUse,
+    alert: &AlertChange,
+) -> Result<Started, String> {
     let config = work.config;
     let runbook =
         config.rules.runbooks.get(&used.name).ok_or_else(|| format!("no runbook \"{}\" is loaded", used.name))?;
@@ -47,10 +67,10 @@ fn try_for_alert(work: &mut Work<'_>, id: IncidentId, used: &RunbookUse, alert: 
     let sight = Sight::of(work.desk, Some(id), Some(&alert.labels), None);
     let plan = plan(runbook, &given, &sight, None).map_err(|error| error.to_string())?;
     if going_already(work, id, &plan) {
-        return Ok(());
+        return Ok(Started::Fine);
     }
     if came_back(work, id, &plan, &alert.rule) {
-        return Ok(());
+        return Ok(Started::HandedOver);
     }
     let waiting = work.desk.index.runs_on(&plan.agent).filter(|run| is_waiting(work, *run)).count();
     let most = work.config.settings.runs_waiting_max;
@@ -62,7 +82,7 @@ fn try_for_alert(work: &mut Work<'_>, id: IncidentId, used: &RunbookUse, alert: 
     let reasons = vec![Reason::new("runbook", format!("rule {} names runbook {} for it", alert.rule, used.name))];
     let (asked_by, alert) = (Actor::Rule(alert.rule.clone()), Some(alert.labels.clone()));
     open(work, Ask { runbook, plan, asked_by, incident: Some(id), alert, approval, reasons });
-    Ok(())
+    Ok(Started::Fine)
 }
 
 /// The rule's `with`, rendered with the alert's labels.
