@@ -3,6 +3,7 @@
 //! [`collect`] reads metrics, [`observe`] hears of events, [`discover`] lists what is there.
 //! [`enrol`] gives it an identity; [`spool`] keeps what it has to say until it was heard; [`link`] says it.
 //! [`act`] does what the controller ordered and [`policy`] allows, in a process of its own.
+//! [`run`] is the life of the agent, and [`event`] the door for events from other programs of the host.
 
 pub mod act;
 pub mod cli;
@@ -10,9 +11,11 @@ pub mod collect;
 pub mod config;
 pub mod discover;
 pub mod enrol;
+pub mod event;
 pub mod link;
 pub mod observe;
 pub mod policy;
 pub mod root;
+pub mod run;
 pub mod spool;
 pub mod yaml;

@@ -162,10 +162,14 @@ async fn ran(mut command: Command, within: Duration) -> std::io::Result<Ran> {
     let status = {
         let reading = async { tokio::join!(keep(&mut out, &mut stdout), keep(&mut err, &mut stderr)) };
         tokio::pin!(reading);
+        let mut read = false;
         let ended = async {
             tokio::select! {
                 status = child.wait() => status,
-                _ = &mut reading => child.wait().await,
+                _ = &mut reading => {
+                    read = true;
+                    child.wait().await
+                }
             }
         };
         let status = timeout_at(deadline, ended).await;
@@ -177,7 +181,9 @@ async fn ran(mut command: Command, within: Duration) -> std::io::Result<Ran> {
             }
         };
         // A child of the program may still hold the pipes; what it says later is nobody's.
-        let _ = timeout(Duration::from_millis(500), &mut reading).await;
+        if !read {
+            let _ = timeout(Duration::from_millis(500), &mut reading).await;
+        }
         status
     };
     kill(group, Signal::KILL);

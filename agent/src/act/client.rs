@@ -46,7 +46,10 @@ impl Client {
 
     /// What comes next.
     pub async fn news(&mut self) -> News {
-        self.news.recv().await.unwrap_or(News::Gone)
+        match self.news.recv().await {
+            Some(news) => news,
+            None => std::future::pending().await,
+        }
     }
 
     /// Asks for a fresh nonce; it comes as [`News::Greeting`]. False where `act` is not keeping up.

@@ -51,8 +51,10 @@ pub struct Link {
     asked_at: u64,
     answer_within: u64,
     pause: u64,
-    /// Reports sent since the last matter, so that neither stream starves the other.
+    /// Counts messages, so that neither stream starves the other.
     turn: u32,
+    /// The last hello of this connection carried a nonce.
+    nonce_said: bool,
 }
 
 type Steps = Vec<Output>;
@@ -79,6 +81,7 @@ impl Link {
             answer_within: ANSWER,
             pause: PAUSE,
             turn: 0,
+            nonce_said: false,
         }
     }
 
@@ -100,13 +103,22 @@ impl Link {
         self.connected && self.welcomed
     }
 
-    /// Changes what a hello says; a connected link says it again at once.
+    /// Changes what a hello says; a connected link says it again at once. A nonce is said in one hello only, as a command's
+    /// expiry counts from when the controller heard it; not connected, it is not kept.
     pub fn greet<D: Disk>(&mut self, greeting: Greeting, world: &mut World<'_, D>) -> Steps {
-        if greeting == self.greeting {
-            return Vec::new();
-        }
+        let taken_back = greeting.command_nonce.is_empty() && self.nonce_said;
+        let news = greeting != self.greeting || taken_back;
         self.greeting = greeting;
-        if self.connected { vec![self.hello(world)] } else { Vec::new() }
+        if self.connected && news {
+            return vec![self.hello(world)];
+        }
+        self.greeting.command_nonce.clear();
+        Vec::new()
+    }
+
+    /// Whether the controller was told no nonce on this connection: draw one and [`Link::greet`].
+    pub fn wants_nonce(&self) -> bool {
+        self.connected && !self.nonce_said
     }
 
     /// The monotonic instant at which a [`Input::Tick`] is due; `None` while nothing is waited for.
@@ -212,6 +224,8 @@ impl Link {
 
     fn hello<D: Disk>(&mut self, world: &mut World<'_, D>) -> Output {
         let greeting = self.greeting.clone();
+        self.greeting.command_nonce.clear();
+        self.nonce_said = !greeting.command_nonce.is_empty();
         let hello = Hello {
             spool: world.spool.id().to_vec(),
             matters: world.spool.matters(),

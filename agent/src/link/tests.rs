@@ -124,6 +124,35 @@ fn nothing_but_hello_goes_before_the_first_ack() {
 }
 
 #[test]
+fn each_nonce_is_said_in_one_hello() {
+    let mut host = Host::welcomed(10);
+    assert!(host.link.wants_nonce());
+    let with = |host: &Host, nonce: &[u8]| Greeting { command_nonce: nonce.to_vec(), ..host.link.greeting().clone() };
+    let said = |outputs: &[Output]| opened::<Hello>(&outputs[0]).command_nonce;
+    let greet = |host: &mut Host, greeting| {
+        let (mut chance, now) = (|| 0, host.now);
+        host.link.greet(greeting, &mut World { now, wall_ms: 7, chance: &mut chance, spool: &mut host.spool })
+    };
+    let greeting = with(&host, &[1; 16]);
+    assert_eq!(said(&greet(&mut host, greeting)), [1; 16]);
+    assert!(!host.link.wants_nonce());
+    assert_eq!(
+        said(&host.down(Kind::Resync, &Resync { hello: true, ..Resync::default() })),
+        [0; 0],
+        "an old one is not said again"
+    );
+    assert!(host.link.wants_nonce());
+    let greeting = with(&host, &[2; 16]);
+    assert_eq!(said(&greet(&mut host, greeting)), [2; 16]);
+    let gone = with(&host, &[]);
+    assert_eq!(said(&greet(&mut host, gone)), [0; 0], "act is gone, and that is said");
+    host.step(Input::Disconnected);
+    let greeting = with(&host, &[3; 16]);
+    assert_eq!(greet(&mut host, greeting), []);
+    assert_eq!(said(&host.step(Input::Connected)), [0; 0], "nobody knows how old it is by now");
+}
+
+#[test]
 fn sending_goes_on_from_the_marks() {
     let mut host = Host::new();
     for text in ["a", "b", "c"] {

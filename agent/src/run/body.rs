@@ -1,0 +1,376 @@
+//! What the loop holds, and what it does with each thing that comes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use watchkeep_protocol::{CommandResult, Inventory, MatterBody, Report, Status};
+
+use super::workers::{Ask, Collected, Worker};
+use super::{RunError, draw};
+use crate::act::client::{Client, News};
+use crate::act::wall_ms;
+use crate::collect::SpoolFigures;
+use crate::event::Sent;
+use crate::link::runtime::{Carrier, Connection, Heard};
+use crate::link::{Greeting, Input, Link, Output, World};
+use crate::observe::Sighting;
+use crate::spool::{FolderDisk, Spool, SpoolError};
+
+/// Between attempts to write what could not be written.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// After so many intervals without an answer the collectors count as stuck.
+const STUCK_AFTER: u32 = 3;
+
+/// What a body is made of.
+pub struct Parts {
+    pub link: Link,
+    pub spool: Spool<FolderDisk>,
+    pub carrier: Carrier,
+    pub act: Client,
+    pub collect: Worker<SpoolFigures, Collected>,
+    pub discover: Worker<Ask, Vec<Inventory>>,
+}
+
+pub struct Body {
+    link: Link,
+    spool: Spool<FolderDisk>,
+    carrier: Carrier,
+    pub connection: Option<Connection>,
+    connect_at: Option<Instant>,
+    pub act: Client,
+    nonce_asked: bool,
+    /// Results that the spool did not take yet, with their tickets.
+    outcomes: VecDeque<(u64, CommandResult)>,
+    retry_at: Option<Instant>,
+    pub collect: Worker<SpoolFigures, Collected>,
+    pub discover: Worker<Ask, Vec<Inventory>>,
+    layout: Option<[u8; 32]>,
+    /// Intervals for which the collectors did not come back.
+    missed: u32,
+    began: Instant,
+}
+
+impl Body {
+    pub fn begin(parts: Parts) -> Self {
+        let mut body = Self {
+            link: parts.link,
+            spool: parts.spool,
+            carrier: parts.carrier,
+            connection: None,
+            connect_at: None,
+            act: parts.act,
+            nonce_asked: false,
+            outcomes: VecDeque::new(),
+            retry_at: None,
+            collect: parts.collect,
+            discover: parts.discover,
+            layout: None,
+            missed: 0,
+            began: Instant::now(),
+        };
+        for repair in std::mem::take(&mut body.spool.repairs) {
+            tracing::warn!("the spool was repaired: {repair}");
+        }
+        body.status("started", "");
+        let first = body.link.start();
+        body.carry(vec![first]);
+        body
+    }
+
+    pub fn take_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Up => {
+                tracing::info!("connected to the broker");
+                self.step(Input::Connected);
+            }
+            Heard::Message { topic, payload } => self.step(Input::Incoming { topic: &topic, payload: &payload }),
+            Heard::Down(why) => {
+                tracing::warn!("no connection to the broker: {why}");
+                self.connection = None;
+                self.step(Input::Disconnected);
+            }
+        }
+    }
+
+    /// When [`Body::due`] is to be called next.
+    pub fn next_due(&self) -> Instant {
+        let link = self.link.next_due().map(|at| self.began + Duration::from_millis(at));
+        let far = Instant::now() + Duration::from_secs(3600);
+        [link, self.connect_at, self.retry_at].into_iter().flatten().min().unwrap_or(far)
+    }
+
+    pub fn due(&mut self) {
+        let now = Instant::now();
+        if self.connect_at.is_some_and(|at| at <= now) {
+            self.connect_at = None;
+            self.connection = Some(self.carrier.connect());
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            self.spool_outcomes();
+        }
+        if self.link.next_due().is_some_and(|at| at <= self.now()) {
+            self.step(Input::Tick);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        let now = self.now();
+        let mut world = World { now, wall_ms: wall_ms(), chance: &mut chance, spool: &mut self.spool };
+        let outputs = self.link.step(input, &mut world);
+        self.carry(outputs);
+    }
+
+    fn greet(&mut self, greeting: Greeting) {
+        let now = self.now();
+        let mut world = World { now, wall_ms: wall_ms(), chance: &mut chance, spool: &mut self.spool };
+        let outputs = self.link.greet(greeting, &mut world);
+        self.carry(outputs);
+    }
+
+    /// Does what the link says.
+    fn carry(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Connect { after_ms } => {
+                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms))
+                }
+                Output::Reconnect { after_ms, why } => {
+                    tracing::warn!("the connection is dropped: {why}");
+                    self.connection = None;
+                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms));
+                }
+                Output::Publish { topic, payload } => {
+                    let taken = self.connection.as_ref().is_some_and(|connection| connection.publish(topic, payload));
+                    if !taken {
+                        tracing::debug!("a message was not handed over; it goes again for want of an ack");
+                    }
+                }
+                Output::Command(command) => {
+                    if !self.act.command(command) {
+                        tracing::warn!(
+                            "act is not keeping up: a command was dropped, to be sent again while it is valid"
+                        );
+                    }
+                }
+                Output::Sections(sections) => {
+                    self.discover.tell(Ask::Forget(sections));
+                    self.look();
+                }
+                Output::Acked => {}
+                Output::Note(note) => tracing::warn!("{note}"),
+            }
+        }
+        if self.link.wants_nonce() && !self.nonce_asked {
+            self.nonce_asked = self.act.greet();
+        }
+    }
+
+    /// Asks the collectors for a reading. Where they did not come back from the last, an empty report keeps the beat.
+    pub fn collect(&mut self) {
+        let (matters, samples) = (self.spool.matters(), self.spool.samples());
+        let bytes = self.spool.bytes();
+        let figures = SpoolFigures {
+            bytes: bytes.0 + bytes.1,
+            matters: matters.next - matters.first,
+            reports: samples.next - samples.first,
+        };
+        if self.collect.ask(figures) {
+            return;
+        }
+        self.missed += 1;
+        if self.missed == STUCK_AFTER {
+            self.status("collector_stuck", "the collectors did not come back; reports are empty until they do");
+        }
+        if let Some(layout) = self.layout {
+            self.add_report(layout, Vec::new());
+        }
+    }
+
+    pub fn report(&mut self, collected: Collected) {
+        self.missed = 0;
+        if let Some(blocks) = &collected.blocks
+            && let Err(error) = self.spool.put_layout(blocks)
+        {
+            trouble(&error);
+        }
+        self.layout = Some(collected.layout);
+        self.add_report(collected.layout, collected.rows);
+    }
+
+    fn add_report(&mut self, layout: [u8; 32], rows: Vec<watchkeep_protocol::layout::Row>) {
+        let report = Report { at_ms: wall_ms(), layout: layout.to_vec(), rows, ..Report::default() };
+        if let Err(error) = self.spool.add_report(report) {
+            trouble(&error);
+        }
+        if let Some(skipped) = self.spool.take_skipped() {
+            let detail = format!("reports {}..{} were given up", skipped.first, skipped.next);
+            tracing::warn!("{detail}");
+            let status = Status { what: "skipped".to_owned(), detail, skipped: Some(skipped) };
+            self.add([MatterBody::Status(status)]);
+        }
+        self.step(Input::Available);
+    }
+
+    /// Spools what was observed and tells the observer.
+    pub fn spool_sightings(&mut self, sightings: &mut Vec<Sighting>) {
+        let mut told = Vec::new();
+        for sighting in sightings.drain(..) {
+            match self.spool.add_matter(sighting.at_ms, MatterBody::Event(sighting.event)) {
+                Ok(_) => told.push(sighting.kept),
+                // Untold, it comes again.
+                Err(error) => trouble(&error),
+            }
+        }
+        if self.make_durable() {
+            for kept in told {
+                let _ = kept.send(());
+            }
+        }
+    }
+
+    /// Spools events of other programs and answers them.
+    pub fn spool_events(&mut self, events: &mut Vec<Sent>) {
+        let mut told = Vec::new();
+        for sent in events.drain(..) {
+            match self.spool.add_matter(wall_ms(), MatterBody::Event(sent.event)) {
+                Ok(number) => told.push((sent.answer, number)),
+                Err(error) => drop(sent.answer.send(Err(sentence(&error)))),
+            }
+        }
+        let durable = self.make_durable();
+        for (answer, number) in told {
+            let said = if durable { Ok(number) } else { Err("the disk did not take it yet".to_owned()) };
+            let _ = answer.send(said);
+        }
+    }
+
+    pub fn spool_inventory(&mut self, found: Vec<Inventory>) {
+        if !found.is_empty() && self.add(found.into_iter().map(MatterBody::Inventory)) {
+            self.discover.tell(Ask::Kept);
+        }
+    }
+
+    /// Asks for a look at what is on the host, unless one is under way.
+    pub fn look(&mut self) {
+        self.discover.ask(Ask::Look);
+    }
+
+    pub fn has_room_for_outcomes(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    pub fn take_news(&mut self, news: News) {
+        match news {
+            News::Greeting(greeting) => {
+                self.nonce_asked = false;
+                let known = self.link.greeting().clone();
+                self.greet(Greeting {
+                    command_nonce: greeting.nonce,
+                    epoch: greeting.epoch,
+                    policy_hash: greeting.policy_hash,
+                    ..known
+                });
+            }
+            News::Gone => {
+                // Asked again only once there is an `act`: its greeting comes by itself.
+                self.nonce_asked = true;
+                let known = self.link.greeting().clone();
+                self.greet(Greeting { command_nonce: Vec::new(), ..known });
+            }
+            News::Outcome { ticket, result } => {
+                self.outcomes.push_back((ticket, result));
+                self.spool_outcomes();
+            }
+        }
+    }
+
+    /// Spools results of commands and confirms them to `act`; what the disk refuses is tried again.
+    fn spool_outcomes(&mut self) {
+        while let Some((ticket, result)) = self.outcomes.front().cloned() {
+            if !self.add([MatterBody::Result(result)]) {
+                self.retry_at = Some(Instant::now() + DISK_PAUSE);
+                return;
+            }
+            self.act.kept(ticket);
+            self.outcomes.pop_front();
+        }
+    }
+
+    fn status(&mut self, what: &str, detail: &str) {
+        let status = Status { what: what.to_owned(), detail: detail.to_owned(), skipped: None };
+        self.add([MatterBody::Status(status)]);
+    }
+
+    /// Adds matters of now and makes them durable.
+    fn add(&mut self, matters: impl IntoIterator<Item = MatterBody>) -> bool {
+        let mut all = true;
+        for matter in matters {
+            if let Err(error) = self.spool.add_matter(wall_ms(), matter) {
+                trouble(&error);
+                all = false;
+            }
+        }
+        self.make_durable() && all
+    }
+
+    fn make_durable(&mut self) -> bool {
+        let synced = self.spool.sync();
+        if let Err(error) = &synced {
+            trouble(error);
+        }
+        self.step(Input::Available);
+        synced.is_ok()
+    }
+
+    pub fn stopping(&mut self) {
+        tracing::info!("told to stop");
+        self.status("stopping", "");
+    }
+
+    /// Whether every matter was heard by the controller, or there is nobody to say it to.
+    pub fn has_said_all(&self) -> bool {
+        let span = self.spool.matters();
+        span.first == span.next || !self.link.is_up()
+    }
+
+    /// Says goodbye to the broker and closes the spool.
+    ///
+    /// # Errors
+    /// The spool's last words could not be written; nothing that was durable is lost.
+    pub async fn end(self, within: Duration) -> Result<(), RunError> {
+        if let Some(connection) = self.connection {
+            connection.goodbye(within).await;
+        }
+        tracing::info!("watchkeep-agent ends");
+        Ok(self.spool.close()?)
+    }
+}
+
+/// What a connection tells; waits for ever where there is none.
+pub async fn heard(connection: &mut Option<Connection>) -> Heard {
+    match connection {
+        Some(connection) => connection.heard().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// 64 random bits.
+fn chance() -> u64 {
+    let bytes = draw();
+    u64::from_be_bytes(bytes[..8].try_into().expect("16 bytes hold 8"))
+}
+
+fn sentence(error: &SpoolError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
+fn trouble(error: &SpoolError) {
+    tracing::error!("{}", sentence(error));
+}

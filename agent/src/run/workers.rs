@@ -1,0 +1,112 @@
+//! What may hang in the kernel, on threads of its own: collectors and discoverers. The loop hands them a request and goes
+//! on; while one has not answered it gets no second, and nothing waits for it.
+
+use std::io;
+use std::thread;
+
+use tokio::sync::mpsc;
+use watchkeep_protocol::layout::Row;
+use watchkeep_protocol::{Block, Inventory};
+
+use crate::collect::{Collectors, SpoolFigures};
+use crate::discover::Discoverer;
+
+/// One reading, on its way to the spool.
+pub struct Collected {
+    pub layout: [u8; 32],
+    /// The layout's blocks, where it is another than that of the reading before.
+    pub blocks: Option<Vec<Block>>,
+    pub rows: Vec<Row>,
+}
+
+/// What the discoverer is asked.
+pub enum Ask {
+    /// Look, and say what is news.
+    Look,
+    /// These sections are wanted whole with the next look.
+    Forget(Vec<String>),
+    /// What the last look brought is durable.
+    Kept,
+}
+
+/// A thread that answers requests one by one.
+pub struct Worker<Request, Answer> {
+    requests: mpsc::Sender<Request>,
+    pub answers: mpsc::Receiver<Answer>,
+    /// A request is under way.
+    busy: bool,
+}
+
+impl<Request: Send + 'static, Answer: Send + 'static> Worker<Request, Answer> {
+    fn begin(name: &str, mut work: impl FnMut(Request) -> Option<Answer> + Send + 'static) -> io::Result<Self> {
+        let (requests, mut wanted) = mpsc::channel(8);
+        let (told, answers) = mpsc::channel(1);
+        // Never joined: where it hangs in the kernel, it is left behind at the end of the process.
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            while let Some(request) = wanted.blocking_recv() {
+                let Some(answer) = work(request) else { continue };
+                if told.blocking_send(answer).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { requests, answers, busy: false })
+    }
+
+    /// Asks for an answer; false where the last one is still under way.
+    pub fn ask(&mut self, request: Request) -> bool {
+        if self.busy {
+            return false;
+        }
+        self.busy = self.requests.try_send(request).is_ok();
+        self.busy
+    }
+
+    /// Tells something that has no answer; false where the thread is not keeping up.
+    pub fn tell(&self, request: Request) -> bool {
+        self.requests.try_send(request).is_ok()
+    }
+
+    /// The answer that was asked for. Waits for ever where the thread has ended.
+    pub async fn answer(&mut self) -> Answer {
+        match self.answers.recv().await {
+            Some(answer) => {
+                self.busy = false;
+                answer
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The collectors' thread.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn collecting(mut collectors: Collectors) -> io::Result<Worker<SpoolFigures, Collected>> {
+    Worker::begin("collect", move |figures| {
+        let reading = collectors.read(figures);
+        let blocks = reading.layout_changed.then(|| reading.blocks.clone());
+        // Blocks without an instance need no row.
+        let rows = reading.rows.iter().filter(|row| !row.values.is_empty()).cloned().collect();
+        Some(Collected { layout: reading.layout, blocks, rows })
+    })
+}
+
+/// The discoverer's thread.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Vec<Inventory>>> {
+    Worker::begin("discover", move |ask| match ask {
+        Ask::Look => Some(discoverer.look()),
+        Ask::Forget(sections) => {
+            discoverer.forget(&sections);
+            None
+        }
+        Ask::Kept => {
+            discoverer.kept();
+            None
+        }
+    })
+}
