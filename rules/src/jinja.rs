@@ -41,6 +41,17 @@ pub fn truth(expression: &str, context: &impl serde::Serialize) -> Result<bool, 
     Ok(compiled.eval(Value::from(Serde(context))).map_err(wrong)?.is_true())
 }
 
+/// What a registered result has.
+pub const RESULT_FIELDS: [&str; 6] = ["stdout", "stderr", "exit", "changed", "outcome", "reason"];
+
+/// Whether an expression speaks of any of these names.
+pub(crate) fn speaks_of(expression: &str, names: &[&str]) -> bool {
+    let environment = environment();
+    let Ok(compiled) = environment.compile_expression(expression) else { return false };
+    let spoken = compiled.undeclared_variables(false);
+    names.iter().any(|name| spoken.contains(*name))
+}
+
 fn reason(error: &minijinja::Error) -> String {
     match error.detail() {
         Some(detail) => detail.to_owned(),
@@ -56,6 +67,8 @@ pub(crate) struct Names {
     pub params: Option<BTreeSet<String>>,
     /// Results that only later steps bring.
     pub later: BTreeSet<String>,
+    /// Results of steps before, whose fields are known.
+    pub results: BTreeSet<String>,
 }
 
 impl Names {
@@ -129,6 +142,11 @@ fn unknown_names(
             continue;
         }
         let parameter = rest.split('.').next().unwrap_or("");
+        if names.results.contains(first) && !parameter.is_empty() && !RESULT_FIELDS.contains(&parameter) {
+            let message = format!("a result has no '{parameter}'; it has {}", RESULT_FIELDS.join(", "));
+            faults.push(unknown(text, parameter, message, near(parameter, RESULT_FIELDS)));
+            continue;
+        }
         if let (true, Some(params)) = (first == "params" && !parameter.is_empty(), &names.params)
             && !params.contains(parameter)
         {

@@ -38,13 +38,33 @@ pub fn load(files: &[(PathBuf, String)]) -> Result<RuleBook, Faults> {
 
 /// As [`load`], on top of what is there already: its runbooks may be used, and its names are taken.
 pub fn load_with(files: &[(PathBuf, String)], base: &RuleBook) -> Result<RuleBook, Faults> {
+    load_beside(files, base, BTreeMap::new())
+}
+
+/// `known` runbooks may be used; one of the same name in `files` comes before them.
+fn load_beside(
+    files: &[(PathBuf, String)],
+    base: &RuleBook,
+    known: BTreeMap<String, Runbook>,
+) -> Result<RuleBook, Faults> {
     let sources: Vec<Source> =
         files.iter().map(|(path, text)| Source::new(path.display().to_string(), text.as_str())).collect();
     let mut reading = Reading::new(&sources, base);
+    for (name, runbook) in known {
+        reading.known.runbooks.entry(name).or_insert(Some(runbook));
+    }
     reading.runbooks();
     reading.rules();
     let faults = Faults::of(reading.faults);
     if faults.is_empty() { Ok(reading.book) } else { Err(faults) }
+}
+
+/// As [`load`], for who checks files before they join others: runbooks of the shipped packs may be used without being
+/// handed in.
+pub fn check(files: &[(PathBuf, String)]) -> Result<RuleBook, Faults> {
+    let shipped: Vec<(PathBuf, String)> = crate::packs::shipped().iter().flat_map(|pack| pack.sources()).collect();
+    let shipped = load(&shipped)?;
+    load_beside(files, &RuleBook::default(), shipped.runbooks)
 }
 
 /// What a file is, by the key at its top.

@@ -8,11 +8,13 @@ use crate::model::RuleBook;
 
 /// Files that one directory may bring.
 const FILES_MAX: usize = 10_000;
+/// The controller's settings, which stand beside rules and are read by others.
+const SETTINGS_FILE: &str = "watchkeep.yaml";
 /// Directories within directories that are followed.
 const DEPTH_MAX: usize = 8;
 
 /// Reads and loads files and directories. Of a directory every `.yaml` and `.yml` is taken, sorted by path, but for
-/// folders named `tests` and for what begins with a dot.
+/// folders named `tests`, for `watchkeep.yaml` and for what begins with a dot.
 pub fn read(paths: &[PathBuf]) -> Result<RuleBook, Faults> {
     load(&read_files(paths)?)
 }
@@ -54,7 +56,7 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>, faults: &mut Vec<
             if name != "tests" && depth < DEPTH_MAX {
                 walk(&path, depth + 1, found, faults);
             }
-        } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+        } else if (name.ends_with(".yaml") || name.ends_with(".yml")) && name != SETTINGS_FILE {
             if found.len() == FILES_MAX {
                 let message = format!("the directory has more than {FILES_MAX} rule files");
                 return faults.push(Fault::of_file(folder.display().to_string(), message));

@@ -47,6 +47,7 @@ pub(super) struct Scope<'a> {
 impl Scope<'_> {
     fn names(&self) -> Names {
         let mut names = self.names.with(self.registered.iter().cloned());
+        names.results = self.registered.clone();
         names.later = self.all_registered.difference(&self.registered).cloned().collect();
         names
     }

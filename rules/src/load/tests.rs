@@ -123,6 +123,25 @@ fn what_is_there_already_may_be_used_and_not_taken_again() {
 }
 
 #[test]
+fn a_file_that_is_checked_by_itself_may_use_what_ships() {
+    let with = |unit: &str| {
+        file(
+            "mine.yaml",
+            &format!(
+                "groups:\n  - name: mine\n    rules:\n      - {{event: A, match: '{{kind=\"a\"}}', clear_after: 5s, runbook: {{use: restart-service, with: {{unit: {unit}}}}}}}\n"
+            ),
+        )
+    };
+    assert!(load(&[with("a.service")]).is_err(), "nothing ships with what is loaded");
+    let book = check(&[with("a.service")]).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(book.runbooks.is_empty(), "what ships is known and not taken up");
+    let faults = check(&[with("a.mount")]).expect_err("the shipped runbook's pattern counts");
+    assert!(faults.to_string().contains("\"a.mount\" does not match"), "{faults}");
+    let own = file("own.yaml", "runbook: restart-service\nparameters: {unit: {}}\nsteps: [{run: [uptime]}]\n");
+    assert!(check(&[with("a.mount"), own]).is_ok(), "one's own comes first");
+}
+
+#[test]
 fn an_override_changes_one_figure() {
     let mut book = example();
     let text = "UnitFailed: {count: 3, within: 5m, resolve_after: 2s, labels: {severity: warning}}\nFilesystemFillingUp: {for: 10s, incident: {urgency: 1}}\n";
@@ -178,6 +197,7 @@ fn a_directory_is_read_without_its_tests() {
     write("restart.yaml", RESTART);
     write("tests/unit-failed.yaml", "tests: []\n");
     write(".hidden.yaml", "no: rules\n");
+    write("watchkeep.yaml", "packs: []\n");
     write("notes.txt", "no rules\n");
     let book = read(&[folder.path().to_owned()]).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!((book.alert_rules.len(), book.runbooks.len()), (1, 2));

@@ -47,7 +47,7 @@ pub(super) struct ExpectedAlert {
 /// Only what is named is compared.
 pub(super) struct ExpectedIncident {
     pub rule: Option<String>,
-    pub key: Option<BTreeMap<String, String>>,
+    pub key: Option<String>,
     pub priority: Option<u8>,
     pub ci: Option<String>,
     pub runbook: Option<String>,
@@ -213,7 +213,7 @@ fn incidents(check: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Expected> {
         let priority = fields.get("priority").and_then(|node| check.whole(node, 1, 5));
         found.push(ExpectedIncident {
             rule: fields.get("rule").and_then(|node| check.name(node)),
-            key: fields.get("key").map(|_| texts(check, &fields, "key")),
+            key: fields.get("key").and_then(|node| check.name(node)),
             priority: priority.and_then(|priority| u8::try_from(priority).ok()),
             ci: fields.get("ci").and_then(|node| check.name(node)),
             runbook: fields.get("runbook").and_then(|node| check.name(node)),

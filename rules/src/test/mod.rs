@@ -8,7 +8,6 @@ mod plan;
 mod report;
 mod run;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use report::{Failure, FileReport, Report, TestReport};
@@ -30,11 +29,11 @@ pub trait IncidentJudge {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IncidentSeen {
     pub rule: String,
-    /// Label → value, as the rule's `incident.key` names them.
-    pub key: BTreeMap<String, String>,
+    /// As the desk writes it: `UnitFailed{instance="web-1",unit="nginx.service"}`.
+    pub key: String,
     /// 1 to 5.
     pub priority: u8,
-    /// `class/name` of the CI, where it is known.
+    /// The CI in words, where it is known: `service_unit nginx.service on web-1`.
     pub ci: Option<String>,
     pub runbook: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! Which steps a run would take: every text rendered, nothing sent. What only a real run knows (results of steps, the
-//! incident's fields) is an error that says so.
+//! Which steps a run would take: every text rendered, nothing sent. Results of steps read as `⟨log.stdout⟩`; what only
+//! a real run knows beyond them (the incident's fields) is an error that says so.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(super) fn of_alert(runbook: &Runbook, using: &RunbookUse, alert: &Transition
         })
         .collect::<Result<BTreeMap<_, _>, _>>()
         .and_then(|with| {
-            let alert = json!({"name": alert.rule, "labels": alert.labels, "annotations": alert.annotations});
+            let alert = json!({"labels": alert.labels, "annotations": alert.annotations});
             steps(runbook, &with, &host, alert)
         });
     Planned { runbook: runbook.name.clone(), host, steps }
@@ -46,21 +46,33 @@ fn steps(runbook: &Runbook, with: &BTreeMap<String, String>, host: &str, alert: 
     let params = params(runbook, with)?;
     let mut context = params.clone();
     context.insert("params".to_owned(), Value::Object(params.clone()));
-    context.insert("host".to_owned(), Value::String(host.to_owned()));
+    context.insert("host".to_owned(), json!({"name": host, "agent": host}));
     if !alert.is_null() {
         context.insert("alert".to_owned(), alert);
     }
-    let mut found = Vec::new();
+    let (mut found, mut registered) = (Vec::new(), Vec::new());
     for step in &runbook.steps {
         let wrong = |message: String| format!("step '{}': {message}", step.name);
-        if let Some(when) = &step.when
-            && !jinja::truth(when, &context).map_err(wrong)?
-        {
-            continue;
+        // What depends on a result is planned: whether it runs is known when the result is.
+        let skipped = match &step.when {
+            Some(when) if !jinja::speaks_of(when, &registered) => !jinja::truth(when, &context).map_err(wrong)?,
+            _ => false,
+        };
+        if !skipped {
+            found.push(shown(&step.action, &context, host).map_err(wrong)?);
         }
-        found.push(shown(&step.action, &context, host).map_err(wrong)?);
+        if let Some(name) = &step.register {
+            registered.push(name.as_str());
+            context.insert(name.clone(), open_result(name));
+        }
     }
     Ok(found)
+}
+
+/// A result that nobody knows yet: each field reads as `⟨log.stdout⟩`, as in a plan.
+fn open_result(name: &str) -> Value {
+    let field = |field: &&str| ((*field).to_owned(), Value::String(format!("⟨{name}.{field}⟩")));
+    Value::Object(jinja::RESULT_FIELDS.iter().map(field).collect())
 }
 
 fn params(runbook: &Runbook, with: &BTreeMap<String, String>) -> Result<Map<String, Value>, String> {

@@ -192,9 +192,9 @@ fn incidents(
         }
     }
     let found = found.iter().map(|seen| {
-        let mut shown = format!("rule={:?} key={:?} priority={}", seen.rule, seen.key, seen.priority);
-        shown.push_str(&seen.ci.iter().map(|ci| format!(" ci={ci:?}")).collect::<String>());
-        shown.push_str(&seen.runbook.iter().map(|name| format!(" runbook={name:?}")).collect::<String>());
+        let mut shown = format!("rule={} key={} priority={}", seen.rule, seen.key, seen.priority);
+        shown.push_str(&seen.ci.iter().map(|ci| format!(" ci={ci}")).collect::<String>());
+        shown.push_str(&seen.runbook.iter().map(|name| format!(" runbook={name}")).collect::<String>());
         shown
     });
     (missing, found.collect())
@@ -210,11 +210,11 @@ fn fits(expected: &ExpectedIncident, seen: &IncidentSeen) -> bool {
 
 fn named(incident: &ExpectedIncident) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
-    found.extend(incident.rule.iter().map(|rule| ("rule", format!("{rule:?}"))));
-    found.extend(incident.key.iter().map(|key| ("key", format!("{key:?}"))));
+    found.extend(incident.rule.iter().map(|rule| ("rule", rule.clone())));
+    found.extend(incident.key.iter().map(|key| ("key", key.clone())));
     found.extend(incident.priority.iter().map(|priority| ("priority", priority.to_string())));
-    found.extend(incident.ci.iter().map(|ci| ("ci", format!("{ci:?}"))));
-    found.extend(incident.runbook.iter().map(|runbook| ("runbook", format!("{runbook:?}"))));
+    found.extend(incident.ci.iter().map(|ci| ("ci", ci.clone())));
+    found.extend(incident.runbook.iter().map(|runbook| ("runbook", runbook.clone())));
     found
 }
 

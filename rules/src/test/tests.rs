@@ -100,14 +100,14 @@ struct EachAlert;
 impl IncidentJudge for EachAlert {
     fn open_at(&mut self, _: &RuleBook, transitions: &[Transition], _: i64) -> Vec<IncidentSeen> {
         let open = transitions.iter().filter(|transition| transition.what == crate::events::What::Firing);
-        let key = |t: &Transition| [("unit".to_owned(), t.labels["unit"].clone())].into();
+        let key = |t: &Transition| format!("Failed{{{}}}", t.labels["unit"]);
         open.map(|t| IncidentSeen { rule: t.rule.clone(), key: key(t), priority: 3, ci: None, runbook: None }).collect()
     }
 }
 
 #[test]
 fn incidents_are_asked_of_the_judge() {
-    let text = "tests:\n  - input_events: [{at: 1s, labels: {kind: failed, unit: a.service}}]\n    incident_test:\n      - {eval_time: 0s}\n      - {eval_time: 1s, exp_incidents: [{rule: Failed, key: {unit: a.service}}]}\n      - {eval_time: 1s, exp_incidents: [{priority: 1}]}\n";
+    let text = "tests:\n  - input_events: [{at: 1s, labels: {kind: failed, unit: a.service}}]\n    incident_test:\n      - {eval_time: 0s}\n      - {eval_time: 1s, exp_incidents: [{rule: Failed, key: 'Failed{a.service}'}]}\n      - {eval_time: 1s, exp_incidents: [{priority: 1}]}\n";
     let report = run_file("t.yaml", text, &book(), Some(&mut EachAlert)).expect("a good file");
     let failures = &report.tests[0].failures;
     assert_eq!(failures.len(), 1, "{report}");
