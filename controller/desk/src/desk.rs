@@ -117,6 +117,8 @@ impl Desk {
                 let body = FactBody::Configured { author: author.clone(), files: files.clone() };
                 let subject = Subject::Generation(input.generation.clone());
                 work.tell(subject, Actor::Person(author.clone()), Vec::new(), body);
+                // Guards may be other ones now.
+                runbooks::wake_all(&mut work);
             }
         }
         work.finish(refused)

@@ -6,6 +6,7 @@ mod incident;
 mod run;
 
 use crate::fact::{Actor, Reason};
+use crate::incidents::Incident;
 use crate::input::{AgentEvent, CommandOutcome};
 use crate::{Fact, FactBody, Millis, Subject};
 
@@ -30,6 +31,13 @@ pub struct Line {
 /// The story of these facts, in the order given. Each comes with its sequence and when it was learned.
 pub fn why<'a>(facts: impl IntoIterator<Item = (u64, Millis, &'a Fact)>) -> Vec<Line> {
     facts.into_iter().map(|(seq, learned_at, fact)| line(seq, learned_at, fact)).collect()
+}
+
+/// Whose facts tell the story of an incident: its own, and those of its runs and changes.
+pub fn subjects_of(incident: &Incident) -> Vec<Subject> {
+    let runs = incident.runs.iter().copied().map(Subject::Run);
+    let changes = incident.changes.iter().copied().map(Subject::Change);
+    std::iter::once(Subject::Incident(incident.id)).chain(runs).chain(changes).collect()
 }
 
 fn line(seq: u64, learned_at: Millis, fact: &Fact) -> Line {

@@ -16,9 +16,9 @@ pub const TIMELINE_MAX: usize = 200;
 /// Alerts told apart in one incident; further identities are only counted, and such an incident resolves by hand.
 pub(crate) const ALERTS_MAX: usize = 256;
 /// Attachments kept in the record, the newest; the ledger keeps them all.
-pub(crate) const ATTACHMENTS_MAX: usize = 8;
+pub(crate) const ATTACHMENTS_MAX: usize = 4;
 /// Bytes of one attachment kept in the record.
-pub(crate) const ATTACHMENT_BYTES: usize = 16 << 10;
+pub(crate) const ATTACHMENT_BYTES: usize = 8 << 10;
 
 /// What tells incidents apart: `UnitFailed{instance="web-3",unit="nginx.service"}`, names in order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

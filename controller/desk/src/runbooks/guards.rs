@@ -8,12 +8,16 @@ use crate::{Actor, Millis, Reason};
 
 /// The first guard that holds the run; none: it may begin.
 pub(super) fn held(work: &Work<'_>, run: &Run) -> Option<Wait> {
-    stopped(work)
-        .or_else(|| agent_is_away(work, run))
+    held_between_steps(work, run)
         .or_else(|| nothing_to_mend(work, run))
         .or_else(|| lock(work, run))
         .or_else(|| cooldown(work, run))
         .or_else(|| rate(work, run))
+}
+
+/// The guards that hold a run that has begun, too.
+pub(super) fn held_between_steps(work: &Work<'_>, run: &Run) -> Option<Wait> {
+    stopped(work).or_else(|| agent_is_away(work, run))
 }
 
 fn wait(stage: &str, sentence: String, until: Option<Millis>) -> Option<Wait> {
@@ -21,7 +25,7 @@ fn wait(stage: &str, sentence: String, until: Option<Millis>) -> Option<Wait> {
 }
 
 /// The fleet-wide stop switch.
-pub(super) fn stopped(work: &Work<'_>) -> Option<Wait> {
+fn stopped(work: &Work<'_>) -> Option<Wait> {
     let switch = work.setting(crate::acts::STOP_SWITCH)?;
     let note = switch["note"].as_str().unwrap_or_default();
     wait("stop_switch", format!("the stop switch is on ({note}): no run starts and no step is sent"), None)
@@ -37,7 +41,7 @@ fn agent_is_away(work: &Work<'_>, run: &Run) -> Option<Wait> {
         return None;
     }
     let why = agent.lost.as_deref().unwrap_or("it has not connected yet");
-    wait("agent", format!("agent \"{name}\" is away ({why}); it begins when the agent is back"), None)
+    wait("agent", format!("agent \"{name}\" is away ({why}); it goes on when the agent is back"), None)
 }
 
 /// What it should mend has cleared by itself meanwhile. A person who approved it has decided otherwise.

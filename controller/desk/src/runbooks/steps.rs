@@ -32,7 +32,7 @@ pub(super) fn advance(work: &mut Work<'_>, id: RunId) {
         let Some(step) = run.plan.steps.get(run.step).filter(|step| step.rollback == rolling_back) else {
             return end::steps_done(work, id);
         };
-        if let Some(wait) = guards::stopped(work) {
+        if let Some(wait) = guards::held_between_steps(work, run) {
             return super::wait(work, id, wait);
         }
         if let Err(why) = as_planned(work, run) {

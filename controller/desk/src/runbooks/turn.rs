@@ -63,7 +63,7 @@ pub(crate) fn wake_host(work: &mut Work<'_>, agent: &str) {
     held.into_iter().for_each(|id| wake(work, id));
 }
 
-/// The stop switch is off.
+/// The stop switch is off, or another configuration is in force.
 pub(crate) fn wake_all(work: &mut Work<'_>) {
     let held: Vec<RunId> = work.desk.runs.values().filter(|run| is_held(Some(run))).map(|run| run.id).collect();
     held.into_iter().for_each(|id| wake(work, id));

@@ -61,6 +61,18 @@ fn a_run_waits_for_an_agent_that_is_away() {
 }
 
 #[test]
+fn between_steps_a_run_waits_for_its_agent_too() {
+    let mut bench = ordinary();
+    bench.fire("web-1", "nginx.service");
+    bench.lose("web-1");
+    // The result was on its way.
+    bench.answer(Outcome::Done);
+    assert_eq!((bench.run_stands(1).as_str(), bench.orders.len()), ("running agent", 1));
+    bench.connect("web-1");
+    assert_eq!((bench.run_stands(1).as_str(), bench.orders.len()), ("running", 2));
+}
+
+#[test]
 fn what_cleared_while_it_waited_is_not_mended() {
     let mut bench = ordinary();
     bench.lose("web-1");

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use watchkeep_desk::Config;
 use watchkeep_desk::input::Outcome;
+use watchkeep_desk::{Config, explain};
 
 use crate::bench::{Bench, DAY, MINUTE, SECOND};
 
@@ -35,6 +35,9 @@ fn a_failed_service_is_mended_and_the_ledger_tells_it_all() {
     assert_eq!(bench.change(1).state.word(), "closed");
     assert_eq!(bench.told(), ["opened", "resolved"]);
     insta::assert_json_snapshot!(bench.notices[0].content);
+
+    let told: Vec<String> = explain::subjects_of(&bench.incident(1)).iter().map(explain::subject).collect();
+    assert_eq!(told, ["INC-1", "RUN-1", "CHG-1"]);
 
     bench.pass(4 * DAY);
     assert_eq!(bench.incident(1).state.word(), "closed");
