@@ -184,6 +184,26 @@ fn the_past_reads_the_same_after_later_corrections() {
 }
 
 #[test]
+fn what_is_learned_late_does_not_overrule_what_happened_later() {
+    let mut bench = shop();
+    rate(&mut bench, "shop", "1");
+    let now = bench.now;
+    let (_, newest) = bench.ledger.last().expect("a fact").clone();
+    // Somebody imports what held an hour ago.
+    let mut late = newest.clone();
+    late.happened_at = now.plus(-1);
+    if let crate::FactBody::Cmdb(CmdbFact::Set { changes, .. }) = &mut late.body {
+        changes[0].to = Some(crate::cmdb::Value::Integer(2));
+    }
+    bench.ledger.push((now.plus(3_600_000), late));
+    let level = |happened: Millis| {
+        let then = as_of(bench.ledger.iter().map(|(at, fact)| (*at, fact)), happened, Millis(i64::MAX));
+        then.find(Class::BusinessService, &map(&[]), None)[0].criticality()
+    };
+    assert_eq!([level(now.plus(-2)), level(now.plus(-1)), level(now)], [Some(3), Some(2), Some(1)]);
+}
+
+#[test]
 fn a_host_shows_what_is_on_it_and_next_to_it() {
     let bench = shop();
     let host = bench.graph.host_of("web-1").expect("known").id;

@@ -115,6 +115,22 @@ fn an_item_that_two_sections_name_goes_with_the_last() {
 }
 
 #[test]
+fn a_relation_within_a_section_waits_for_its_other_end() {
+    let mut bench = Bench::new();
+    bench.whole("web-1", "listener", listeners());
+    let process = (Class::Process, "/usr/sbin/nginx@nginx.service");
+    let listens_on = |bench: &Bench| related(&bench.graph, process, RelationKind::ListensOn);
+    assert_eq!(listens_on(&bench), ["listening_endpoint tcp/0.0.0.0:80 on web-1"]);
+    let endpoint = ("listening_endpoint", "tcp/0.0.0.0:80");
+    bench.fragment(difference("web-1", "listener", vec![], &[endpoint]));
+    assert_eq!(listens_on(&bench), [""; 0]);
+    // The process itself is not told again.
+    let back = listeners().into_iter().filter(|item| item.class == endpoint.0).collect();
+    bench.fragment(difference("web-1", "listener", back, &[]));
+    assert_eq!(listens_on(&bench), ["listening_endpoint tcp/0.0.0.0:80 on web-1"]);
+}
+
+#[test]
 fn a_section_that_does_not_own_the_class_takes_no_attribute_back() {
     let mut bench = Bench::new();
     furnish(&mut bench, "web-1", 1);
