@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::config::ConfigError;
+use crate::enrol::EnrolError;
+use crate::run::RunError;
 
 /// What the shell is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum Failure {
     Configuration(ConfigError),
     Enrolment(anyhow::Error),
     Unreachable(anyhow::Error),
+    /// The agent does not run, or ended with a fault.
+    Run(anyhow::Error),
     Other(anyhow::Error),
 }
 
@@ -46,10 +50,11 @@ impl Failure {
             Self::Configuration(_) => Exit::Configuration,
             Self::Enrolment(_) => Exit::NotEnrolled,
             Self::Unreachable(_) => Exit::Unreachable,
-            Self::Other(cause) => match cause.downcast_ref::<crate::enrol::EnrolError>() {
-                Some(crate::enrol::EnrolError::NotEnrolled { .. }) => Exit::NotEnrolled,
+            Self::Run(cause) => match cause.downcast_ref::<RunError>() {
+                Some(RunError::Identity(EnrolError::NotEnrolled { .. })) => Exit::NotEnrolled,
                 _ => Exit::Failed,
             },
+            Self::Other(_) => Exit::Failed,
         }
     }
 }
@@ -62,7 +67,7 @@ impl fmt::Display for Failure {
             Self::Configuration(unreadable @ ConfigError::Unreadable { source, .. }) => {
                 write!(f, "watchkeep-agent: {unreadable}: {source}")
             }
-            Self::Enrolment(cause) | Self::Unreachable(cause) | Self::Other(cause) => {
+            Self::Enrolment(cause) | Self::Unreachable(cause) | Self::Run(cause) | Self::Other(cause) => {
                 write!(f, "watchkeep-agent: {cause:#}")
             }
         }
@@ -72,5 +77,21 @@ impl fmt::Display for Failure {
 impl From<ConfigError> for Failure {
     fn from(fault: ConfigError) -> Self {
         Self::Configuration(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_not_enrolled_has_its_own_code() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let fault = crate::enrol::Identity::load(state.path()).expect_err("nobody enrolled");
+        assert_eq!(Failure::Run(RunError::from(fault).into()).exit(), Exit::NotEnrolled);
+        let system = RunError::System { doing: "make the runtime", source: std::io::Error::other("no") };
+        let failure = Failure::Run(system.into());
+        assert_eq!(failure.exit(), Exit::Failed);
+        assert_eq!(failure.to_string(), "watchkeep-agent: make the runtime: no");
     }
 }

@@ -43,12 +43,17 @@ enum Level {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Watch and report until stopped (what the service runs)
+    Run,
     /// Give this host an identity with a token from the controller
     Enroll(enroll::Enroll),
     /// Print one reading as Prometheus's text exposition; needs no controller
     Metrics,
     /// Print what is on this host; needs no controller
     Inventory(show::Inventory),
+    /// Hand events to the running agent
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Check a settings file, name every fault at once, and print what is in force
     CheckConfig(check_config::CheckConfig),
     /// Print completions for a shell
@@ -58,10 +63,28 @@ enum Command {
     },
 }
 
+#[derive(Subcommand, Debug)]
+enum EventCommand {
+    /// Send one event; returns once it is on disk
+    Send(EventSend),
+}
+
+#[derive(Args, Debug)]
+struct EventSend {
+    /// What happened, as rules select on it: `backup_failed`
+    kind: String,
+    /// A label of the event; may be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// A sentence for people
+    #[arg(long, default_value = "")]
+    text: String,
+}
+
 /// Reads the command line, does what it says, and returns how it went.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    start_log(line.common.log, false);
+    start_log(line.common.log, matches!(line.command, Command::Run));
     match carry_out(line) {
         Ok(()) => ExitCode::from(Exit::Done as u8),
         Err(failure) => {
@@ -74,9 +97,11 @@ pub fn main() -> ExitCode {
 fn carry_out(line: CommandLine) -> Result<(), Failure> {
     let config = || load(line.common.config.clone());
     match line.command {
+        Command::Run => crate::run::until_stopped(&config()?).map_err(|fault| Failure::Run(fault.into())),
         Command::Enroll(enroll) => enroll.carry_out(&config()?),
         Command::Metrics => show::metrics(&config()?),
         Command::Inventory(inventory) => inventory.print(),
+        Command::Event(EventCommand::Send(event)) => send(&config()?, event),
         Command::CheckConfig(check) => check.carry_out(line.common.config),
         Command::Completion { shell } => {
             let mut command = CommandLine::command();
@@ -89,6 +114,23 @@ fn carry_out(line: CommandLine) -> Result<(), Failure> {
 fn load(named: Option<PathBuf>) -> Result<AgentConfig, Failure> {
     let may_be_absent = named.is_none();
     Ok(AgentConfig::load(&named.unwrap_or_else(|| DEFAULT_PATH.into()), may_be_absent)?)
+}
+
+fn send(config: &AgentConfig, event: EventSend) -> Result<(), Failure> {
+    let mut labels: std::collections::BTreeMap<String, String> = event.labels.into_iter().collect();
+    labels.insert("kind".to_owned(), event.kind);
+    let event = watchkeep_protocol::Event { labels, text: event.text };
+    let number =
+        crate::event::send(&config.events.socket, &event).map_err(|fault| Failure::Unreachable(fault.into()))?;
+    println!("The agent keeps the event as matter {number} and reports it.");
+    Ok(())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label looks like NAME=VALUE".to_owned()),
+    }
 }
 
 /// The service logs what it does; other commands only what goes wrong. The journal has its own clock.
@@ -116,6 +158,12 @@ mod tests {
     #[test]
     fn the_command_line_is_well_made() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn labels_are_split_at_the_first_equals_sign() {
+        assert_eq!(label("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(label("ab").is_err() && label("=b").is_err());
     }
 
     #[test]

@@ -95,7 +95,13 @@ impl Hearing<'_> {
     /// Subscribes and takes the whole list.
     async fn begin(&mut self) -> Result<(), HearError> {
         let subscribe = self.signals.call_method(Some(SYSTEMD), MANAGER_PATH, Some(MANAGER), "Subscribe", &());
-        subscribe.await.map_err(failed_to("subscribe to systemd's signals"))?;
+        match subscribe.await {
+            // systemd kept the subscription over its own re-execution.
+            Err(zbus::Error::MethodError(name, ..)) if name.as_str().ends_with(".AlreadySubscribed") => {}
+            other => {
+                other.map_err(failed_to("subscribe to systemd's signals"))?;
+            }
+        }
         self.results.clear();
         self.reloading = false;
         let state: String = self.asking.property(MANAGER_PATH, MANAGER, "SystemState").await?;
