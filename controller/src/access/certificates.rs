@@ -104,7 +104,7 @@ pub fn keep(
 /// answer.
 pub fn of_key(tx: &mut dyn Tx, token: &str, key_hash: [u8; 32]) -> Result<Option<Certificate>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM certificate WHERE token = $1 AND key_hash = $2 AND revoked_at IS NULL
+        "SELECT {COLUMNS} FROM certificate WHERE token = $1 AND key_hash = $2 AND revoked_at IS NULL AND quarantined = 0
          ORDER BY issued_at DESC LIMIT 1"
     );
     tx.query(&sql, &[token.into(), key_hash.into()])?.into_iter().next().map(read).transpose()
