@@ -139,3 +139,61 @@ fn exchange(socket: &Path, event: &Event) -> io::Result<Answer> {
     stream.read_exact(&mut bytes)?;
     Answer::decode(bytes.as_slice()).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(text: &str) -> Event {
+        Event { labels: [("kind".to_owned(), "x".to_owned())].into(), text: text.to_owned() }
+    }
+
+    /// Sends `events` one after another to a listener whose spool answers with `answer`.
+    fn sent(events: Vec<Event>, answer: fn(u64, &Event) -> Result<u64, String>) -> Vec<Result<u64, String>> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("events.sock");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (out, mut taken) = mpsc::channel(4);
+            tokio::spawn(listen(bind(&socket).expect("listens"), out));
+            tokio::spawn(async move {
+                let mut number = 0;
+                while let Some(sent) = taken.recv().await {
+                    let _ = sent.answer.send(answer(number, &sent.event));
+                    number += 1;
+                }
+            });
+            let sending =
+                move || events.iter().map(|event| send(&socket, event).map_err(|error| error.to_string())).collect();
+            tokio::task::spawn_blocking(sending).await.expect("no panic")
+        })
+    }
+
+    #[test]
+    fn an_event_is_answered_with_its_number_or_a_sentence() {
+        let answers = sent(vec![event("a"), event("full"), event("b"), Event::default()], |number, event| {
+            if event.text == "full" { Err("the disk is full".to_owned()) } else { Ok(number) }
+        });
+        let refused = |why: &str| Err(format!("the agent did not take the event: {why}"));
+        assert_eq!(answers, [Ok(0), refused("the disk is full"), Ok(2), refused("event: has no label \"kind\"")]);
+    }
+
+    #[test]
+    fn without_an_agent_the_words_name_the_socket_and_what_would_help() {
+        let said = send(Path::new("/nowhere/events.sock"), &event("a")).expect_err("nobody listens").to_string();
+        assert!(said.contains("\"/nowhere/events.sock\"") && said.contains("watchkeep-agent run"), "{said}");
+    }
+
+    #[test]
+    fn a_socket_that_was_left_behind_is_taken_over_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("events.sock");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let first = bind(&socket).expect("listens");
+            assert_eq!(bind(&socket).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
+            drop(first);
+            assert!(bind(&socket).is_ok());
+        });
+    }
+}
