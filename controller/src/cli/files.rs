@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use watchkeep_rules::load;
+use watchkeep_rules::{load, schema, test};
 
 use super::client::Client;
+use super::judge::DeskJudge;
 use super::output::{self, Format};
 use super::{Failure, Outcome, exit};
 
@@ -18,19 +19,35 @@ pub enum Rules {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Run tests of rules and runbooks: what fires, which incidents open, which steps would be sent
+    #[command(after_help = "A directory stands for all test files below it. Exit 1: a test failed or has a fault.")]
+    Test {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 impl Rules {
     pub fn run(self, format: Format) -> Outcome {
         match self {
             Self::Check { files } => check(&files, format),
+            Self::Test { files } => run_tests(&files, format),
         }
     }
 }
 
-/// Checks rule files and runbooks together.
+fn run_tests(files: &[PathBuf], format: Format) -> Outcome {
+    let report = test::run(files, Some(&mut DeskJudge));
+    match format {
+        Format::Table => println!("{report}"),
+        Format::Json | Format::Yaml => output::print_json(&json!(report)),
+    }
+    if report.passed() { Ok(()) } else { Err(Failure::said(exit::FOUND_WANTING)) }
+}
+
+/// Checks rule files and runbooks together; they may use runbooks that ship.
 pub fn check(files: &[PathBuf], format: Format) -> Outcome {
-    match load::read(files) {
+    match load::read_files(files).and_then(|files| load::check(&files)) {
         Ok(book) => {
             let found = json!({
                 "event_rules": book.event_rules.len(),
@@ -64,7 +81,16 @@ pub struct Schema {
 
 impl Schema {
     pub fn run(self) -> Outcome {
-        Err(Failure::new(exit::USAGE, format!("no schema \"{}\"", self.kind)))
+        match schema::schema(&self.kind) {
+            Some(schema) => {
+                output::print_json(&schema);
+                Ok(())
+            }
+            None => {
+                let known = schema::KINDS.join(", ");
+                Err(Failure::new(exit::USAGE, format!("there is no schema \"{}\"; there are {known}", self.kind)))
+            }
+        }
     }
 }
 

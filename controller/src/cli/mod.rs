@@ -16,6 +16,7 @@ mod cis;
 mod events;
 mod files;
 mod incidents;
+mod judge;
 mod runs;
 mod serve;
 mod watch;
