@@ -2,7 +2,7 @@
 //!
 //! [`Run`] is the record, [`RunFact`] what happens to it, [`flow::FLOW`] its states as a table, [`Plan`] what will be done
 //! where, with the hash that is approved. A run is asked for in `start`, has its turn in `turn` when `guards` let it, goes
-//! step by step in `steps`, and ends in `end`. Other practices call what is named here and nothing else.
+//! step by step in `steps` and `results`, and ends in `end`. Other practices call what is named here and nothing else.
 
 mod acts;
 mod end;
@@ -12,6 +12,7 @@ mod guards;
 mod params;
 mod plan;
 mod record;
+mod results;
 mod sight;
 mod start;
 mod steps;
@@ -27,9 +28,10 @@ pub use fact::RunFact;
 pub use flow::{Action, State, table};
 pub use plan::{PlanError, hash_of, plan};
 pub use record::{Plan, PlannedAction, PlannedStep, Run, StepRun, StepState, Wait, Watch};
+pub(crate) use results::{overdue, result, watched};
 pub use sight::Sight;
 pub(crate) use start::{Started, start_by_hand, start_for_alert};
-pub(crate) use steps::{overdue, result, watch_of, watched};
+pub(crate) use steps::watch_of;
 pub(crate) use turn::{alert_fired, wake, wake_all, wake_host};
 use turn::{proceed, wait};
 
