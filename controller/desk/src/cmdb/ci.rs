@@ -83,12 +83,15 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// A section of an agent's inventory as last taken in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SectionMark {
     /// SHA-256 over its items' digests, hexadecimal: the same content, however it came, has the same hash.
     pub hash: String,
     pub items: usize,
     pub happened_at: Millis,
+    /// Over the section as it was last told whole; none where a difference came after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Digest>,
 }
 
 /// A relation that an agent named to something that is not in the CMDB (yet, or any more).

@@ -270,7 +270,7 @@ pub static CLASSES: [Schema; 19] = [
             text("section"),
             text("source"),
             text("source_version"),
-            text("status"),
+            text("state"),
             text("vendor"),
             text("version"),
         ],

@@ -9,7 +9,6 @@ use super::found::{Found, Reading, section_hash};
 use super::graph::Graph;
 use super::relations::Source;
 use super::section::{Note, Plan};
-use crate::Millis;
 use crate::ids::{CiId, derive};
 
 /// (class, key): an item of the host.
@@ -143,22 +142,23 @@ impl<'a> Comparison<'a> {
         self.leaving = leaving;
     }
 
+    /// `mark` is what will be known of the section, but for its hash and its number of items.
     pub fn conclude(
         mut self,
         after: BTreeMap<(Class, &str), Digest>,
         known: Option<&SectionMark>,
-        happened_at: Millis,
+        mark: SectionMark,
     ) -> Plan {
         let hash = section_hash(after.iter().map(|((class, key), digest)| (*class, *key, *digest)));
-        let same = known.is_some_and(|mark| mark.hash == hash);
-        let mark = SectionMark { hash: hash.clone(), items: after.len(), happened_at };
+        let is_same = known.is_some_and(|known| known.hash == hash);
+        let mark = SectionMark { hash: hash.clone(), items: after.len(), ..mark };
         (self.fact.hash, self.fact.items) = (hash, after.len());
-        self.fact.related.sort();
-        self.fact.related.dedup();
-        self.fact.unrelated.sort();
-        self.fact.unrelated.dedup();
-        let is_news = !same || !self.fact.is_empty();
-        Plan { fact: is_news.then_some(self.fact), notes: self.notes, mark: is_news.then_some(mark) }
+        for edges in [&mut self.fact.related, &mut self.fact.unrelated] {
+            edges.sort();
+            edges.dedup();
+        }
+        let is_news = !is_same || !self.fact.is_empty();
+        Plan { fact: is_news.then_some(self.fact), notes: self.notes, mark: Some(mark) }
     }
 }
 

@@ -154,23 +154,22 @@ fn short(text: &str) -> String {
 impl Found<'_> {
     /// Over what the agent says of the item's state: measurements are left out.
     pub fn digest(&self) -> Digest {
-        let schema = self.class.schema();
         let mut hash = Sha256::new();
-        for (name, value) in &self.attributes {
-            if schema.attribute(name).is_some_and(is_state) {
-                part(&mut hash, name.as_bytes());
-                part(&mut hash, value.as_bytes());
-            }
+        self.feed(&mut hash);
+        half(hash)
+    }
+
+    fn feed(&self, hash: &mut Sha256) {
+        for (attribute, value) in self.state() {
+            part(hash, attribute.name.as_bytes());
+            part(hash, value.as_bytes());
         }
+        hash.update((self.relations.len() as u32).to_be_bytes());
         for (kind, class, key) in &self.relations {
-            part(&mut hash, kind.word().as_bytes());
-            part(&mut hash, class.word().as_bytes());
-            part(&mut hash, key.as_bytes());
+            part(hash, kind.word().as_bytes());
+            part(hash, class.word().as_bytes());
+            part(hash, key.as_bytes());
         }
-        let whole: [u8; 32] = hash.finalize().into();
-        let mut half = [0; 16];
-        half.copy_from_slice(&whole[..16]);
-        Digest(half)
     }
 
     /// The measurements among its attributes.
@@ -190,6 +189,26 @@ impl Found<'_> {
 
 fn is_state(attribute: &Attribute) -> bool {
     attribute.nature == Nature::State
+}
+
+impl Reading<'_> {
+    /// Over all of a whole section in one go: a quarter of the work of a digest for each item.
+    pub fn digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        for found in &self.items {
+            part(&mut hash, found.class.word().as_bytes());
+            part(&mut hash, found.key.as_bytes());
+            found.feed(&mut hash);
+        }
+        half(hash)
+    }
+}
+
+fn half(hash: Sha256) -> Digest {
+    let whole: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&whole[..16]);
+    Digest(half)
 }
 
 /// SHA-256 of a section's content: its items in their order, each by class, key and digest.

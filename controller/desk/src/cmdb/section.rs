@@ -1,8 +1,8 @@
 //! One message about one section of a host, compared with what is known.
 //!
 //! Everything is concluded first, as one [`SectionFact`] and the bookkeeping beside it, and then taken in. What is compared:
-//! the hash of the section, then the digest of each item, then its attributes and relations. An unchanged section costs the
-//! hashing and nothing else.
+//! the section in one go, then the digest of each item, then its attributes and relations. An unchanged section costs one
+//! hash over it and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::ci::{Ci, Digest, Measured, SectionMark, Want};
 use super::classes::{Class, Value};
 use super::compare::{Comparison, Place};
 use super::facts::SectionFact;
-use super::found::{Found, Reading, section_hash};
+use super::found::{Found, Reading};
 use super::graph::Graph;
 use crate::Millis;
 use crate::ids::CiId;
@@ -42,15 +42,12 @@ pub(super) enum Note {
 /// Compares a message, already read, with what is known of `host`. `order` is the input's.
 pub(super) fn plan(graph: &Graph, host: &Ci, fragment: &Fragment, reading: &mut Reading<'_>, order: u64) -> Plan {
     keep_within_bounds(graph, host, fragment, reading);
-    let digests: Vec<Digest> = reading.items.iter().map(Found::digest).collect();
     let known = host.sections.get(&fragment.section);
-    if fragment.whole {
-        let hash =
-            section_hash(reading.items.iter().zip(&digests).map(|(found, digest)| (found.class, found.key, *digest)));
-        if known.is_some_and(|mark| mark.hash == hash) {
-            return Plan::default();
-        }
+    let told = fragment.whole.then(|| reading.digest());
+    if told.is_some() && known.is_some_and(|mark| mark.told == told) {
+        return Plan::default();
     }
+    let digests: Vec<Digest> = reading.items.iter().map(Found::digest).collect();
     let fact = SectionFact { section: fragment.section.clone(), ..SectionFact::default() };
     let (arrived, leaving, spoken) = Default::default();
     let section = fragment.section.as_str();
@@ -65,7 +62,7 @@ pub(super) fn plan(graph: &Graph, host: &Ci, fragment: &Fragment, reading: &mut 
     }
     comparison.wishes_fulfilled();
     let after = after(&members, &gone, reading, &digests);
-    comparison.conclude(after, known, fragment.happened_at)
+    comparison.conclude(after, known, SectionMark { told, happened_at: fragment.happened_at, ..SectionMark::default() })
 }
 
 /// A section's items after the message, with their digests.
@@ -151,7 +148,7 @@ impl Graph {
 
     /// Takes the measurements of a message: as last heard, without a fact.
     pub(super) fn measure(&mut self, host: CiId, reading: &Reading<'_>, happened_at: Millis) {
-        for found in &reading.items {
+        for found in reading.items.iter().filter(|found| found.measurements().next().is_some()) {
             let Some(ci) = self.on_host(host, found.class, found.key) else { continue };
             let read =
                 found.measurements().filter_map(|(schema, text)| Some((schema.name, schema.kind.read(text).ok()?)));

@@ -46,6 +46,19 @@ fn an_unchanged_section_changes_nothing_but_when_the_host_was_seen() {
 }
 
 #[test]
+fn a_section_told_whole_after_a_difference_is_not_news_and_is_known_the_next_time() {
+    let mut bench = Bench::new();
+    bench.whole("web-1", "package", packages());
+    let (gone, mut after) = (("software_package", "lsof/amd64"), packages());
+    after.retain(|package| package.key != gone.1);
+    bench.fragment(difference("web-1", "package", vec![], &[gone]));
+    for _ in 0..2 {
+        assert_eq!(bench.whole("web-1", "package", after.clone()), None);
+    }
+    assert_eq!(bench.whole("web-1", "package", packages()).map(|fact| fact.changed.len()), Some(1));
+}
+
+#[test]
 fn an_upgrade_a_removal_and_an_installation_are_one_delta() {
     let mut bench = Bench::new();
     bench.whole("web-1", "package", packages());
