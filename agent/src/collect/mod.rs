@@ -3,7 +3,7 @@
 //! One collector a file, with its parser and its tests; [`list`] is the one list of them. A collector fills one block:
 //! for each instance that it sees it asks its [`Table`] for a row and sets the columns that it could read. The table does
 //! the rest: what was not set is flagged failed, an instance that was not seen again is flagged ended once and then
-//! leaves the layout. After the first readings nothing is allocated: files stay open, buffers and rows are used again.
+//! leaves the layout. No sample costs an allocation: files stay open, buffers and rows are used again.
 //!
 //! Reading never waits for a filesystem that hangs (see [`filesystem`]); all else that is read lives in memory of the
 //! kernel. The sysinfo crate is not used: for each of these metrics it offers fewer fields, hides which could not be
@@ -167,14 +167,15 @@ impl Collectors {
 impl Member {
     /// Says once that a collector fails, and once that it reads again.
     fn tell(&mut self, read: Result<(), CollectError>) {
+        let failed_before = std::mem::replace(&mut self.failing, read.is_err());
         match read {
-            Err(CollectError::Unavailable(why)) if !self.failing => {
+            Err(CollectError::Unavailable(why)) if !failed_before => {
                 tracing::info!(collector = self.name, "nothing to collect: {why}");
             }
-            Err(fault) if !self.failing => {
+            Err(fault) if !failed_before => {
                 tracing::warn!(collector = self.name, fault = &fault as &dyn std::error::Error, "collector failed");
             }
-            Ok(()) if self.failing => tracing::info!(collector = self.name, "collector reads again"),
+            Ok(()) if failed_before => tracing::info!(collector = self.name, "collector reads again"),
             _ => {}
         }
     }
@@ -205,4 +206,56 @@ fn metric(name: &str, labels: &[(&str, &str)], kind: MetricKind, help: &str) -> 
 /// Whether an instance has exactly these label values.
 fn is_instance(instance: &Instance, labels: &[&str]) -> bool {
     instance.values.len() == labels.len() && instance.values.iter().zip(labels).all(|(have, want)| have == want)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{TempFiles, fixture_root};
+    use super::*;
+
+    fn collectors(root: &Root) -> Collectors {
+        Collectors::new(root, &CollectConfig::default(), Arc::default())
+    }
+
+    #[test]
+    fn every_collector_has_its_name_and_its_own_block() {
+        let collectors = collectors(&fixture_root("debian12"));
+        let names: Vec<&str> = collectors.list.iter().map(|member| member.name).collect();
+        assert_eq!(names, NAMES);
+        let of_templates: Vec<&str> =
+            collectors.reading.blocks.iter().map(|block| block.template.collector.as_str()).collect();
+        assert_eq!(of_templates, NAMES);
+    }
+
+    #[test]
+    fn a_reading_is_what_travels() {
+        let mut collectors = collectors(&fixture_root("debian12"));
+        let first = collectors.read(SpoolFigures::default()).clone();
+        assert!(first.layout_changed);
+        assert_eq!(first.layout, Layout::content_id(&first.blocks));
+        for (place, (block, row)) in first.blocks.iter().zip(&first.rows).enumerate() {
+            assert_eq!(row.block as usize, place);
+            assert_eq!(row.values.len(), block.instances.len() * block.template.metrics.len());
+            assert!(row.flags.is_empty() || row.flags.len() == row.values.len());
+        }
+        let second = collectors.read(SpoolFigures::default());
+        assert!(!second.layout_changed);
+        assert_eq!(second.layout, first.layout);
+    }
+
+    #[test]
+    fn a_collector_that_fails_is_told_and_holds_up_no_other() {
+        let files = TempFiles::new();
+        files.write("proc/meminfo", "MemTotal: 10 kB\n");
+        let mut collectors = collectors(&files.root());
+        let reading = collectors.read(SpoolFigures::default());
+        let success = |name: &str| {
+            let mut samples = text::samples(reading).into_iter();
+            let found = samples.find(|(metric, labels, _)| {
+                metric.name == "node_scrape_collector_success" && labels.get("collector") == Some(&name)
+            });
+            found.map(|(.., value)| value)
+        };
+        assert_eq!((success("cpu"), success("meminfo"), success("systemd")), (Some(0.0), Some(1.0), Some(0.0)));
+    }
 }

@@ -55,3 +55,50 @@ fn known<'a>(given: &Given<'a>) -> Result<std::sync::MutexGuard<'a, Units>, Coll
         None => Ok(units),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::testing::Stage;
+    use crate::observe::{Listed, Service};
+
+    fn units(active: &str) -> Units {
+        let state = Service {
+            active: ActiveState::parse(active),
+            sub: String::new(),
+            description: String::new(),
+            service_type: "forking".to_owned(),
+        };
+        let mut units = Units::default();
+        units.listed(vec![Listed { name: "nginx.service".to_owned(), state, result: String::new() }]);
+        units.set_started_up(true);
+        units
+    }
+
+    #[test]
+    fn exactly_one_state_is_1() {
+        for state in ActiveState::NODE_EXPORTER {
+            let reading = Stage::with_units(UnitState, units(state.word())).read();
+            for other in ActiveState::NODE_EXPORTER {
+                let labels = [("name", "nginx.service"), ("state", other.word()), ("type", "forking")];
+                let expected = if state == other { 1.0 } else { 0.0 };
+                assert_eq!(reading.value("node_systemd_unit_state", &labels), Some(expected), "{state:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_system_does_not_run_while_a_unit_is_failed() {
+        for (active, expected) in [("active", 1.0), ("inactive", 1.0), ("failed", 0.0)] {
+            let reading = Stage::with_units(SystemRunning, units(active)).read();
+            assert_eq!(reading.value("node_systemd_system_running", &[]), Some(expected), "{active}");
+        }
+    }
+
+    #[test]
+    fn without_systemd_there_is_a_reason_and_no_zero() {
+        let mut units = units("active");
+        units.lost("this host does not run systemd");
+        assert_eq!(Stage::with_units(UnitState, units).fault(), "this host does not run systemd");
+    }
+}
