@@ -4,7 +4,7 @@
 //! still begin; to a new session at once. The agent carries an id out once, so sending too often does no harm; what is known
 //! here of earlier sendings is lost with the process, and then it is sent once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watchkeep_desk::decision::Order;
 use watchkeep_desk::ids::CommandId;
@@ -51,7 +51,8 @@ impl Dispatcher {
         now: Millis,
     ) -> Vec<Dispatch> {
         let orders: Vec<(&Order, Millis)> = owed.iter().filter_map(command).collect();
-        self.sent.retain(|id, _| orders.iter().any(|(order, _)| order.command == *id));
+        let waiting: BTreeSet<CommandId> = orders.iter().map(|(order, _)| order.command).collect();
+        self.sent.retain(|id, _| waiting.contains(id));
         orders
             .into_iter()
             .filter_map(|(order, owed_at)| self.one(order, owed_at, live(&order.agent), epoch, now))
