@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use minijinja::Environment;
 use minijinja::value::{Object, Value};
-use watchkeep_rules::jinja::environment;
+
+/// Made once: it holds no template and never changes.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(watchkeep_rules::jinja::environment);
 
 /// Bytes that one rendered string may have.
 const RENDERED_BYTES_MAX: usize = 64 << 10;
@@ -39,7 +42,7 @@ pub(super) fn later(name: &str) -> Value {
 /// Errors: the fault in words, with what was being rendered.
 pub(super) fn render(text: &str, names: &Names) -> Result<String, String> {
     let rendered =
-        environment().render_str(text, seen(names)).map_err(|error| format!("`{text}`: {}", words_of(&error)))?;
+        ENVIRONMENT.render_str(text, seen(names)).map_err(|error| format!("`{text}`: {}", words_of(&error)))?;
     if rendered.len() > RENDERED_BYTES_MAX {
         return Err(format!("`{text}` renders to {} bytes; {RENDERED_BYTES_MAX} are the most", rendered.len()));
     }
@@ -48,7 +51,7 @@ pub(super) fn render(text: &str, names: &Names) -> Result<String, String> {
 
 /// What an expression comes to.
 pub(super) fn evaluate(expression: &str, names: &Names) -> Result<Value, String> {
-    let environment = environment();
+    let environment: &Environment<'_> = &ENVIRONMENT;
     let fault = |error: minijinja::Error| format!("`{expression}`: {}", words_of(&error));
     let compiled = environment.compile_expression(expression).map_err(fault)?;
     let value = compiled.eval(seen(names)).map_err(fault)?;
@@ -65,7 +68,7 @@ pub(super) fn holds(expression: &str, names: &Names) -> Result<bool, String> {
 
 /// Whether an expression speaks of any of these names.
 pub(super) fn speaks_of(expression: &str, registered: &[&str]) -> bool {
-    let environment = environment();
+    let environment: &Environment<'_> = &ENVIRONMENT;
     let Ok(compiled) = environment.compile_expression(expression) else { return false };
     let spoken = compiled.undeclared_variables(false);
     registered.iter().any(|name| spoken.contains(*name))

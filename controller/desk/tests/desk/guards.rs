@@ -179,6 +179,17 @@ fn waiting_runs_of_a_host_are_bounded() {
     assert!(last.iter().any(|entry| entry.sentence.contains("2 runs wait on host \"web-1\" already")), "{last:?}");
 }
 
+#[test]
+fn a_burst_becomes_incidents_and_a_bounded_number_of_runs() {
+    let mut bench = ordinary();
+    for unit in 0..2_000 {
+        bench.fire("web-1", &format!("unit-{unit}.service"));
+    }
+    assert_eq!((bench.desk.incidents().count(), bench.told().len()), (2_000, 2_000));
+    let waiting = bench.desk.runs().filter(|run| run.state.word() == "waiting").count();
+    assert_eq!((bench.desk.runs().count(), waiting, bench.orders.len()), (101, 100, 1));
+}
+
 fn guarded(approval: &str) -> Bench {
     let runbook = RESTART.replace("guard:\n", &format!("guard:\n  approval: {approval}\n"));
     Bench::with_host(config(RULES, &[&runbook]), "web-1")
