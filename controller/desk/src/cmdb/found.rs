@@ -192,7 +192,7 @@ fn is_state(attribute: &Attribute) -> bool {
 }
 
 impl Reading<'_> {
-    /// Over all of a whole section in one go: a quarter of the work of a digest for each item.
+    /// Over all of a whole section in one go, so that an unchanged one costs no digest for each item.
     pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new();
         for found in &self.items {
