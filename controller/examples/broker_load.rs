@@ -98,7 +98,7 @@ async fn measure(messages: u64, bytes: u64, count: u64) -> anyhow::Result<()> {
             &bytes.to_string(),
         ])
         .spawn()?;
-    let (wanted, deadline) = (each * count, Instant::now() + Duration::from_secs(600));
+    let (wanted, deadline) = ((each + 1) * count, Instant::now() + Duration::from_secs(600));
     while gate.0.load(Ordering::Relaxed) < wanted && Instant::now() < deadline && child.try_wait()?.is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -145,7 +145,11 @@ async fn agent(
         for _ in 0..messages {
             client.publish(topic.clone(), payload.clone(), PublishOptions::at_most_once()).await?;
         }
-        client.disconnect().await
+        // Its acknowledgement says that the broker has read all before it; a socket closed earlier may take them with it.
+        let last = client.publish_tracked(topic, "last", PublishOptions::at_least_once()).await?;
+        last.wait_completion_async().await?;
+        client.disconnect().await?;
+        anyhow::Ok(())
     });
     loop {
         match events.poll().await {
@@ -155,7 +159,7 @@ async fn agent(
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(publishing.await??)
+    publishing.await?
 }
 
 fn tls(folder: &Path, name: &str) -> anyhow::Result<Arc<rustls::ClientConfig>> {
