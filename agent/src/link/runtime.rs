@@ -10,6 +10,7 @@ use rumqttc::{
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use watchkeep_protocol::topic::{Kind, Topic, down_filter};
 use watchkeep_protocol::{Envelope, Will, limits};
 
@@ -23,6 +24,8 @@ const WILL_DELAY_SECS: u32 = 5;
 /// The broker keeps the session so long after the connection went, so that the will's delay counts.
 const SESSION_EXPIRY_SECS: u32 = 60;
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+/// From the first try to the subscription.
+const UP_WITHIN: Duration = Duration::from_secs(25);
 /// Messages between the connection's task and the agent's loop, each way.
 const QUEUE: usize = 512;
 
@@ -55,7 +58,6 @@ pub struct Carrier {
     host: String,
     port: u16,
     tls: Arc<rustls::ClientConfig>,
-    connected_before: bool,
 }
 
 /// One connection. Dropping it ends it without a goodbye: the broker will send the will.
@@ -78,26 +80,24 @@ impl Carrier {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: port.parse().map_err(|_| wrong())?,
             tls: Arc::new(client_config(identity)?),
-            connected_before: false,
         })
     }
 
-    /// Begins a connection.
-    pub fn connect(&mut self) -> Connection {
-        let (client, events) = AsyncClient::builder(self.options()).capacity(QUEUE).build();
-        // After the first connect the broker's session is resumed, or a broken link's will would go out on reconnecting.
-        self.connected_before = true;
+    /// Begins a connection. With `resume` the broker goes on with the session of the connection before, and a will that
+    /// waits there is not sent; that session must have been seen to work, since its subscription is trusted to be there.
+    pub fn connect(&mut self, resume: bool) -> Connection {
+        let (client, events) = AsyncClient::builder(self.options(resume)).capacity(QUEUE).build();
         let (sender, heard) = mpsc::channel(QUEUE);
         let task = tokio::spawn(carry(client.clone(), events, down_filter(&self.agent), sender));
         Connection { client, heard, task }
     }
 
-    fn options(&self) -> MqttOptions {
+    fn options(&self, resume: bool) -> MqttOptions {
         let mut options = MqttOptions::new(client_id(&self.agent, &self.session), (self.host.as_str(), self.port));
         options
             .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(self.tls.clone())))
             .set_keep_alive(KEEP_ALIVE_SECS)
-            .set_clean_start(!self.connected_before)
+            .set_clean_start(!resume)
             .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
             .set_connect_timeout(CONNECT_WITHIN)
             .set_outgoing_inflight_upper_limit(16)
@@ -161,30 +161,44 @@ impl Drop for Connection {
 
 /// Drives one connection until it ends.
 async fn carry(client: AsyncClient, mut events: EventLoop, filter: String, sender: mpsc::Sender<Heard>) {
+    let mut up = false;
+    let deadline = Instant::now() + UP_WITHIN;
     loop {
-        let heard = match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => match client.try_subscribe(filter.clone(), QoS::AtMostOnce) {
-                Ok(()) => None,
-                Err(error) => Some(Heard::Down(format!("subscribe to \"{filter}\": {error}"))),
-            },
-            Ok(Event::Incoming(Packet::SubAck(answer))) => Some(match answer.return_codes.first() {
-                Some(SubscribeReasonCode::Success(_)) => Heard::Up,
-                other => Heard::Down(format!("subscribe to \"{filter}\" refused: {other:?}")),
-            }),
-            Ok(Event::Incoming(Packet::Publish(publish))) => Some(Heard::Message {
-                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-                payload: publish.payload.to_vec(),
-            }),
-            Ok(Event::Incoming(Packet::Disconnect(why))) => {
-                Some(Heard::Down(format!("the broker said goodbye: {:?}", why.reason_code)))
-            }
-            Ok(_) => None,
-            Err(error) => Some(Heard::Down(error.to_string())),
+        // Cut off only when all is given up: between two polls nothing is lost.
+        let polled = if up { Ok(events.poll().await) } else { timeout_at(deadline, events.poll()).await };
+        let heard = match polled {
+            Err(_) => Some(Heard::Down(format!("the broker did not take us within {} s", UP_WITHIN.as_secs()))),
+            Ok(Ok(Event::Incoming(packet))) => understood(packet, &client, &filter),
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(Heard::Down(error.to_string())),
         };
         let Some(heard) = heard else { continue };
+        up |= matches!(heard, Heard::Up);
         let over = matches!(heard, Heard::Down(_));
         if sender.send(heard).await.is_err() || over {
             return;
         }
+    }
+}
+
+/// What a packet means to the agent, if anything.
+fn understood(packet: Packet, client: &AsyncClient, filter: &str) -> Option<Heard> {
+    match packet {
+        // The session goes on, and its subscription with it; the client library refuses to subscribe anew in one.
+        Packet::ConnAck(answer) if answer.session_present => Some(Heard::Up),
+        Packet::ConnAck(_) => {
+            let refused = client.try_subscribe(filter.to_owned(), QoS::AtMostOnce).err()?;
+            Some(Heard::Down(format!("subscribe to \"{filter}\": {refused}")))
+        }
+        Packet::SubAck(answer) => Some(match answer.return_codes.first() {
+            Some(SubscribeReasonCode::Success(_)) => Heard::Up,
+            other => Heard::Down(format!("subscribe to \"{filter}\" refused: {other:?}")),
+        }),
+        Packet::Publish(publish) => Some(Heard::Message {
+            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+            payload: publish.payload.to_vec(),
+        }),
+        Packet::Disconnect(why) => Some(Heard::Down(format!("the broker said goodbye: {:?}", why.reason_code))),
+        _ => None,
     }
 }

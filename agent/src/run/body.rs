@@ -38,6 +38,8 @@ pub struct Body {
     carrier: Carrier,
     pub connection: Option<Connection>,
     connect_at: Option<Instant>,
+    /// The broker's session was seen to work: what we said in it was answered.
+    resume: bool,
     pub act: Client,
     nonce_asked: bool,
     /// Results that the spool did not take yet, with their tickets.
@@ -59,6 +61,7 @@ impl Body {
             carrier: parts.carrier,
             connection: None,
             connect_at: None,
+            resume: false,
             act: parts.act,
             nonce_asked: false,
             outcomes: VecDeque::new(),
@@ -82,6 +85,7 @@ impl Body {
         match heard {
             Heard::Up => {
                 tracing::info!("connected to the broker");
+                self.resume = false;
                 self.step(Input::Connected);
             }
             Heard::Message { topic, payload } => self.step(Input::Incoming { topic: &topic, payload: &payload }),
@@ -104,7 +108,7 @@ impl Body {
         let now = Instant::now();
         if self.connect_at.is_some_and(|at| at <= now) {
             self.connect_at = None;
-            self.connection = Some(self.carrier.connect());
+            self.connection = Some(self.carrier.connect(self.resume));
         }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
@@ -135,6 +139,7 @@ impl Body {
 
     /// Does what the link says.
     fn carry(&mut self, outputs: Vec<Output>) {
+        self.resume |= self.link.is_up();
         for output in outputs {
             match output {
                 Output::Connect { after_ms } => {
