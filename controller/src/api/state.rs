@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::watch;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use watchkeep_desk::Millis;
 use watchkeep_desk::input::{Act, ActBody};
 
@@ -76,9 +76,10 @@ impl ApiState {
     }
 }
 
-/// `limit` and `cursor` of a list.
+/// `limit` and `cursor` of a list that has no filter.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Items at most, 1 to 500; 50 by default.
     pub limit: Option<u32>,
@@ -88,18 +89,13 @@ pub struct PageQuery {
 
 impl PageQuery {
     /// The limit, where it makes sense.
-    pub fn limit(&self) -> Result<u32, Problem> {
-        match self.limit.unwrap_or(50) {
+    ///
+    /// # Errors
+    /// It is out of its range.
+    pub fn checked_limit(limit: Option<u32>) -> Result<u32, Problem> {
+        match limit.unwrap_or(50) {
             limit @ 1..=500 => Ok(limit),
             limit => Err(Problem::invalid(format!("limit is {limit}; it goes from 1 to 500"))),
         }
     }
-}
-
-/// One page of a list.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    /// The cursor of the next page; none: this is the last.
-    pub next: Option<String>,
 }

@@ -22,7 +22,7 @@ use crate::ledger::inputs::{InputLog, InputLogError};
 use crate::store::{self, Store, StoreError, Tx};
 
 /// The chain that this controller writes.
-pub const CHAIN: &str = "desk";
+pub const CHAIN: &str = crate::ledger::DESK;
 
 /// Why the core cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +165,7 @@ impl Committer {
                     }
                     carry.push((id, carried));
                 }
+                Work::Look(look) => (look.0)(&self.desk, &self.generation),
                 Work::Stop => {}
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use watchkeep_desk::input::Act;
-use watchkeep_desk::{Fact, InputBody, Millis, Refusal};
+use watchkeep_desk::{Desk, Fact, InputBody, Millis, Refusal};
 
 use crate::generation::Generation;
 use crate::ingest::Proposal;
@@ -32,8 +32,19 @@ pub enum Work {
         carried: Carried,
         told: Option<InputBody>,
     },
+    /// A question to what the desk knows now; it changes nothing and waits for no commit.
+    Look(Look),
     /// Commit what is there and end.
     Stop,
+}
+
+/// A question, with whoever waits for its answer inside.
+pub struct Look(pub(super) Box<dyn FnOnce(&Desk, &Generation) + Send>);
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Look")
+    }
 }
 
 /// What became of an effect.
@@ -95,6 +106,20 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.send(Work::Input { body, answer: Some(answer) })?;
         answered.await.map_err(|_| AskError::Gone)?.map_err(AskError::Refused)
+    }
+
+    /// Looks at what the desk knows now, which may be a moment ahead of the store.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Desk, &Generation) -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        let (answer, answered) = oneshot::channel();
+        let look = move |desk: &Desk, generation: &Generation| {
+            // Whoever asked may have gone.
+            let _gone = answer.send(question(desk, generation));
+        };
+        self.send(Work::Look(Look(Box::new(look))))?;
+        answered.await.map_err(|_| AskError::Gone)
     }
 
     /// As [`Handle::ask`], for threads that may wait.

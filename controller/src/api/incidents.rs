@@ -1,0 +1,250 @@
+//! `/incidents`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::Extension;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use watchkeep_desk::explain;
+use watchkeep_desk::ids::IncidentId;
+use watchkeep_desk::incidents::{Incident, State as IncidentState};
+use watchkeep_desk::input::ActBody;
+use watchkeep_desk::Fact;
+
+use super::auth::Caller;
+use super::extract::{Body, Path, Query, one, words};
+use super::problem::Problem;
+use super::{ApiState, PageQuery};
+use crate::ledger::{self, Entry, SubjectRef};
+use crate::store::queries::incidents;
+use crate::store::{StoreError, Tx};
+
+/// Facts that one story tells at most.
+const STORY: u32 = 500;
+
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(why))
+        .routes(routes!(acknowledge))
+        .routes(routes!(assign))
+        .routes(routes!(progress))
+        .routes(routes!(hold))
+        .routes(routes!(resolve))
+        .routes(routes!(reopen))
+        .routes(routes!(close))
+        .routes(routes!(cancel))
+        .routes(routes!(note))
+        .routes(routes!(priority))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// Words of states, `new,acknowledged`; none: all that are open.
+    state: Option<String>,
+    /// `1,2`.
+    priority: Option<String>,
+    /// Within title, rule or key.
+    search: Option<String>,
+    key: Option<String>,
+    agent: Option<String>,
+    group: Option<String>,
+    assignee: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// What is open, or what was.
+#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(Wanted), responses((status = 200, body = Value)))]
+async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
+    let limit = PageQuery::checked_limit(wanted.limit)?;
+    let states: Vec<IncidentState> = match &wanted.state {
+        Some(list) => words(Some(list))?,
+        None => IncidentState::ALL.iter().copied().filter(|state| is_open(*state)).collect(),
+    };
+    let filter = incidents::Filter {
+        states,
+        priorities: words(wanted.priority.as_deref())?,
+        text: wanted.search,
+        key: wanted.key,
+        agent: wanted.agent,
+        group: wanted.group,
+        assignee: wanted.assignee,
+        ci: None,
+    };
+    let page = state.read(move |tx| incidents::list(tx, &filter, wanted.cursor.as_deref(), limit)).await?;
+    Ok(Json(json!({"items": page.items, "next": page.next})))
+}
+
+fn is_open(state: IncidentState) -> bool {
+    !matches!(state, IncidentState::Resolved | IncidentState::Closed | IncidentState::Cancelled)
+}
+
+/// One incident.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)), responses((status = 200, body = Value)))]
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Incident>, Problem> {
+    find(&state, one(&id)?).await.map(Json)
+}
+
+async fn find(state: &ApiState, id: IncidentId) -> Result<Incident, Problem> {
+    let found = state.read(move |tx| incidents::get(tx, id)).await?;
+    found.ok_or_else(|| Problem::not_found(&format!("incident {id}")))
+}
+
+/// The whole story: the incident's facts with those of its runs, changes, agent's commands, in the order of the ledger.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/why", tag = "incidents", params(("id" = String, Path)), responses((status = 200, body = Value)))]
+async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let incident = find(&state, one(&id)?).await?;
+    let id = incident.id;
+    let entries = state.read(move |tx| story(tx, &incident)).await?;
+    let facts: Vec<_> = entries.iter().filter_map(fact).collect();
+    let lines = explain::why(facts.iter().map(|(seq, learned_at, fact)| (*seq, *learned_at, fact)));
+    let erased = entries.len() - facts.len();
+    Ok(Json(json!({"incident": id, "lines": lines, "erased": erased})))
+}
+
+fn story(tx: &mut dyn Tx, incident: &Incident) -> Result<Vec<Entry>, StoreError> {
+    let mut subjects = vec![SubjectRef::new("incident", incident.id.to_string())];
+    // A story names 50 subjects at most: the newest runs and changes are told.
+    subjects.extend(incident.runs.iter().rev().take(24).map(|run| SubjectRef::new("run", run.to_string())));
+    subjects.extend(incident.changes.iter().rev().take(24).map(|change| SubjectRef::new("change", change.to_string())));
+    ledger::story(tx, &subjects, 0, STORY)
+}
+
+fn fact(entry: &Entry) -> Option<(u64, watchkeep_desk::Millis, Fact)> {
+    let fact = serde_json::from_value(entry.fact.clone()?).ok()?;
+    Some((entry.cursor.seq, entry.learned_at, fact))
+}
+
+/// A word along with an act.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Note {
+    note: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Assignment {
+    /// A person's id.
+    assignee: Option<String>,
+    group: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Hold {
+    /// `caller`, `change`, `problem` or `vendor`.
+    awaiting: String,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Resolve {
+    code: String,
+    note: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Priority {
+    /// 1 to 5.
+    priority: u8,
+    note: String,
+}
+
+async fn act(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+    body: impl FnOnce(IncidentId) -> ActBody,
+) -> Result<Json<Incident>, Problem> {
+    let id = one(id)?;
+    state.act(caller, body(id)).await?;
+    find(state, id).await.map(Json)
+}
+
+macro_rules! noted {
+    ($($name:ident $act:ident $doc:literal;)*) => {$(
+        #[doc = $doc]
+        #[utoipa::path(
+            post,
+            path = concat!("/api/v1/incidents/{id}/", stringify!($name)),
+            tag = "incidents",
+            params(("id" = String, Path)),
+            request_body = Note,
+            responses((status = 200, body = Value), (status = 409, body = Problem))
+        )]
+        async fn $name(
+            State(state): State<ApiState>,
+            Extension(caller): Extension<Caller>,
+            Path(id): Path<String>,
+            Body(Note { note }): Body<Note>,
+        ) -> Result<Json<Incident>, Problem> {
+            act(&state, &caller, &id, |incident| ActBody::$act { incident, note }).await
+        }
+    )*};
+}
+
+noted! {
+    acknowledge IncidentAcknowledge "It has been seen.";
+    progress IncidentProgress "Somebody works on it.";
+    reopen IncidentReopen "It came back, or was not mended.";
+    close IncidentClose "Done with it.";
+    cancel IncidentCancel "It should never have been opened.";
+    note IncidentNote "A line for its timeline.";
+}
+
+/// Give it to a person or a group.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/assign", tag = "incidents", params(("id" = String, Path)), request_body = Assignment, responses((status = 200, body = Value)))]
+async fn assign(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Assignment { assignee, group, note }): Body<Assignment>,
+) -> Result<Json<Incident>, Problem> {
+    act(&state, &caller, &id, |incident| ActBody::IncidentAssign { incident, assignee, group, note }).await
+}
+
+/// Wait for somebody.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/hold", tag = "incidents", params(("id" = String, Path)), request_body = Hold, responses((status = 200, body = Value)))]
+async fn hold(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Hold { awaiting, note }): Body<Hold>,
+) -> Result<Json<Incident>, Problem> {
+    act(&state, &caller, &id, |incident| ActBody::IncidentHold { incident, awaiting, note }).await
+}
+
+/// It is mended.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/resolve", tag = "incidents", params(("id" = String, Path)), request_body = Resolve, responses((status = 200, body = Value)))]
+async fn resolve(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Resolve { code, note }): Body<Resolve>,
+) -> Result<Json<Incident>, Problem> {
+    act(&state, &caller, &id, |incident| ActBody::IncidentResolve { incident, code, note }).await
+}
+
+/// Set its priority by hand.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/priority", tag = "incidents", params(("id" = String, Path)), request_body = Priority, responses((status = 200, body = Value)))]
+async fn priority(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Priority { priority, note }): Body<Priority>,
+) -> Result<Json<Incident>, Problem> {
+    act(&state, &caller, &id, |incident| ActBody::IncidentPriority { incident, priority, note }).await
+}
