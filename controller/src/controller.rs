@@ -26,8 +26,9 @@ use crate::access::keys::{Purpose, SigningKey};
 use crate::access::{self, certificates};
 use crate::api::{self, ApiState};
 use crate::core::carrier::Carrier;
+use crate::core::checkpoints::CheckpointKey;
 use crate::core::clock;
-use crate::core::committer::{CHAIN, Committed, Committer, CoreError, Opened};
+use crate::core::committer::{CHAIN, Committed, Committer, CoreError, LedgerKeys, Opened};
 use crate::core::engine::{Engine, Surroundings, chain};
 use crate::core::gate::CoreGate;
 use crate::core::outlet::{BrokerOutlet, Downlinks};
@@ -36,6 +37,7 @@ use crate::fleet::broker::{Broker, BrokerConfig, BrokerHandle};
 use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Office};
 use crate::generation::{self, Generation};
 use crate::ledger::LedgerSecret;
+use crate::metrics::{Counts, Metrics};
 use crate::store::{self, Database, lease};
 
 /// What a controller is started with.
@@ -114,7 +116,7 @@ pub struct Controller {
 struct Opener {
     database: Database,
     inputs: PathBuf,
-    secret: LedgerSecret,
+    keys: Arc<LedgerKeys>,
     generation: watch::Receiver<Arc<Generation>>,
     registry: Arc<Registry>,
     epoch: Arc<AtomicU64>,
@@ -128,7 +130,7 @@ impl Opener {
         let epoch = lease::take(store.as_mut(), lease::DESK, &holder, clock::now())?;
         self.epoch.store(epoch, Ordering::Release);
         let generation = Arc::clone(&self.generation.borrow());
-        let opened = Committer::open(store, &self.inputs, self.secret.clone(), generation)?;
+        let opened = Committer::open(store, &self.inputs, Arc::clone(&self.keys), generation)?;
         self.registry.take(&opened.agents);
         Ok(opened)
     }
@@ -143,6 +145,8 @@ impl Controller {
         let ca = Ca::open(&data.0, clock::now().0)?;
         let server = ca.server(&options.names, clock::now().0)?;
         let command_key = SigningKey::open(&data.0, Purpose::Command)?;
+        let checkpoint_key = SigningKey::open(&data.0, Purpose::Checkpoint)?;
+        let verify_key = CheckpointKey::of(&checkpoint_key);
         let fingerprint = ca.fingerprint();
         let found = first_generation(&database, &data.config()).await?;
         let (told_generation, generation) = watch::channel(found.generation);
@@ -155,7 +159,10 @@ impl Controller {
         let mut opener = Opener {
             database: database.clone(),
             inputs: data.inputs(),
-            secret: LedgerSecret::read_or_make(&data.ledger_secret()).context("open the ledger's secret")?,
+            keys: Arc::new(LedgerKeys {
+                secret: LedgerSecret::read_or_make(&data.ledger_secret()).context("open the ledger's secret")?,
+                checkpoint: checkpoint_key,
+            }),
             generation: generation.clone(),
             registry: Arc::clone(&registry),
             epoch: Arc::clone(&epoch),
@@ -179,13 +186,15 @@ impl Controller {
         outlet.set(broker.downlink());
         let (enrol, enrol_url) =
             start_enrolment(&options, &database, ca, &server, &command_key, &core, &broker).await?;
+        let (counters, inlet) = (broker.counters(), engine.inlet());
+        let metrics = Metrics::new(move || Counts { broker: counters.read(), ingest_dropped: inlet.dropped() });
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let readers = database.readers(4);
         let carrier = Carrier {
             core: core.clone(),
             readers: readers.clone(),
-            downlinks,
+            downlinks: Arc::clone(&downlinks),
             key: command_key,
             epoch,
             generation: generation.clone(),
@@ -205,7 +214,9 @@ impl Controller {
             config_dir: data.config(),
             enrol_url,
             ca_fingerprint: fingerprint,
-            metrics: prometheus::Registry::new(),
+            metrics,
+            downlinks,
+            checkpoint_key: verify_key,
             now: clock::now,
             ready: is_ready,
             stopping: stopped,

@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod generation;
 pub mod ingest;
 pub mod ledger;
+pub mod metrics;
 pub mod notify;
 pub mod store;
 pub mod up;

@@ -1,18 +1,18 @@
 //! `/incidents`.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
-use axum::Extension;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use watchkeep_desk::Fact;
 use watchkeep_desk::explain;
 use watchkeep_desk::ids::IncidentId;
 use watchkeep_desk::incidents::{Incident, State as IncidentState};
 use watchkeep_desk::input::ActBody;
-use watchkeep_desk::Fact;
 
 use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};

@@ -3,13 +3,108 @@
 //! A noun a file. Reads go to the store's read pool; what a person does becomes an [`watchkeep_desk::input::Act`] and is
 //! answered once it is durable. The OpenAPI document is made from the handlers and served at `/api/openapi.json`.
 
+mod agents;
 pub mod auth;
+mod changes;
+mod cis;
+mod extract;
+mod generations;
+mod incidents;
+mod ledger;
+mod notices;
 pub mod problem;
+mod runs;
 mod state;
+mod status;
+mod tokens;
 
-pub use state::{ApiState, Page, PageQuery};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use problem::Problem;
+pub use state::{ApiState, PageQuery};
+
+/// The largest body of a request, bytes.
+const BODY_BYTES: usize = 1 << 20;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Watchkeep", description = "IT service management that runs itself"), modifiers(&Bearer))]
+struct Document;
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        let needed = utoipa::openapi::SecurityRequirement::new("token", Vec::<String>::new());
+        document.security = Some(vec![needed]);
+    }
+}
+
+/// The OpenAPI document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    protected().split_for_parts().1
+}
+
+/// Every route that takes a token.
+fn protected() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(incidents::routes())
+        .merge(runs::routes())
+        .merge(changes::routes())
+        .merge(cis::routes())
+        .merge(agents::routes())
+        .merge(ledger::routes())
+        .merge(generations::routes())
+        .merge(notices::routes())
+        .merge(tokens::routes())
+        .merge(status::routes())
+}
 
 /// The API's routes.
-pub fn router(_state: ApiState) -> axum::Router {
-    axum::Router::new()
+pub fn router(state: ApiState) -> axum::Router {
+    let (protected, document) = protected().split_for_parts();
+    let authenticate = middleware::from_fn_with_state(state.clone(), auth::authenticate);
+    protected
+        .route_layer(authenticate)
+        .merge(status::open_routes())
+        .route("/api/openapi.json", get(|| async move { Json(document) }))
+        .fallback(|| async { Problem::not_found("such route; /api/openapi.json lists all") })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this route does not take that method; /api/openapi.json lists what it takes";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn(within_time))
+        .layer(middleware::from_fn(number))
+        .with_state(state)
+}
+
+/// Ends a request that hangs. Streams have their answer at once and go on.
+async fn within_time(request: Request, next: Next) -> Response {
+    let too_long = || Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "this took more than 30 s; ask for less");
+    let answer = tokio::time::timeout(Duration::from_secs(30), next.run(request)).await;
+    answer.unwrap_or_else(|_| too_long().into_response())
+}
+
+/// Gives each request an id, under which the log has what went wrong.
+async fn number(request: Request, next: Next) -> Response {
+    let id = crate::access::hex(&crate::access::random::<8>());
+    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
+    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("X-Request-Id", id);
+    }
+    response
 }

@@ -11,8 +11,11 @@ use watchkeep_desk::input::{Act, ActBody};
 
 use super::auth::Caller;
 use super::problem::Problem;
+use crate::core::checkpoints::CheckpointKey;
 use crate::core::handle::{Answer, Handle};
+use crate::core::outlet::Downlinks;
 use crate::generation::Generation;
+use crate::metrics::Metrics;
 use crate::store::{self, ReadPool, Store, StoreError, Tx};
 
 /// Everything a handler may use; clones share it.
@@ -28,8 +31,10 @@ pub struct ApiState {
     /// Where hosts enrol: `https://host:port`, and the CA's fingerprint that tokens carry.
     pub enrol_url: String,
     pub ca_fingerprint: [u8; 32],
-    /// The controller's own metrics.
-    pub metrics: prometheus::Registry,
+    pub metrics: Metrics,
+    pub downlinks: Arc<Downlinks>,
+    /// Checks the ledger's checkpoints.
+    pub checkpoint_key: CheckpointKey,
     pub now: fn() -> Millis,
     /// Set once everything runs, cleared when the controller drains.
     pub ready: watch::Receiver<bool>,

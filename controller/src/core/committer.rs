@@ -12,8 +12,10 @@ use watchkeep_desk::desk::Agent;
 use watchkeep_desk::input::{AgentChange, AgentEvent};
 use watchkeep_desk::{Decision, Desk, FactBody, Input, InputBody, Millis, Record, Refusal, Subject};
 
+use super::checkpoints;
 use super::handle::{Answer, Carried, Work};
 use crate::access::certificates;
+use crate::access::keys::SigningKey;
 use crate::detect::{self, Rules, Watches};
 use crate::generation::{Generation, GenerationError};
 use crate::ingest::{HostRow, KeptHost, Mark, Proposal};
@@ -62,7 +64,8 @@ pub struct Committed {
 pub struct Committer {
     store: Box<dyn Store>,
     inputs: InputLog,
-    secret: LedgerSecret,
+    keys: Arc<LedgerKeys>,
+    checkpoint: checkpoints::Due,
     desk: Desk,
     generation: Arc<Generation>,
     /// Of the last input.
@@ -80,6 +83,13 @@ pub struct Opened {
     pub agents: Vec<Agent>,
 }
 
+/// What the ledger is sealed with.
+pub struct LedgerKeys {
+    pub secret: LedgerSecret,
+    /// Signs checkpoints.
+    pub checkpoint: SigningKey,
+}
+
 /// A group as it was decided: each input with its decision, at the same place.
 #[derive(Default)]
 struct Judged {
@@ -92,7 +102,7 @@ impl Committer {
     pub fn open(
         mut store: Box<dyn Store>,
         inputs: &Path,
-        secret: LedgerSecret,
+        keys: Arc<LedgerKeys>,
         generation: Arc<Generation>,
     ) -> Result<Opened, CoreError> {
         let (records, mark, head, mut kept) = store::reading(store.as_mut(), |tx| {
@@ -110,7 +120,18 @@ impl Committer {
         }
         let desk = Desk::restore(records);
         let watches = desk.watches();
-        let committer = Self { store, inputs, secret, desk, generation, order, at, head: head.seq, watches };
+        let committer = Self {
+            store,
+            inputs,
+            keys,
+            checkpoint: checkpoints::Due::default(),
+            desk,
+            generation,
+            order,
+            at,
+            head: head.seq,
+            watches,
+        };
         Ok(Opened { committer, kept, agents })
     }
 
@@ -226,8 +247,10 @@ impl Committer {
             return Ok(());
         }
         self.inputs.append(&judged.inputs)?;
-        let secret = &self.secret;
-        let head = store::writing(self.store.as_mut(), |tx| {
+        let LedgerKeys { secret, checkpoint } = &*self.keys;
+        let was = self.head;
+        let due = &self.checkpoint;
+        let head: (u64, bool) = store::writing(self.store.as_mut(), |tx| {
             for (generation, author) in taken_up {
                 let (hash, files) = (generation.hash.clone(), generation.files.clone());
                 store::generations::save(
@@ -235,7 +258,7 @@ impl Committer {
                     &store::generations::Generation { hash, at: now, author: author.clone(), files },
                 )?;
             }
-            let mut head = None;
+            let mut head: Option<crate::ledger::Head> = None;
             for (input, decision) in judged.inputs.iter().zip(&judged.decisions) {
                 head = Some(store::settle::settle(tx, CHAIN, input, decision, secret)?);
                 keep_access(tx, input, decision)?;
@@ -246,9 +269,17 @@ impl Committer {
             for rows in rows(proposals) {
                 keep_rows(tx, &rows, now)?;
             }
-            Ok(head)
+            let head = head.map_or(was, |head| head.seq);
+            let signed = due.is(head, now);
+            if signed {
+                checkpoints::sign(tx, checkpoint, now)?;
+            }
+            Ok((head, signed))
         })?;
-        self.head = head.map_or(self.head, |head| head.seq);
+        self.head = head.0;
+        if head.1 {
+            self.checkpoint.done(head.0, now);
+        }
         Ok(())
     }
 }

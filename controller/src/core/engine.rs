@@ -94,6 +94,11 @@ pub struct Inlet {
 }
 
 impl Inlet {
+    /// Messages that were dropped for want of room since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// Hands over without waiting; false: the worker's queue is full, and it was dropped and counted.
     pub fn hand_over(&self, agent: &str, incoming: Incoming) -> bool {
         let worker = shard_of(agent) as usize % self.workers.len();
@@ -146,11 +151,6 @@ impl Engine {
 
     pub fn inlet(&self) -> Inlet {
         Inlet { workers: self.workers.clone(), dropped: Arc::clone(&self.dropped) }
-    }
-
-    /// Messages that were dropped for want of room since the start.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Commits what waits and ends the threads.

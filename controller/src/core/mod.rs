@@ -10,6 +10,7 @@
 //! with the error, and its supervisor starts another.
 
 pub mod carrier;
+pub mod checkpoints;
 pub mod clock;
 pub mod committer;
 pub mod engine;

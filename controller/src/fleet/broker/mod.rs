@@ -114,6 +114,21 @@ pub struct BrokerCounts {
     pub down_dropped: u64,
 }
 
+impl Counters {
+    /// All of them, each as it stands.
+    pub fn read(&self) -> BrokerCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BrokerCounts {
+            connected: read(&self.connected),
+            refused: read(&self.refused),
+            taken: read(&self.taken),
+            full: read(&self.full),
+            forbidden: read(&self.forbidden),
+            down_dropped: read(&self.down_dropped),
+        }
+    }
+}
+
 /// The embedded broker.
 pub struct Broker;
 
@@ -217,17 +232,14 @@ impl BrokerHandle {
         self.downlink().kick_agent(agent)
     }
 
+    /// What is counted, for who reads it while the broker runs.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// A reading of what is counted.
     pub fn counts(&self) -> BrokerCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let of = &self.counters;
-        BrokerCounts {
-            connected: read(&of.connected),
-            refused: read(&of.refused),
-            taken: read(&of.taken),
-            full: read(&of.full),
-            forbidden: read(&of.forbidden),
-            down_dropped: read(&of.down_dropped),
-        }
+        self.counters.read()
     }
 
     /// Stops listening, ends every connection and waits for them, 5 s at most. The port is free when it returns, and the

@@ -1,0 +1,114 @@
+//! `/cis`: the CMDB.
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use watchkeep_desk::Millis;
+use watchkeep_desk::cmdb::{Ci, Class};
+use watchkeep_desk::ids::CiId;
+use watchkeep_desk::input::ActBody;
+use watchkeep_rules::selector::Selector;
+
+use super::auth::Caller;
+use super::extract::{Body, Path, Query, one};
+use super::problem::Problem;
+use super::{ApiState, PageQuery};
+use crate::store::queries::cis::{self, AsOf};
+use crate::store::queries::relations;
+
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(related)).routes(routes!(retire))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    class: Option<String>,
+    /// Exactly.
+    name: Option<String>,
+    /// Within the name.
+    search: Option<String>,
+    agent: Option<String>,
+    /// `{version=~"1.22.*"}`, over attributes, class, name and lifecycle.
+    selector: Option<String>,
+    /// Words of lifecycles; none: all but retired and disposed.
+    lifecycle: Option<String>,
+    /// As it was at this instant, milliseconds since 1970, and as it was known then.
+    as_of: Option<i64>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Configuration items, by name.
+#[utoipa::path(get, path = "/api/v1/cis", tag = "cmdb", params(Wanted), responses((status = 200, body = Value)))]
+async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
+    let limit = PageQuery::checked_limit(wanted.limit)?;
+    let class = wanted
+        .class
+        .as_deref()
+        .map(|word| Class::parse(word).ok_or_else(|| Problem::invalid(format!("\"{word}\" is no class of the CMDB"))));
+    let selector = wanted.selector.as_deref().map(Selector::parse).transpose();
+    let filter = cis::Filter {
+        class: class.transpose()?,
+        name: wanted.name,
+        text: wanted.search,
+        host: None,
+        agent: wanted.agent,
+        lifecycles: wanted.lifecycle.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect(),
+        selector: selector.map_err(|error| Problem::invalid(format!("selector: {error}")))?.unwrap_or_default(),
+    };
+    let as_of = wanted.as_of.map(|at| AsOf::then(Millis(at)));
+    let page = state.read(move |tx| cis::list(tx, &filter, as_of, wanted.cursor.as_deref(), limit)).await?;
+    Ok(Json(json!({"items": page.items, "next": page.next})))
+}
+
+/// One item.
+#[utoipa::path(get, path = "/api/v1/cis/{id}", tag = "cmdb", params(("id" = String, Path)), responses((status = 200, body = Value)))]
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Ci>, Problem> {
+    find(&state, one(&id)?).await.map(Json)
+}
+
+async fn find(state: &ApiState, id: CiId) -> Result<Ci, Problem> {
+    let found = state.read(move |tx| cis::get(tx, id)).await?;
+    found.ok_or_else(|| Problem::not_found(&format!("configuration item {id}")))
+}
+
+/// The relations from and to an item, each with what is at its other end.
+#[utoipa::path(get, path = "/api/v1/cis/{id}/relations", tag = "cmdb", params(("id" = String, Path), PageQuery), responses((status = 200, body = Value)))]
+async fn related(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Value>, Problem> {
+    let (id, limit) = (one::<CiId>(&id)?, PageQuery::checked_limit(page.limit)?);
+    let this = find(&state, id).await?;
+    let filter = relations::Filter::default();
+    let page = state.read(move |tx| relations::of_ci(tx, id, &filter, page.cursor.as_deref(), limit)).await?;
+    let this = json!({"id": this.id, "class": this.class, "name": this.name});
+    Ok(Json(json!({"ci": this, "items": page.items, "next": page.next})))
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Note {
+    note: String,
+}
+
+/// Take it out of service.
+#[utoipa::path(post, path = "/api/v1/cis/{id}/retire", tag = "cmdb", params(("id" = String, Path)), request_body = Note, responses((status = 200, body = Value), (status = 409, body = Problem)))]
+async fn retire(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Note { note }): Body<Note>,
+) -> Result<Json<Ci>, Problem> {
+    let ci = one(&id)?;
+    state.act(&caller, ActBody::CiRetire { ci, note }).await?;
+    find(&state, ci).await.map(Json)
+}
