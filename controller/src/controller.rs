@@ -178,7 +178,9 @@ impl Controller {
             tokio::task::spawn_blocking(move || Engine::start(surroundings)).await?.context("start the core")?;
         let core = engine.handle();
         if found.is_news {
-            core.take_up(Arc::clone(&generation.borrow()), found.author).await?;
+            // The borrow must end before the desk tells of the generation through the same channel.
+            let first = Arc::clone(&generation.borrow());
+            core.take_up(first, found.author).await?;
         }
         tell_untold(&database, &core).await?;
 

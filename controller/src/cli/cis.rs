@@ -80,17 +80,14 @@ impl Cis {
     }
 }
 
+/// `listens_on → listening_endpoint tcp/0.0.0.0:80`, one a line, seen from the item.
 fn relations(answer: &Value) -> String {
+    let this = &answer["ci"];
     let line = |relation: &Value| {
-        let (from, to) = (&relation["from"], &relation["to"]);
-        format!(
-            "{} {} —{}→ {} {}\n",
-            word(from, "class"),
-            word(from, "name"),
-            word(relation, "kind"),
-            word(to, "class"),
-            word(to, "name")
-        )
+        let way = if relation["to"] == this["id"] { "←" } else { "→" };
+        let other = &relation["other"];
+        format!("  {} {way} {} {}\n", word(relation, "kind"), word(other, "class"), word(other, "name"))
     };
-    answer["items"].as_array().into_iter().flatten().map(line).collect()
+    let head = format!("{} {}\n", word(this, "class"), word(this, "name"));
+    std::iter::once(head).chain(answer["items"].as_array().into_iter().flatten().map(line)).collect()
 }

@@ -138,10 +138,9 @@ async fn list(
     let answer = paging.list(client, "/api/v1/incidents", &filter).await?;
     let columns = [
         text("ID", "id"),
-        text("P", "priority.level"),
+        text("P", "priority"),
         text("STATE", "state"),
         ago("AGE", "opened_at"),
-        text("COUNT", "count"),
         text("HOST", "agent"),
         text("TITLE", "title"),
     ];
@@ -190,6 +189,11 @@ fn card(incident: &Value) -> String {
     card
 }
 
+/// Time since the story began: `+0.0 s`, `+12.4 s`, then in larger units.
+fn since(ms: i64) -> String {
+    if ms < 120_000 { format!("+{:.1} s", ms as f64 / 1_000.0) } else { format!("+{}", age(ms)) }
+}
+
 /// A text of a record, or nothing.
 pub fn word<'a>(record: &'a Value, name: &str) -> &'a str {
     record[name].as_str().unwrap_or_default()
@@ -206,11 +210,18 @@ impl Why {
         let answer = client.get(&format!("/api/v1/incidents/{}/why", self.incident), &[]).await?;
         output::one(format, &answer, |answer| {
             let lines = answer["lines"].as_array().cloned().unwrap_or_default();
-            let begin = lines.first().and_then(|line| line["at"].as_i64()).unwrap_or_default();
+            let begin = lines.first().and_then(|line| line["happened_at"].as_i64()).unwrap_or_default();
             let tell = |line: &Value| {
-                let at = line["at"].as_i64().unwrap_or_default();
-                let indent = "  ".repeat(line["depth"].as_u64().unwrap_or(0) as usize);
-                format!("{}  +{:<8} {indent}{}\n", local(at), age(at - begin), word(line, "sentence"))
+                let at = line["happened_at"].as_i64().unwrap_or_default();
+                let mut text = format!("{}  {:<8} {}", local(at), since(at - begin), word(line, "sentence"));
+                if !word(line, "actor").is_empty() {
+                    text.push_str(&format!(", {}", word(line, "actor")));
+                }
+                text.push('\n');
+                for reason in line["because"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    text.push_str(&format!("{:>40}because {reason}\n", ""));
+                }
+                text
             };
             lines.iter().map(tell).collect()
         });
