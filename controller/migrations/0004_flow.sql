@@ -16,13 +16,13 @@ CREATE INDEX outbox_dead ON outbox (dead_at, id);
 
 -- Matters of a spool below next_matter are committed. hashes: rolling content hashes by which a cloned spool is noticed.
 CREATE TABLE spool_mark (
-    spool TEXT NOT NULL PRIMARY KEY,
     agent TEXT NOT NULL,
+    spool TEXT NOT NULL,
     next_matter BIGINT NOT NULL,
     hashes BYTEA NOT NULL,
-    updated_at BIGINT NOT NULL
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (agent, spool)
 );
-CREATE INDEX spool_mark_agent ON spool_mark (agent, updated_at);
 
 CREATE TABLE event (
     id TEXT NOT NULL PRIMARY KEY,

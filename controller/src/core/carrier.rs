@@ -29,8 +29,10 @@ use crate::notify::{ATTEMPTS, pause_ms};
 use crate::store::outbox::Owed;
 use crate::store::{ReadPool, StoreError, outbox};
 
-/// Effects taken from the outbox at once.
-const BATCH: u32 = 256;
+/// Commands looked at in one turn; they stay due until their result is in.
+const COMMANDS: u32 = 5_000;
+/// Notices taken up in one turn.
+const NOTICES: u32 = 256;
 /// Notices under way at once.
 const UNDER_WAY: usize = 32;
 
@@ -79,7 +81,13 @@ impl Carrier {
 
     async fn due(&self) -> Result<Vec<Owed>, StoreError> {
         let (readers, now) = (self.readers.clone(), (self.now)());
-        let read = move || readers.read(|tx| outbox::due(tx, now, BATCH));
+        let read = move || {
+            readers.read(|tx| {
+                let mut due = outbox::due_of(tx, "command", now, COMMANDS)?;
+                due.extend(outbox::due_of(tx, "notice", now, NOTICES)?);
+                Ok(due)
+            })
+        };
         tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 

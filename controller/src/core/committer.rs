@@ -247,6 +247,7 @@ impl Committer {
             return Ok(());
         }
         self.inputs.append(&judged.inputs)?;
+        let changed = newest_versions(&judged.decisions);
         let LedgerKeys { secret, checkpoint } = &*self.keys;
         let was = self.head;
         let due = &self.checkpoint;
@@ -259,8 +260,8 @@ impl Committer {
                 )?;
             }
             let mut head: Option<crate::ledger::Head> = None;
-            for (input, decision) in judged.inputs.iter().zip(&judged.decisions) {
-                head = Some(store::settle::settle(tx, CHAIN, input, decision, secret)?);
+            for ((input, decision), changed) in judged.inputs.iter().zip(&judged.decisions).zip(&changed) {
+                head = Some(store::settle::settle_with(tx, CHAIN, input, decision, changed, secret)?);
                 keep_access(tx, input, decision)?;
             }
             for (id, carried) in carried {
@@ -290,6 +291,11 @@ fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<()
         InputBody::Agent(AgentChange { what: AgentEvent::Enrolled { serial, .. }, .. }) => {
             certificates::mark_told(tx, serial)?;
         }
+        InputBody::Agent(AgentChange { agent, what: AgentEvent::Lost { reason, .. }, .. })
+            if reason == "quarantined" =>
+        {
+            certificates::quarantine(tx, agent)?;
+        }
         InputBody::Result(outcome) => store::outbox::done(tx, &outcome.command.to_string(), input.at)?,
         _ => {}
     }
@@ -301,6 +307,21 @@ fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<()
         }
     }
     Ok(())
+}
+
+/// For each decision the records to write: of a record that changes several times in a group only the last version, so that
+/// a burst on one incident costs one row. Items and relations of the CMDB have a history and are all written.
+fn newest_versions(decisions: &[Decision]) -> Vec<Vec<Record>> {
+    let has_history = |record: &Record| matches!(record, Record::Ci(_) | Record::Relation(_));
+    let mut newest = BTreeMap::new();
+    for (place, decision) in decisions.iter().enumerate() {
+        let plain = decision.changed.iter().filter(|record| !has_history(record));
+        newest.extend(plain.map(|record| (record.key(), place)));
+    }
+    let written = |place: usize, record: &&Record| has_history(record) || newest.get(&record.key()) == Some(&place);
+    let all = decisions.iter().enumerate();
+    all.map(|(place, decision)| decision.changed.iter().filter(|record| written(place, record)).cloned().collect())
+        .collect()
 }
 
 fn keep_carried(tx: &mut dyn Tx, id: &str, carried: &Carried, now: Millis) -> Result<(), StoreError> {
@@ -374,11 +395,11 @@ fn kept_hosts(tx: &mut dyn Tx) -> Result<BTreeMap<String, KeptHost>, StoreError>
     for (agent, row) in detect::kept::all(tx)? {
         kept.entry(agent).or_default().row = row;
     }
-    let mut after = String::new();
+    let mut after = (String::new(), String::new());
     loop {
-        let page = store::spools::all(tx, &after, 500)?;
+        let page = store::spools::all(tx, (&after.0, &after.1), 500)?;
         let Some(last) = page.last() else { return Ok(kept) };
-        after.clone_from(&last.spool);
+        after = (last.agent.clone(), last.spool.clone());
         for mark in page {
             let contents =
                 mark.hashes.chunks_exact(8).map(|bytes| bytes.iter().fold(0, |sum, b| (sum << 8) | u64::from(*b)));

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,7 +28,9 @@ use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
 const WORKER_QUEUE: usize = 4_096;
 /// Work that waits for the desk.
 const DESK_QUEUE: usize = 1_024;
-/// Work that is committed at once, at most.
+/// Messages that a worker takes at once, at most.
+const BATCH: usize = 256;
+/// Inputs and messages that are committed at once, about.
 pub const GROUP: usize = 512;
 /// How often time is told to shards.
 const TICK: Duration = Duration::from_millis(200);
@@ -189,36 +191,35 @@ impl Worker {
     fn run(&mut self, queue: &Receiver<ToWorker>) {
         let mut ticked = Instant::now();
         loop {
-            let received = queue.recv_timeout(TICK.saturating_sub(ticked.elapsed()));
-            let overdue = ticked.elapsed() >= TICK * 5;
-            let incoming = match received {
-                Ok(ToWorker::Incoming(incoming)) => Some(incoming),
-                Err(RecvTimeoutError::Timeout) => None,
+            let mut batch = Vec::new();
+            match queue.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
+                Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            };
+            }
+            let stop = take_more(queue, &mut batch);
             // With work waiting all the time the tick is late; it then says so, and nobody's silence counts.
-            let tick = (incoming.is_none() || overdue).then(|| {
+            if batch.is_empty() || ticked.elapsed() >= TICK * 5 {
                 ticked = Instant::now();
-                Incoming::Tick { behind: incoming.is_some() }
-            });
+                batch.push(Incoming::Tick { behind: !batch.is_empty() });
+            }
             let news = self.slot.take();
             if let Some(Restore { life, rules, kept }) = news.restore {
                 self.life = life;
                 self.shard = Shard::restore(Arc::clone(&rules), kept, (self.now)());
-                if !self.step(Incoming::Rules(rules)) {
-                    return;
-                }
+                batch.insert(0, Incoming::Rules(rules));
             }
-            let heard = [news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches), incoming, tick];
-            if heard.into_iter().flatten().any(|incoming| !self.step(incoming)) {
+            let news = news.rules.map(Incoming::Rules).into_iter().chain(news.watches.map(Incoming::Watches));
+            batch.splice(0..0, news);
+            if !self.step(batch) || stop {
                 return;
             }
         }
     }
 
     /// One step of the shard; false once the desk has ended.
-    fn step(&mut self, incoming: Incoming) -> bool {
-        for mut proposal in self.shard.step(incoming, (self.now)()) {
+    fn step(&mut self, batch: Vec<Incoming>) -> bool {
+        for mut proposal in self.shard.steps(batch, (self.now)()) {
             if proposal.is_empty() {
                 send_down(&self.downlinks, proposal);
                 continue;
@@ -230,6 +231,18 @@ impl Worker {
         }
         true
     }
+}
+
+/// What else waits, up to [`BATCH`]; whether to stop after it.
+fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>) -> bool {
+    while batch.len() < BATCH {
+        match queue.try_recv() {
+            Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+            Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => return true,
+            Err(TryRecvError::Empty) => return false,
+        }
+    }
+    false
 }
 
 fn send_down(downlinks: &Downlinks, proposal: Proposal) {
@@ -325,6 +338,7 @@ impl DeskThread {
 /// Waits for work and takes what else is there; proposals of a life before are dropped. The flag says to stop after it.
 fn gather(queue: &Receiver<Work>, patience: Duration, life: u64) -> (Vec<Work>, bool) {
     let mut group = Vec::new();
+    let mut size = 0;
     let mut next = match queue.recv_timeout(patience) {
         Ok(work) => Some(work),
         Err(RecvTimeoutError::Timeout) => None,
@@ -334,9 +348,12 @@ fn gather(queue: &Receiver<Work>, patience: Duration, life: u64) -> (Vec<Work>, 
         match work {
             Work::Stop => return (group, true),
             Work::Proposal(proposal) if proposal.life != life => {}
-            work => group.push(work),
+            work => {
+                size += if let Work::Proposal(proposal) = &work { proposal.inputs.len().max(1) } else { 1 };
+                group.push(work);
+            }
         }
-        next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
+        next = if size < GROUP { queue.try_recv().ok() } else { None };
     }
     (group, false)
 }

@@ -116,6 +116,11 @@ impl HostDetection {
             .then(|| Kept { events: self.engine.state().clone(), silent: self.silent.clone() })
     }
 
+    /// Whether there is something new to keep.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
     /// Something else that is kept beside this changed.
     pub fn touch(&mut self) {
         self.changed = true;

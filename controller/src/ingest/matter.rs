@@ -30,7 +30,7 @@ pub fn unhexadecimal(text: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap_or_default()).collect()
 }
 
-/// What a matter's body proposes. `id` is `<spool>/<number>`. The returned resync, if any, asks the agent for more.
+/// What a matter's body proposes. `id` is `<agent>/<spool>/<number>`. The returned resync, if any, asks the agent for more.
 pub fn take(
     host: &mut Host,
     id: &str,

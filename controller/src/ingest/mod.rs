@@ -18,3 +18,6 @@ pub use marks::{Mark, Numbered};
 pub use matter::{hexadecimal, unhexadecimal};
 pub use proposal::{Down, Proposal};
 pub use shard::{Incoming, Shard};
+
+#[cfg(test)]
+mod tests;

@@ -68,31 +68,48 @@ impl Shard {
         Self { rules, watches: Arc::default(), hosts, layouts: BTreeMap::new() }
     }
 
-    /// One step. Most messages bring one proposal; a tick or new rules one for each host that has something to say.
+    /// One step.
     pub fn step(&mut self, incoming: Incoming, now: Millis) -> Vec<Proposal> {
+        self.steps([incoming], now)
+    }
+
+    /// Several steps at one instant, as one proposal for each host that has something to say: what follows from all its
+    /// messages commits together, and what is kept of the host is written once.
+    pub fn steps(&mut self, batch: impl IntoIterator<Item = Incoming>, now: Millis) -> Vec<Proposal> {
+        let mut said: BTreeMap<String, Proposal> = BTreeMap::new();
+        for incoming in batch {
+            self.one(incoming, now, &mut said);
+        }
+        self.forget_layouts();
+        for (agent, proposal) in &mut said {
+            proposal.agent.clone_from(agent);
+            proposal.row = self.hosts.get_mut(agent).and_then(Host::row_if_changed);
+        }
+        let said = said.into_values();
+        said.filter(|proposal| !proposal.is_empty() || !proposal.down.is_empty()).collect()
+    }
+
+    fn one(&mut self, incoming: Incoming, now: Millis, said: &mut BTreeMap<String, Proposal>) {
         match incoming {
             Incoming::Message { agent, client, kind, payload } => {
                 let from = From { client: &client, kind, payload: &payload };
-                vec![self.host_step(&agent, now, |step| step.message(&from))]
+                self.host_step(&agent, now, said, |step| step.message(&from));
             }
             Incoming::Connected(peer) => {
-                vec![self.host_step(&peer.agent, now, |step| step.note(Heard::Connected(&peer)))]
+                self.host_step(&peer.agent, now, said, |step| step.note(Heard::Connected(&peer)));
             }
             Incoming::Gone { peer, how } => {
-                vec![self.host_step(&peer.agent, now, |step| step.note(Heard::Gone { peer: &peer, how: &how }))]
+                self.host_step(&peer.agent, now, said, |step| step.note(Heard::Gone { peer: &peer, how: &how }));
             }
             Incoming::Suspicious(what) => {
-                vec![self.host_step(&what.agent, now, |step| step.note(Heard::Suspicious(&what)))]
+                self.host_step(&what.agent, now, said, |step| step.note(Heard::Suspicious(&what)));
             }
             Incoming::Rules(rules) => {
                 self.rules = rules;
-                self.each_host(now, |step| step.reload())
+                self.each_host(now, said, |step| step.reload());
             }
-            Incoming::Watches(watches) => {
-                self.watches = watches;
-                Vec::new()
-            }
-            Incoming::Tick { behind } => self.each_host(now, |step| step.tick(behind)),
+            Incoming::Watches(watches) => self.watches = watches,
+            Incoming::Tick { behind } => self.each_host(now, said, |step| step.tick(behind)),
         }
     }
 
@@ -101,28 +118,41 @@ impl Shard {
         self.hosts.get(agent)
     }
 
-    fn each_host(&mut self, now: Millis, mut work: impl FnMut(&mut Step<'_>)) -> Vec<Proposal> {
-        let (rules, watches, layouts) = (&self.rules, &self.watches, &mut self.layouts);
-        let steps = self.hosts.values_mut().map(|host| {
-            let mut step = Step { host, rules, watches, layouts, now, proposal: Proposal::default() };
+    fn each_host(&mut self, now: Millis, said: &mut BTreeMap<String, Proposal>, mut work: impl FnMut(&mut Step<'_>)) {
+        for (agent, host) in &mut self.hosts {
+            let proposal = said.remove(agent).unwrap_or_default();
+            let (rules, watches, layouts) = (&*self.rules, &*self.watches, &mut self.layouts);
+            let mut step = Step { host, rules, watches, layouts, now, proposal };
             work(&mut step);
-            step.finish()
-        });
-        steps.filter(|proposal| !proposal.is_empty() || !proposal.down.is_empty()).collect()
+            if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
+                said.insert(agent.clone(), step.proposal);
+            }
+        }
     }
 
-    fn host_step(&mut self, agent: &str, now: Millis, work: impl FnOnce(&mut Step<'_>)) -> Proposal {
+    fn host_step(
+        &mut self,
+        agent: &str,
+        now: Millis,
+        said: &mut BTreeMap<String, Proposal>,
+        work: impl FnOnce(&mut Step<'_>),
+    ) {
         if !self.hosts.contains_key(agent) {
             self.hosts.insert(agent.to_owned(), Host::new(agent, &self.rules));
         }
+        let host = self.hosts.get_mut(agent).expect("it was put there above");
+        let proposal = said.remove(agent).unwrap_or_default();
+        let (rules, watches, layouts) = (&*self.rules, &*self.watches, &mut self.layouts);
+        let mut step = Step { host, rules, watches, layouts, now, proposal };
+        work(&mut step);
+        said.insert(agent.to_owned(), step.proposal);
+    }
+
+    /// Keeps the list of layouts bounded: what no host stands at goes first.
+    fn forget_layouts(&mut self) {
         if self.layouts.len() > LAYOUTS {
             self.layouts.retain(|_, layout| Arc::strong_count(layout) > 1);
         }
-        let host = self.hosts.get_mut(agent).expect("it was put there above");
-        let (rules, watches, layouts) = (&self.rules, &self.watches, &mut self.layouts);
-        let mut step = Step { host, rules, watches, layouts, now, proposal: Proposal::default() };
-        work(&mut step);
-        step.finish()
     }
 }
 
@@ -144,12 +174,6 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn finish(mut self) -> Proposal {
-        self.proposal.agent.clone_from(&self.host.agent);
-        self.proposal.row = self.host.row_if_changed();
-        self.proposal
-    }
-
     fn said(&mut self, what: AgentEvent) {
         let change = AgentChange { agent: self.host.agent.clone(), happened_at: self.now, what };
         self.proposal.inputs.push(InputBody::Agent(change));
@@ -305,7 +329,7 @@ impl Step<'_> {
                 sense = message.check();
                 if let (false, Ok(()), Some(body)) = (known, &sense, message.body) {
                     let at = self.host.corrected(message.at_ms, self.now);
-                    let id = format!("{}/{}", streams.spool, message.number);
+                    let id = format!("{}/{}/{}", self.host.agent, streams.spool, message.number);
                     let resync = matter::take(self.host, &id, body, at, self.now, &mut self.proposal);
                     resync.into_iter().for_each(|resync| self.resync(streams.session, resync));
                 }
@@ -328,6 +352,8 @@ impl Step<'_> {
             now_ms: self.now.0,
             key_share: Vec::new(),
         };
+        // One ack a batch: the newest says all.
+        self.proposal.down.retain(|down| !matches!(down, Down::Ack { .. }));
         self.proposal.down.push(Down::Ack { session: streams.session, ack });
     }
 }

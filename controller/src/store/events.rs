@@ -10,7 +10,7 @@ use super::{StoreError, Tx};
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
-    /// `<spool>/<number>`: the same event never has two rows.
+    /// `<agent>/<spool>/<number>`: the same event never has two rows.
     pub id: String,
     pub agent: String,
     /// When it was so, by the agent's corrected time.

@@ -60,6 +60,16 @@ pub fn due(tx: &mut dyn Tx, now: Millis, limit: u32) -> Result<Vec<Owed>, StoreE
     tx.query(&sql, &[now.into(), limit.into()])?.into_iter().map(owed).collect()
 }
 
+/// What is due of one kind (`command`, `notice`), the longest due first: commands for hosts that are away do not stand before
+/// notices.
+pub fn due_of(tx: &mut dyn Tx, kind: &str, now: Millis, limit: u32) -> Result<Vec<Owed>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND due_at <= $1 AND kind = $3
+         ORDER BY due_at, id LIMIT $2"
+    );
+    tx.query(&sql, &[now.into(), limit.into(), kind.into()])?.into_iter().map(owed).collect()
+}
+
 /// Everything not done and not given up, due or not, the longest due first; what a controller that starts takes up again.
 pub fn waiting(tx: &mut dyn Tx, limit: u32) -> Result<Vec<Owed>, StoreError> {
     due(tx, Millis(i64::MAX), limit)

@@ -1,6 +1,6 @@
 //! Keeping the whole outcome of one input: facts, records, effects and the input mark, in the caller's transaction.
 
-use watchkeep_desk::{Decision, Input};
+use watchkeep_desk::{Decision, Input, Record};
 
 use super::{StoreError, Tx, marks, outbox, records};
 use crate::ledger::{self, Head, LedgerSecret};
@@ -16,9 +16,22 @@ pub fn settle(
     decision: &Decision,
     secret: &LedgerSecret,
 ) -> Result<Head, StoreError> {
+    settle_with(tx, chain, input, decision, &decision.changed, secret)
+}
+
+/// As [`settle`], where only some of the changed records are written: the rest stand in a later version of the same
+/// transaction.
+pub fn settle_with(
+    tx: &mut dyn Tx,
+    chain: &str,
+    input: &Input,
+    decision: &Decision,
+    changed: &[Record],
+    secret: &LedgerSecret,
+) -> Result<Head, StoreError> {
     marks::commit(tx, chain, input.order, input.at)?;
     let head = ledger::append(tx, chain, input, &decision.facts, secret)?;
-    records::save(tx, &decision.changed, input.at)?;
+    records::save(tx, changed, input.at)?;
     outbox::owe(tx, &decision.effects, input.at)?;
     Ok(head)
 }
@@ -27,7 +40,7 @@ pub fn settle(
 mod tests {
     use watchkeep_desk::decision::{Timer, TimerKind};
     use watchkeep_desk::ids::IncidentId;
-    use watchkeep_desk::{Actor, Fact, FactBody, InputBody, Millis, Record, Subject};
+    use watchkeep_desk::{Actor, Fact, FactBody, InputBody, Millis, Subject};
 
     use super::*;
     use crate::store::{Sqlite, Store, reading, writing};

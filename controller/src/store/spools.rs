@@ -23,7 +23,7 @@ pub struct SpoolMark {
 pub fn save(tx: &mut dyn Tx, mark: &SpoolMark) -> Result<(), StoreError> {
     let touched = tx.execute(
         "INSERT INTO spool_mark (spool, agent, next_matter, hashes, updated_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (spool) DO UPDATE SET agent = excluded.agent, next_matter = excluded.next_matter,
+         ON CONFLICT (agent, spool) DO UPDATE SET next_matter = excluded.next_matter,
              hashes = excluded.hashes, updated_at = excluded.updated_at
          WHERE excluded.next_matter >= spool_mark.next_matter",
         &[
@@ -46,10 +46,11 @@ pub fn save(tx: &mut dyn Tx, mark: &SpoolMark) -> Result<(), StoreError> {
 
 const COLUMNS: &str = "spool, agent, next_matter, hashes, updated_at";
 
-/// The mark of one spool.
-pub fn get(tx: &mut dyn Tx, spool: &str) -> Result<Option<SpoolMark>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM spool_mark WHERE spool = $1");
-    tx.query(&sql, &[spool.into()])?.pop().map(mark).transpose()
+/// The mark of one spool of an agent. The same spool id under another agent is another spool: a host that was cloned and
+/// enrolled anew brings it along.
+pub fn get(tx: &mut dyn Tx, agent: &str, spool: &str) -> Result<Option<SpoolMark>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM spool_mark WHERE agent = $1 AND spool = $2");
+    tx.query(&sql, &[agent.into(), spool.into()])?.pop().map(mark).transpose()
 }
 
 /// An agent's spools, the one used last first.
@@ -58,10 +59,13 @@ pub fn of_agent(tx: &mut dyn Tx, agent: &str, limit: u32) -> Result<Vec<SpoolMar
     tx.query(&sql, &[agent.into(), limit.into()])?.into_iter().map(mark).collect()
 }
 
-/// Page by page through all marks, by spool id, those after `after`.
-pub fn all(tx: &mut dyn Tx, after: &str, limit: u32) -> Result<Vec<SpoolMark>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM spool_mark WHERE spool > $1 ORDER BY spool LIMIT $2");
-    tx.query(&sql, &[after.into(), limit.into()])?.into_iter().map(mark).collect()
+/// Page by page through all marks, by agent and spool id, those after `after`.
+pub fn all(tx: &mut dyn Tx, (agent, spool): (&str, &str), limit: u32) -> Result<Vec<SpoolMark>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM spool_mark WHERE agent > $1 OR (agent = $1 AND spool > $2)
+         ORDER BY agent, spool LIMIT $3"
+    );
+    tx.query(&sql, &[agent.into(), spool.into(), limit.into()])?.into_iter().map(mark).collect()
 }
 
 fn mark(row: Row) -> Result<SpoolMark, StoreError> {

@@ -71,7 +71,7 @@ fn decision(order: u64) -> Decision {
 
 /// How many matters are in, as the spool's mark says; after an error the controller asks, as it does at a start.
 fn next_matter(store: &mut dyn Store) -> u64 {
-    reading(store, |tx| spools::get(tx, "spool")).expect("read").map_or(0, |mark| mark.next_matter)
+    reading(store, |tx| spools::get(tx, "web-1", "spool")).expect("read").map_or(0, |mark| mark.next_matter)
 }
 
 /// That exactly the matters below `count` are in, each once, in every table.

@@ -67,9 +67,12 @@ pub(super) fn a_spool_mark_never_goes_back(database: &Database) {
     store.write(&mut |tx| spools::save(tx, &mark(9))).expect("saved");
     let error = store.write(&mut |tx| spools::save(tx, &mark(8))).expect_err("refused").to_string();
     assert!(error.contains("spool 5a of agent \"web-1\" would go back to matter 8"), "{error}");
-    assert_eq!(reading(&mut store, |tx| spools::get(tx, "5a")).expect("read"), Some(mark(9)));
+    assert_eq!(reading(&mut store, |tx| spools::get(tx, "web-1", "5a")).expect("read"), Some(mark(9)));
     assert_eq!(reading(&mut store, |tx| spools::of_agent(tx, "web-1", 10)).expect("read"), [mark(9)]);
-    assert_eq!(reading(&mut store, |tx| spools::all(tx, "5a", 10)).expect("read"), []);
+    assert_eq!(reading(&mut store, |tx| spools::all(tx, ("web-1", "5a"), 10)).expect("read"), []);
+    let other = SpoolMark { agent: "web-2".into(), ..mark(1) };
+    store.write(&mut |tx| spools::save(tx, &other)).expect("the same spool id under another agent is another spool");
+    assert_eq!(reading(&mut store, |tx| spools::all(tx, ("", ""), 10)).expect("read"), [mark(9), other]);
 }
 
 pub(super) fn generations_are_kept_by_their_hash(database: &Database) {

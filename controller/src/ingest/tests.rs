@@ -1,0 +1,207 @@
+//! Tables over a shard: what one message, or a batch of them, brings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+use prost::bytes::Bytes;
+use watchkeep_desk::input::AgentEvent;
+use watchkeep_desk::{InputBody, Millis};
+use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
+use watchkeep_protocol::matter::MatterBody;
+use watchkeep_protocol::topic::Kind;
+use watchkeep_protocol::{Envelope, Event, Hello, Layout, Matter, Report, Resync, Row, Span};
+
+use super::{Down, Incoming, KeptHost, Proposal, Shard};
+use crate::detect::Rules;
+
+const SESSION: [u8; 16] = [7; 16];
+const CLIENT: &str = "web-1/0707070707070707";
+
+struct World {
+    shard: Shard,
+    now: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { shard: Shard::restore(Arc::new(Rules::default()), BTreeMap::new(), Millis(0)), now: 1_000 }
+    }
+
+    fn greeted(spool: u8, next: u64) -> Self {
+        let mut world = Self::new();
+        world.step(hello(spool, next));
+        world
+    }
+
+    fn step(&mut self, incoming: Incoming) -> Proposal {
+        self.steps(vec![incoming])
+    }
+
+    fn steps(&mut self, batch: Vec<Incoming>) -> Proposal {
+        self.now += 10;
+        let mut proposals = self.shard.steps(batch, Millis(self.now));
+        assert!(proposals.len() <= 1, "one proposal a host: {proposals:?}");
+        proposals.pop().unwrap_or_default()
+    }
+}
+
+fn message(kind: Kind, body: &impl prost::Message) -> Incoming {
+    let payload = Bytes::from(Envelope::new(SESSION, 1, body).encode_to_vec());
+    Incoming::Message { agent: "web-1".into(), client: CLIENT.into(), kind, payload }
+}
+
+fn hello(spool: u8, next: u64) -> Incoming {
+    let hello = Hello {
+        spool: vec![spool; 16],
+        matters: Span { first: 0, next },
+        clock_ms: 500,
+        interval_ms: 15_000,
+        version: "0.1.0".into(),
+        hostname: "web-1".into(),
+        ..Hello::default()
+    };
+    message(Kind::Hello, &hello)
+}
+
+fn event(spool: u8, number: u64, what: &str) -> Incoming {
+    let labels = BTreeMap::from([("kind".to_owned(), what.to_owned()), ("instance".to_owned(), "a-lie".to_owned())]);
+    let body = Some(MatterBody::Event(Event { labels, text: String::new() }));
+    message(Kind::Event, &Matter { spool: vec![spool; 16], number, at_ms: 600, body })
+}
+
+fn acked(proposal: &Proposal) -> Option<u64> {
+    proposal.down.iter().find_map(|down| match down {
+        Down::Ack { ack, .. } => Some(ack.matters),
+        _ => None,
+    })
+}
+
+fn resync(proposal: &Proposal) -> Resync {
+    let found = proposal.down.iter().find_map(|down| match down {
+        Down::Resync { resync, .. } => Some(resync.clone()),
+        _ => None,
+    });
+    found.unwrap_or_default()
+}
+
+fn kinds(proposal: &Proposal) -> Vec<&str> {
+    proposal.events.iter().map(|event| event.labels["kind"].as_str()).collect()
+}
+
+#[test]
+fn matters_are_taken_once_in_order() {
+    let mut world = World::greeted(1, 3);
+    let first = world.step(event(1, 0, "a"));
+    assert_eq!((kinds(&first), acked(&first)), (vec!["a"], Some(1)));
+    let again = world.step(event(1, 0, "a"));
+    assert_eq!((kinds(&again), acked(&again)), (vec![], Some(1)));
+    let ahead = world.step(event(1, 2, "c"));
+    assert_eq!((kinds(&ahead), acked(&ahead)), (vec![], Some(1)), "one before it is missing");
+    let next = world.step(event(1, 1, "b"));
+    assert_eq!((kinds(&next), acked(&next)), (vec!["b"], Some(2)));
+}
+
+#[test]
+fn an_event_bears_the_name_of_the_certificate_and_the_controllers_time() {
+    let mut world = World::greeted(1, 1);
+    let proposal = world.step(event(1, 0, "a"));
+    let [seen] = proposal.events.as_slice() else { panic!("one event: {proposal:?}") };
+    assert_eq!(seen.labels["instance"], "web-1");
+    // The hello came at 1010 with a clock of 500, so the agent is 510 ms behind; the event says 600.
+    assert_eq!((seen.at, seen.learned_at), (Millis(1_110), Millis(1_020)));
+}
+
+#[test]
+fn a_batch_commits_as_one_with_one_ack() {
+    let mut world = World::greeted(1, 9);
+    let proposal = world.steps((0..9).map(|number| event(1, number, "a")).collect());
+    assert_eq!((proposal.events.len(), acked(&proposal)), (9, Some(9)));
+    let acks = proposal.down.iter().filter(|down| matches!(down, Down::Ack { .. }));
+    assert_eq!(acks.count(), 1);
+    assert_eq!(proposal.mark.map(|(_, mark)| mark.next), Some(9));
+}
+
+#[test]
+fn a_number_with_other_content_asks_for_a_new_spool_and_takes_nothing_twice_after() {
+    let mut world = World::greeted(1, 2);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    let other = world.step(event(1, 1, "c"));
+    assert!(resync(&other).new_spool, "{other:?}");
+    assert_eq!(kinds(&world.step(event(1, 2, "d"))), Vec::<&str>::new(), "until it numbers anew nothing is taken");
+    let anew = world.step(hello(2, 3));
+    let told = anew
+        .inputs
+        .iter()
+        .any(|input| matches!(input, InputBody::Agent(change) if matches!(change.what, AgentEvent::Renumbered { .. })));
+    assert!(told, "{anew:?}");
+    let proposal = world.steps(vec![event(2, 0, "b"), event(2, 1, "c"), event(2, 2, "d")]);
+    assert_eq!((kinds(&proposal), acked(&proposal)), (vec!["c", "d"], Some(3)), "b was in already");
+}
+
+#[test]
+fn a_spool_that_holds_less_than_its_mark_is_a_restored_host() {
+    let mut world = World::greeted(1, 2);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    assert!(resync(&world.step(hello(1, 1))).new_spool);
+}
+
+#[test]
+fn a_session_that_said_no_hello_is_asked_for_one() {
+    let proposal = World::new().step(event(1, 0, "a"));
+    assert!(resync(&proposal).hello, "{proposal:?}");
+    assert!(proposal.events.is_empty());
+}
+
+#[test]
+fn garbage_is_told_once_a_session() {
+    let mut world = World::greeted(1, 0);
+    let garbage = || {
+        let payload = Bytes::from_static(b"\xff\xff\xff");
+        Incoming::Message { agent: "web-1".into(), client: CLIENT.into(), kind: Kind::Event, payload }
+    };
+    assert_eq!(world.step(garbage()).inputs.len(), 1);
+    assert_eq!(world.step(garbage()).inputs.len(), 0);
+}
+
+fn layout(units: &[&str]) -> Layout {
+    let template = Template {
+        collector: "systemd".into(),
+        metrics: vec![Metric { name: "node_systemd_unit_state".into(), ..Metric::default() }],
+        instance_labels: vec!["name".into()],
+    };
+    let instances = units.iter().map(|unit| Instance { values: vec![(*unit).to_owned()] }).collect();
+    Layout::whole(vec![Block { template, instances }])
+}
+
+fn report(number: u64, layout: &Layout, values: Vec<f64>) -> Incoming {
+    let rows = vec![Row { block: 0, values, flags: Vec::new() }];
+    let body = Report { spool: vec![1; 16], number, at_ms: 600, layout: layout.id.clone(), rows };
+    message(Kind::Report, &body)
+}
+
+#[test]
+fn a_layout_is_asked_for_and_then_its_reports_are_taken() {
+    let (mut world, layout) = (World::greeted(1, 0), layout(&["nginx.service", "ssh.service"]));
+    assert_eq!(resync(&world.step(report(0, &layout, vec![1.0, 0.0]))).layouts, [layout.id.clone()]);
+    world.step(message(Kind::Layout, &layout));
+    let proposal = world.step(report(0, &layout, vec![1.0, 0.0]));
+    assert!(proposal.is_empty(), "samples need no commit: {proposal:?}");
+    let host = world.shard.host("web-1").expect("known");
+    assert_eq!(host.samples.blocks[0].values, [1.0, 0.0]);
+    world.step(report(1, &layout, vec![1.0]));
+    let host = world.shard.host("web-1").expect("known");
+    assert_eq!(host.samples.blocks[0].values, [1.0, 0.0], "a row that does not fit is passed over");
+}
+
+#[test]
+fn what_is_kept_of_a_host_brings_it_back() {
+    let mut world = World::greeted(1, 2);
+    let proposal = world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    let (spool, mark) = proposal.mark.expect("it moved");
+    let kept = KeptHost { marks: BTreeMap::from([(spool, mark)]), ..KeptHost::default() };
+    let kept = BTreeMap::from([("web-1".to_owned(), kept)]);
+    world.shard = Shard::restore(Arc::new(Rules::default()), kept, Millis(0));
+    assert_eq!(acked(&world.step(hello(1, 2))), Some(2));
+    assert_eq!(kinds(&world.step(event(1, 1, "b"))), Vec::<&str>::new());
+}
