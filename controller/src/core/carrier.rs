@@ -131,6 +131,7 @@ impl Carrier {
         let channels = self.generation.borrow().notify.clone();
         let config_dir = self.config_dir.clone();
         async move {
+            let nowhere = channels.is_empty();
             let mut delivered = Err("no channel is set up; add one under \"notify\" in watchkeep.yaml".to_owned());
             for channel in channels {
                 delivered = post_to(&http, &channel, &config_dir, &notice, now).await;
@@ -144,7 +145,7 @@ impl Carrier {
             };
             let (carried, told) = match delivered {
                 Ok(()) => (Carried::Done, told(true, "")),
-                Err(error) if owed.attempts + 1 >= ATTEMPTS => {
+                Err(error) if nowhere || owed.attempts + 1 >= ATTEMPTS => {
                     let told = told(false, &error);
                     (Carried::GivenUp { error }, told)
                 }

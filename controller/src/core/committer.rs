@@ -46,6 +46,8 @@ pub struct Committed {
     /// What shards proposed; their `down` may go out.
     pub proposals: Vec<Proposal>,
     pub answers: Vec<Answered>,
+    /// Who waits to hear that what became of an effect is noted.
+    pub kept: Vec<oneshot::Sender<()>>,
     /// The sequence of the ledger's newest fact.
     pub head: u64,
     /// A generation was taken up: its rules for the shards.
@@ -180,7 +182,8 @@ impl Committer {
                     committed.answers.push((answer, self.judge(now, body, &mut judged)));
                     taken_up.push((generation, author));
                 }
-                Work::Carried { id, carried, told } => {
+                Work::Carried { id, carried, told, kept } => {
+                    committed.kept.push(kept);
                     if let Some(body) = told {
                         self.take(now, body, &mut judged);
                     }

@@ -295,6 +295,9 @@ impl DeskThread {
             // Whoever asked may have gone; what was done stays done.
             let _gone = answer.send(outcome);
         }
+        for kept in std::mem::take(&mut committed.kept) {
+            let _gone = kept.send(());
+        }
         self.told.send_if_modified(|head| std::mem::replace(head, committed.head) != committed.head);
         for slot in &self.slots {
             slot.put(|news| {

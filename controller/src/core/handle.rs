@@ -31,6 +31,7 @@ pub enum Work {
         id: String,
         carried: Carried,
         told: Option<InputBody>,
+        kept: oneshot::Sender<()>,
     },
     /// A question to what the desk knows now; it changes nothing and waits for no commit.
     Look(Look),
@@ -129,16 +130,21 @@ impl Handle {
         answered.blocking_recv().map_err(|_| AskError::Gone)?.map_err(AskError::Refused)
     }
 
-    /// Notes what became of an effect. Waits while the queue is full; what is not noted is carried out again.
+    /// Notes what became of an effect, and returns once that is durable, or the core has ended: before it is, the outbox
+    /// still owes the effect. Waits while the queue is full.
     pub async fn carried(&self, id: String, carried: Carried, told: Option<InputBody>) {
-        let mut work = Work::Carried { id, carried, told };
+        let (kept, is_kept) = oneshot::channel();
+        let mut work = Work::Carried { id, carried, told, kept };
         loop {
             match self.desk.try_send(work) {
-                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+                Ok(()) => break,
+                Err(TrySendError::Disconnected(_)) => return,
                 Err(TrySendError::Full(again)) => work = again,
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // A failed commit drops the sender: then it is carried out again.
+        let _ended = is_kept.await;
     }
 
     /// Takes a generation up; answers when it is in force.
