@@ -12,7 +12,12 @@ use postgres::{Client, NoTls};
 pub struct Cluster {
     server: Child,
     folder: tempfile::TempDir,
+    /// Names the socket's file, also where no port is listened on.
+    port: u16,
 }
+
+/// Puts files into the data folder and returns settings.
+pub type Prepare<'p> = &'p dyn Fn(&Path) -> std::io::Result<Vec<String>>;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const USER: &str = "watchkeep";
@@ -22,6 +27,12 @@ impl Cluster {
     ///
     /// Errors: in words that say what to install where something is missing.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(5432, &|_| Ok(vec!["listen_addresses=".to_owned()]))
+    }
+
+    /// Starts one after `prepare` was given the data folder, with the settings that it returns (`name=value`). Without
+    /// `listen_addresses` among them the server listens on `port` of loopback too.
+    pub fn start_with(port: u16, prepare: Prepare<'_>) -> Result<Self, String> {
         let programs = programs()?;
         let folder =
             tempfile::Builder::new().prefix("wk-pg-").tempdir().map_err(|error| format!("make a folder: {error}"))?;
@@ -40,6 +51,7 @@ impl Cluster {
         if !made.status.success() {
             return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
         }
+        let settings = prepare(&data).map_err(|error| format!("prepare {}: {error}", data.display()))?;
         let log = std::fs::File::create(folder.path().join("log")).map_err(|error| format!("make its log: {error}"))?;
         let server = as_user(user.as_ref(), &programs.join("postgres"))
             .arg("-D")
@@ -47,14 +59,15 @@ impl Cluster {
             .arg("-k")
             .arg(folder.path())
             // Tests kill processes, not the machine: what the server wrote, the kernel has.
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50"])
+            .args(["-p", &port.to_string(), "-c", "fsync=off", "-c", "max_connections=50"])
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .map_err(|error| format!("run postgres: {error}"))?;
-        let mut cluster = Self { server, folder };
+        let mut cluster = Self { server, folder, port };
         cluster.wait()?;
         Ok(cluster)
     }
@@ -80,7 +93,7 @@ impl Cluster {
     }
 
     fn address(&self, name: &str) -> String {
-        format!("postgres://{USER}@/{name}?host={}", self.folder.path().display())
+        format!("postgres://{USER}@/{name}?host={}&port={}", self.folder.path().display(), self.port)
     }
 
     fn client(&self, name: &str) -> Result<Client, postgres::Error> {

@@ -5,6 +5,7 @@
 mod anomalies;
 mod flow;
 mod ledger;
+mod postgresql;
 mod records;
 mod transactions;
 
@@ -30,6 +31,8 @@ const CASES: &[Case] = cases![
     transactions::every_kind_of_value_comes_back,
     transactions::places_go_by_their_number,
     transactions::a_lost_lease_fences_the_one_who_held_it,
+    transactions::a_take_over_waits_for_the_transaction_under_way,
+    transactions::two_that_wait_for_each_other_both_get_through,
     transactions::a_pool_lends_its_connections_in_turn,
     ledger::an_unharmed_chain_holds,
     ledger::the_way_of_hashing_stays,

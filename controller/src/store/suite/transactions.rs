@@ -1,5 +1,8 @@
 //! What a transaction promises.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use watchkeep_desk::Millis;
 
 use crate::store::{Database, Store, StoreError, Tx, Value, lease, reading, writing};
@@ -160,4 +163,59 @@ pub(super) fn a_pool_lends_its_connections_in_turn(database: &Database) {
     pool.read(read).expect("a panic costs its connection, not the pool's place");
     pool.read(|tx| tx.query("SELECT nothing FROM nowhere", &[])).expect_err("no such table");
     pool.read(read).expect("an error costs nothing");
+}
+
+/// Long enough for the other thread to run into what it must wait for.
+const A_WHILE: Duration = Duration::from_millis(300);
+
+pub(super) fn a_take_over_waits_for_the_transaction_under_way(database: &Database) {
+    let mut first = database.writer().expect("connected");
+    lease::take(&mut first, lease::DESK, "first", Millis(1)).expect("taken");
+    let (begun, wait_begun) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut second = database.writer().expect("connected");
+            wait_begun.recv().expect("the first has begun");
+            lease::take(&mut second, lease::DESK, "second", Millis(2)).expect("taken");
+            assert_eq!(names(&mut second), ["a"], "whoever takes over sees all that was decided before");
+        });
+        first
+            .write(&mut |tx| {
+                begun.send(()).expect("the second listens");
+                std::thread::sleep(A_WHILE);
+                set(tx, "a")
+            })
+            .expect("it still holds the lease");
+    });
+    first.write(&mut |tx| set(tx, "b")).expect_err("fenced");
+}
+
+pub(super) fn two_that_wait_for_each_other_both_get_through(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    store.write(&mut |tx| set(tx, "a").and_then(|()| set(tx, "b"))).expect("written");
+    let update = |tx: &mut dyn Tx, name: &str| {
+        tx.execute("UPDATE setting SET updated_at = updated_at + 1 WHERE name = $1", &[name.into()]).map(drop)
+    };
+    let both = |first: &'static str, second: &'static str| {
+        move || {
+            let mut store = database.writer().expect("connected");
+            let mut work = |tx: &mut dyn Tx| {
+                update(tx, first)?;
+                std::thread::sleep(A_WHILE);
+                update(tx, second)
+            };
+            store
+                .write_group(&mut [&mut work])
+                .expect("committed")
+                .remove(0)
+                .expect("done, if not at the first attempt");
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(both("a", "b"));
+        scope.spawn(both("b", "a"));
+    });
+    let rows =
+        reading(&mut store, |tx| tx.query("SELECT updated_at FROM setting ORDER BY name LIMIT 9", &[])).expect("read");
+    assert_eq!(rows, [[Value::Int(3)], [Value::Int(3)]], "each once");
 }
