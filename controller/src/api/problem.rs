@@ -13,12 +13,9 @@ use watchkeep_desk::Refusal;
 use crate::core::handle::AskError;
 use crate::store::StoreError;
 
-/// A problem, as it travels.
+/// A problem, as it travels. Without a `type` it is `about:blank`: the status says the kind, `code` says which.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// `about:blank`: the status says the kind, `code` says which.
-    #[serde(rename = "type")]
-    pub kind: String,
     /// The status in words.
     pub title: String,
     pub status: u16,
@@ -34,7 +31,6 @@ pub struct Problem {
 impl Problem {
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or("Problem").to_owned(),
             status: status.as_u16(),
             code: code.to_owned(),

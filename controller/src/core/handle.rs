@@ -40,7 +40,9 @@ pub enum Work {
 }
 
 /// A question, with whoever waits for its answer inside.
-pub struct Look(pub(super) Box<dyn FnOnce(&Desk, &Generation) + Send>);
+pub struct Look(pub(super) Box<Question>);
+
+type Question = dyn FnOnce(&Desk, &Generation) + Send;
 
 impl std::fmt::Debug for Look {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

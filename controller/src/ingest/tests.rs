@@ -183,7 +183,8 @@ fn report(number: u64, layout: &Layout, values: Vec<f64>) -> Incoming {
 #[test]
 fn a_layout_is_asked_for_and_then_its_reports_are_taken() {
     let (mut world, layout) = (World::greeted(1, 0), layout(&["nginx.service", "ssh.service"]));
-    assert_eq!(resync(&world.step(report(0, &layout, vec![1.0, 0.0]))).layouts, [layout.id.clone()]);
+    let asked = resync(&world.step(report(0, &layout, vec![1.0, 0.0]))).layouts;
+    assert_eq!(asked, std::slice::from_ref(&layout.id));
     world.step(message(Kind::Layout, &layout));
     let proposal = world.step(report(0, &layout, vec![1.0, 0.0]));
     assert!(proposal.is_empty(), "samples need no commit: {proposal:?}");
