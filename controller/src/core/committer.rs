@@ -157,6 +157,12 @@ impl Committer {
         Arc::new(Watches::new(self.watches.clone()))
     }
 
+    /// Signs the head of the ledger as it stands, so that nothing that was committed before a stop can be cut off unseen.
+    pub fn seal(&mut self, now: Millis) -> Result<(), CoreError> {
+        let key = &self.keys.checkpoint;
+        Ok(self.store.write(&mut |tx| checkpoints::sign(tx, key, now))?)
+    }
+
     /// Decides the timers that are due and then `group`, in order, and commits all of it.
     pub fn commit(&mut self, now: Millis, group: Vec<Work>) -> Result<Committed, CoreError> {
         let mut judged = Judged::default();

@@ -275,8 +275,14 @@ impl DeskThread {
                 }
             }
             if stop {
-                return;
+                return self.seal(now);
             }
+        }
+    }
+
+    fn seal(&mut self, now: Millis) {
+        if let Err(error) = self.committer.seal(now) {
+            tracing::warn!(error = %chain(&error), "the ledger's head is not signed; the next start signs it");
         }
     }
 
