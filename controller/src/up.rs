@@ -70,11 +70,12 @@ async fn beside(controller: &Controller) -> anyhow::Result<()> {
     if let Some(path) = &context {
         let file = ContextFile { url: url.clone(), token_file: controller.data.token() };
         file.write(path).with_context(|| format!("write \"{}\"", path.display()))?;
+        point_at(&home.config(), &path.with_file_name("agent.yaml"))?;
     }
     let mut act = spawn(Command::new(&programs.act).args(home.act_arguments()), "watchkeep-act")?;
     let mut agent =
         spawn(Command::new(&programs.agent).arg("--config").arg(home.config()).arg("run"), "watchkeep-agent")?;
-    announce(controller, &home, &url, context.as_deref());
+    announce(controller, &url, context.as_deref());
     let ended = tokio::select! {
         stopped = controller::stop_signal() => stopped,
         ended = agent.wait() => Err(anyhow::anyhow!("the agent ended by itself ({}); its log is above", status(ended))),
@@ -253,8 +254,26 @@ async fn end(child: &mut Child, name: &str) {
     }
 }
 
-fn announce(controller: &Controller, home: &AgentHome, url: &str, context: Option<&Path>) {
-    let agent = format!("watchkeep-agent --config {}", home.config().display());
+fn on_path(folder: &Path) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|known| known == folder))
+}
+
+/// Leaves a link to the agent's settings where its command line looks, so that `event send` needs no option.
+fn point_at(config: &Path, link: &Path) -> anyhow::Result<()> {
+    if std::fs::read_link(link).is_ok_and(|known| known == config) {
+        return Ok(());
+    }
+    if link.is_symlink() {
+        std::fs::remove_file(link).with_context(|| format!("remove \"{}\"", link.display()))?;
+    }
+    if link.exists() {
+        tracing::warn!(file = %link.display(), "is a file of yours and stays; name the agent's with --config");
+        return Ok(());
+    }
+    std::os::unix::fs::symlink(config, link).with_context(|| format!("link \"{}\"", link.display()))
+}
+
+fn announce(controller: &Controller, url: &str, context: Option<&Path>) {
     println!();
     println!("Watchkeep keeps watch at {url}");
     println!("  token     {}", controller.data.token().display());
@@ -263,9 +282,15 @@ fn announce(controller: &Controller, home: &AgentHome, url: &str, context: Optio
     if let Some(context) = context {
         println!("  context   {} (the command line finds this controller by it)", context.display());
     }
+    if let Ok(own) = std::env::current_exe()
+        && let Some(folder) = own.parent()
+        && !on_path(folder)
+    {
+        println!("  programs  {}: export PATH=\"{}:$PATH\"", folder.display(), folder.display());
+    }
     println!();
     println!("Three things to try, in another terminal:");
-    println!("  1. {agent} event send demonstration");
+    println!("  1. watchkeep-agent event send demonstration");
     println!("     then: watchkeep incident list   and: watchkeep why INC-1");
     println!("  2. watchkeep ci list --class listening_endpoint      what listens on this host");
     println!("  3. watchkeep watch      the ledger as it grows");

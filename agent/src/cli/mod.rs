@@ -5,7 +5,7 @@ mod enroll;
 mod exit;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -25,7 +25,7 @@ struct CommandLine {
 
 #[derive(Args, Debug)]
 struct Common {
-    /// The settings; without this option a file that is not there counts as empty
+    /// The settings [default: /etc/watchkeep/agent.yaml, else the agent that "watchkeep up" runs for you, else none]
     #[arg(long, value_name = "FILE", global = true, env = "WATCHKEEP_AGENT_CONFIG")]
     config: Option<PathBuf>,
     /// What is logged, to standard error
@@ -111,9 +111,20 @@ fn carry_out(line: CommandLine) -> Result<(), Failure> {
     }
 }
 
+/// The settings file that was named; else the system's; else, for who has no agent in the system, the one of the agent that
+/// `watchkeep up` runs for this user.
 fn load(named: Option<PathBuf>) -> Result<AgentConfig, Failure> {
     let may_be_absent = named.is_none();
-    Ok(AgentConfig::load(&named.unwrap_or_else(|| DEFAULT_PATH.into()), may_be_absent)?)
+    let system = || Path::new(DEFAULT_PATH).exists().then(|| DEFAULT_PATH.into());
+    let file = named.or_else(system).or_else(own_file).unwrap_or_else(|| DEFAULT_PATH.into());
+    Ok(AgentConfig::load(&file, may_be_absent)?)
+}
+
+/// `$XDG_CONFIG_HOME/watchkeep/agent.yaml`, or `~/.config/watchkeep/agent.yaml`, where it is there.
+fn own_file() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(base.join("watchkeep/agent.yaml")).filter(|path| path.exists())
 }
 
 fn send(config: &AgentConfig, event: EventSend) -> Result<(), Failure> {
