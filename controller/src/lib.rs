@@ -16,5 +16,6 @@ pub mod ingest;
 pub mod ledger;
 pub mod metrics;
 pub mod notify;
+pub mod replay;
 pub mod store;
 pub mod up;

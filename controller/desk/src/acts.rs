@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::input::{Act, ActBody, AgentEvent};
 use crate::work::Work;
-use crate::{Actor, FactBody, Refusal, Subject, incidents, runbooks};
+use crate::{Actor, Desk, FactBody, Refusal, Subject, incidents, runbooks};
 
 /// The setting that holds the stop switch while it is on.
 pub(crate) const STOP_SWITCH: &str = "stop_switch";
-/// The setting that holds the requests done last, and how many it remembers.
+/// The setting that holds the requests done last, each with the order of its input, and how many it remembers.
 const REQUESTS: &str = "requests";
 const REQUESTS_MAX: usize = 256;
 
@@ -22,8 +22,7 @@ impl Refusal {
 ///
 /// Errors: why it may not be done; then nothing was changed.
 pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
-    let request = format!("{}/{}", act.who, act.request);
-    if was_done(work, act, &request) {
+    if done_at(work.desk, &act.who, &act.request).is_some() {
         return Ok(());
     }
     let who = Actor::Person(act.who.clone());
@@ -42,21 +41,25 @@ pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
         ActBody::AgentRevoke { agent, note } => revoke(work, &act.who, agent, note)?,
         of_incident => incidents::act(work, &act.who, of_incident)?,
     }
-    remember(work, act, request);
+    remember(work, act);
     Ok(())
 }
 
-fn was_done(work: &Work<'_>, act: &Act, request: &str) -> bool {
-    let done = work.setting(REQUESTS).and_then(Value::as_array);
-    !act.request.is_empty() && done.is_some_and(|done| done.iter().any(|known| known == request))
+/// The order of the input that did this request of `who`; none where it is not among those remembered.
+pub(crate) fn done_at(desk: &Desk, who: &str, request: &str) -> Option<u64> {
+    if request.is_empty() {
+        return None;
+    }
+    let done = desk.settings.get(REQUESTS)?.as_array()?;
+    done.iter().find(|known| known["who"] == who && known["request"] == request)?["order"].as_u64()
 }
 
-fn remember(work: &mut Work<'_>, act: &Act, request: String) {
+fn remember(work: &mut Work<'_>, act: &Act) {
     if act.request.is_empty() {
         return;
     }
     let mut done = work.setting(REQUESTS).and_then(Value::as_array).cloned().unwrap_or_default();
-    done.push(request.into());
+    done.push(json!({"who": act.who, "request": act.request, "order": work.input.order}));
     let surplus = done.len().saturating_sub(REQUESTS_MAX);
     done.drain(..surplus);
     work.set_setting(REQUESTS, done.into());

@@ -134,6 +134,12 @@ impl Desk {
         self.index.watching().filter_map(|run| self.runs.get(&run)).filter_map(runbooks::watch_of).collect()
     }
 
+    /// The order of the input that carried out this request of `who`; none where it is not among the last that are
+    /// remembered. For answering a request that is sent again with what it made the first time.
+    pub fn done_at(&self, who: &str, request: &str) -> Option<u64> {
+        acts::done_at(self, who, request)
+    }
+
     /// The CMDB's graph.
     pub fn cmdb(&self) -> &crate::cmdb::Graph {
         self.cmdb.graph()

@@ -47,6 +47,12 @@ impl SigningKey {
         Ok(key)
     }
 
+    /// The key of `purpose` under `data/keys/`; none where it was never made.
+    pub fn read(data: &Path, purpose: Purpose) -> Result<Option<Self>, AccessError> {
+        let path = data.join("keys").join(purpose.file());
+        private_file::read(&path)?.map(|text| Self::from_pem(&text, &path)).transpose()
+    }
+
     /// A key that lives in memory alone.
     pub fn generate() -> Self {
         Self { pair: Ed25519KeyPair::generate().expect("the operating system gives random bytes") }

@@ -20,6 +20,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};
 use super::problem::Problem;
 use super::{ApiState, PageQuery};
+use crate::ledger::{self, Cursor, Direction, Filter};
 use crate::store::queries::runs;
 
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -101,11 +102,25 @@ async fn start(
         (Subject::Run(run), FactBody::Run(_)) => Some(*run),
         _ => None,
     });
-    match begun {
-        Some(run) => Ok((StatusCode::CREATED, Json(find(&state, run).await?))),
-        // The same request came before: it was done then.
-        None => Err(Problem::new(StatusCode::CONFLICT, "already_done", "this request was carried out before")),
-    }
+    let begun = match begun {
+        Some(run) => Some(run),
+        None => begun_before(&state, &caller).await?,
+    };
+    let begun = begun.ok_or_else(|| {
+        Problem::new(StatusCode::CONFLICT, "already_done", "this Idempotency-Key was used for something else before")
+    })?;
+    Ok((StatusCode::CREATED, Json(find(&state, begun).await?)))
+}
+
+/// The run that the same request started when it came first.
+async fn begun_before(state: &ApiState, caller: &Caller) -> Result<Option<RunId>, Problem> {
+    let (who, request) = (caller.token.actor(), caller.request.clone());
+    let done_at = state.core.look(move |desk, _| desk.done_at(&who, &request)).await?;
+    let Some(order) = done_at else { return Ok(None) };
+    let of_run = Filter { kind: Some("run.".to_owned()), cause: Some(order), ..Filter::default() };
+    let begin = Cursor { chain: ledger::DESK.to_owned(), seq: 0 };
+    let facts = state.read(move |tx| ledger::facts(tx, &of_run, &begin, Direction::Forward, 1)).await?;
+    facts.first().map(|entry| one(&entry.subject.id)).transpose()
 }
 
 /// The plan of such a run, each command as it would be signed. Nothing is sent and nothing kept.

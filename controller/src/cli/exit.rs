@@ -1,4 +1,4 @@
-//! Exit codes: the one table, shown by `watchkeep help exit-codes`.
+//! Exit codes: the one table, shown by `watchkeep help-exit-codes`.
 
 /// Done.
 pub const OK: u8 = 0;

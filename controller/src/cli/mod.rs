@@ -156,7 +156,10 @@ fn run(cli: Cli) -> Outcome {
         Command::Rules(rules) => rules.run(format),
         Command::Schema(schema) => schema.run(),
         Command::Runbook(runs::Runbook::Check(check)) => check.run(format),
-        Command::Audit(audit::Audit::Verify(verify)) if verify.is_local() => verify.run_local(format),
+        Command::Audit(audit::Audit::Verify(verify)) => match verify.run_local(format) {
+            Some(outcome) => outcome,
+            None => remote(format, Command::Audit(audit::Audit::Verify(verify))),
+        },
         Command::Replay(replay) => replay.run(format),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "watchkeep", &mut std::io::stdout());

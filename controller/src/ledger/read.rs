@@ -212,3 +212,13 @@ fn entry(row: Row) -> Result<Entry, StoreError> {
         cursor,
     })
 }
+
+/// The bodies of the facts that followed from input `cause`, in their order, as texts; none where one was erased.
+pub fn bodies(tx: &mut dyn Tx, chain: &str, cause: u64) -> Result<Vec<Option<String>>, StoreError> {
+    let sql = "SELECT b.body FROM ledger l LEFT JOIN ledger_body b ON b.chain = l.chain AND b.seq = l.seq
+        WHERE l.chain = $1 AND l.cause = $2 ORDER BY l.ordinal";
+    tx.query(sql, &[chain.into(), cause.into()])?
+        .into_iter()
+        .map(|row| Columns::new("ledger_body", row).opt_text())
+        .collect()
+}

@@ -41,7 +41,7 @@ mod value;
 pub use address::Address;
 pub use error::StoreError;
 pub use migrations::{MIGRATIONS, Migration};
-pub use open::{Database, open};
+pub use open::{Database, existing, open};
 pub use pool::ReadPool;
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;

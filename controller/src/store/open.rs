@@ -22,6 +22,19 @@ pub fn open(address: &str) -> Result<Database, StoreError> {
     Ok(Database { address })
 }
 
+/// A database that is there, as it is: it is neither made nor migrated. For reading what a stopped controller left.
+///
+/// # Errors
+/// The address is none, or names a file that is not there.
+pub fn existing(address: &str) -> Result<Database, StoreError> {
+    let address: Address = address.parse()?;
+    if let Address::Sqlite(path) = &address {
+        let doing = || format!("open the SQLite database \"{}\"", path.display());
+        std::fs::metadata(path).map_err(|error| StoreError::database(doing(), error))?;
+    }
+    Ok(Database { address })
+}
+
 impl Sqlite {
     /// A migrated database that lives as long as this value, for simulation and tests.
     pub fn fresh() -> Result<Self, StoreError> {
