@@ -10,6 +10,7 @@
 //! | `ca/`, `keys/`, `ledger.secret` | identity; back these up |
 //! | `token` | the first administrator's token, mode 0600 |
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -406,7 +407,8 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
 pub fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WATCHKEEP_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rmqtt=warn"));
-    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = started.with_ansi(std::io::stderr().is_terminal()).try_init();
     if started.is_err() {
         tracing::debug!("logging was started before");
     }

@@ -89,3 +89,51 @@ async fn caller(state: &ApiState, headers: &HeaderMap, method: &Method, route: &
     let request = key.map_or_else(|| crate::access::hex(&crate::access::random::<16>()), str::to_owned);
     Ok(Caller { token, request })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Method and route of all that the document has.
+    fn documented() -> BTreeSet<(String, String)> {
+        let document = serde_json::to_value(crate::api::document()).expect("the document is JSON");
+        let paths = document["paths"].as_object().expect("it has paths");
+        let of = |(path, item): (&String, &serde_json::Value)| {
+            let methods = item.as_object().into_iter().flatten();
+            methods.map(|(method, _)| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn whatever_changes_something_is_in_the_table() {
+        let changing: Vec<_> = documented().into_iter().filter(|(method, _)| method != "GET").collect();
+        assert!(changing.len() > 20, "the document has them: {changing:?}");
+        for (method, route) in changing {
+            let said = TABLE.iter().any(|(of, path, _)| *of == method && *path == route);
+            assert!(said, "{method} {route} is in the document and not in the table");
+        }
+    }
+
+    #[test]
+    fn the_table_names_nothing_that_is_not_there() {
+        let mut there = documented();
+        // Text for a scraper, so no part of the document.
+        there.insert(("GET".to_owned(), "/metrics".to_owned()));
+        for (method, route, _) in TABLE {
+            assert!(there.contains(&(method.to_owned(), route.to_owned())), "{method} {route} is no route");
+        }
+        let named: BTreeSet<_> = TABLE.iter().map(|(method, route, _)| (*method, *route)).collect();
+        assert_eq!(named.len(), TABLE.len(), "each once");
+    }
+
+    #[test]
+    fn a_route_that_nobody_named_is_open_to_nobody() {
+        assert_eq!(needs(&Method::POST, "/api/v1/anything"), None);
+        assert_eq!(needs(&Method::GET, "/anything"), None);
+        assert_eq!(needs(&Method::GET, "/api/v1/incidents"), Some(Viewer));
+        assert_eq!(needs(&Method::POST, "/api/v1/reload"), Some(Admin));
+    }
+}

@@ -46,13 +46,13 @@ pub enum EnrolmentTokens {
         #[arg(long, default_value = "1h")]
         expires: String,
     },
+    /// Those that were made, the newest first
     List {
         #[command(flatten)]
         paging: Paging,
     },
-    Revoke {
-        id: String,
-    },
+    /// Withdraw one; hosts that enrolled with it stay
+    Revoke { id: String },
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -67,10 +67,11 @@ impl Agents {
                 let answer = paging.list(client, "/api/v1/agents", &[]).await?;
                 let columns = [
                     text("NAME", "name"),
-                    text("VERSION", "version"),
-                    text("AWAY", "lost"),
+                    text("STANDING", "standing"),
                     ago("SINCE", "since"),
-                    text("SESSION", "session"),
+                    text("AWAY", "lost"),
+                    text("VERSION", "version"),
+                    text("LABELS", "labels"),
                 ];
                 output::list(
                     format,
@@ -115,7 +116,7 @@ impl EnrolmentTokens {
             }
             Self::Revoke { id } => {
                 client.delete(&format!("/api/v1/enrolment-tokens/{id}")).await?;
-                println!("{id} enrols nobody any more.");
+                output::say(&format!("{id} enrols nobody any more.\n"));
             }
         }
         Ok(())
@@ -135,13 +136,13 @@ pub enum Tokens {
         #[arg(long)]
         expires: Option<String>,
     },
+    /// Those that were made, the newest first; the secret of none is shown
     List {
         #[command(flatten)]
         paging: Paging,
     },
-    Revoke {
-        id: String,
-    },
+    /// End one at once
+    Revoke { id: String },
 }
 
 impl Tokens {
@@ -165,7 +166,7 @@ impl Tokens {
             }
             Self::Revoke { id } => {
                 client.delete(&format!("/api/v1/api-tokens/{id}")).await?;
-                println!("{id} opens nothing any more.");
+                output::say(&format!("{id} opens nothing any more.\n"));
             }
         }
         Ok(())

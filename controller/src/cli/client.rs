@@ -28,6 +28,8 @@ impl ClientError {
         match self {
             Self::Context(_) | Self::Unreachable { .. } | Self::Strange { .. } => exit::UNREACHABLE,
             Self::Problem(problem) if problem.status == 404 => exit::NOT_FOUND,
+            // What was typed makes no sense to the controller: an unknown state, a limit out of range.
+            Self::Problem(problem) if problem.status == 400 => exit::USAGE,
             Self::Problem(_) => exit::REFUSED,
         }
     }

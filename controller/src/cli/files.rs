@@ -39,7 +39,7 @@ impl Rules {
 fn run_tests(files: &[PathBuf], format: Format) -> Outcome {
     let report = test::run(files, Some(&mut DeskJudge));
     match format {
-        Format::Table => println!("{report}"),
+        Format::Table => output::say(&format!("{report}\n")),
         Format::Json | Format::Yaml => output::print_json(&json!(report)),
     }
     if report.passed() { Ok(()) } else { Err(Failure::said(exit::FOUND_WANTING)) }
@@ -99,7 +99,11 @@ pub async fn reload(client: &Client, format: Format) -> Outcome {
     let answer = client.post("/api/v1/reload", &json!({})).await?;
     output::one(format, &answer, |answer| {
         let hash = answer["generation"].as_str().unwrap_or_default();
-        format!("generation {} is in force\n", hash.get(..12).unwrap_or(hash))
+        let short = hash.get(..12).unwrap_or(hash);
+        match answer["changed"] == true {
+            true => format!("generation {short} is in force\n"),
+            false => format!("nothing changed: generation {short} is in force\n"),
+        }
     });
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::client::Client;
-use super::output::{self, Format, age, ago, local, text};
+use super::output::{self, Column, Days, Format, age, ago, clock, text};
 use super::paging::Paging;
 
 #[derive(Debug, Subcommand)]
@@ -115,10 +115,35 @@ impl Incidents {
             }
         };
         let answer = client.post(&format!("/api/v1/incidents/{incident}/{act}"), &body).await?;
-        output::one(format, &answer, |incident| {
-            format!("{} is {} now.\n", word(incident, "id"), word(incident, "state"))
-        });
+        output::one(format, &answer, |incident| done(act, incident));
         Ok(())
+    }
+}
+
+const COLUMNS: [Column; 6] = [
+    text("ID", "id"),
+    text("P", "priority"),
+    text("STATE", "state"),
+    ago("AGE", "opened_at"),
+    text("HOST", "agent"),
+    text("TITLE", "title"),
+];
+
+/// What an act came to, in a line.
+fn done(act: &str, incident: &Value) -> String {
+    let id = word(incident, "id");
+    match act {
+        "note" => format!("{id}: noted.\n"),
+        "priority" => format!("{id} is P{} now.\n", incident["priority"]["level"]),
+        "assign" => {
+            let to: Vec<&str> = ["assignee", "group"]
+                .map(|name| word(incident, name))
+                .into_iter()
+                .filter(|to| !to.is_empty())
+                .collect();
+            format!("{id} is with {} now.\n", to.join(" of "))
+        }
+        _ => format!("{id} is {} now.\n", word(incident, "state")),
     }
 }
 
@@ -136,16 +161,12 @@ async fn list(
     filter.extend((!priorities.is_empty()).then(|| ("priority", priorities.join(","))));
     filter.extend(search.map(|words| ("search", words)));
     let answer = paging.list(client, "/api/v1/incidents", &filter).await?;
-    let columns = [
-        text("ID", "id"),
-        text("P", "priority"),
-        text("STATE", "state"),
-        ago("AGE", "opened_at"),
-        text("HOST", "agent"),
-        text("TITLE", "title"),
-    ];
-    let empty = "No such incident. To see one open and be handled: watchkeep-agent event send demonstration";
-    output::list(format, &answer, &columns, empty);
+    let empty = if filter.is_empty() {
+        "Nothing is open. To see an incident open and be handled: watchkeep-agent event send demonstration"
+    } else {
+        "No such incident."
+    };
+    output::list(format, &answer, &COLUMNS, empty);
     Ok(())
 }
 
@@ -161,6 +182,7 @@ fn card(incident: &Value) -> String {
     let mut line = |name: &str, value: &Value| match value {
         Value::Null => {}
         Value::String(value) => card.push_str(&format!("  {name:<10} {value}\n")),
+        Value::Number(value) if name == "count" && value.as_u64() == Some(1) => {}
         value => card.push_str(&format!("  {name:<10} {value}\n")),
     };
     line("host", &incident["agent"]);
@@ -175,10 +197,11 @@ fn card(incident: &Value) -> String {
     for run in incident["runs"].as_array().into_iter().flatten() {
         line("run", run);
     }
-    card.push_str("Timeline\n");
+    let mut days = Days::default();
     for entry in incident["timeline"].as_array().into_iter().flatten() {
         let at = entry["at"].as_i64().unwrap_or_default();
-        card.push_str(&format!("  {}  {}\n", local(at), word(entry, "sentence")));
+        card.push_str(&days.turn(at));
+        card.push_str(&format!("  {}  {}\n", clock(at), word(entry, "sentence")));
     }
     for attachment in incident["attachments"].as_array().into_iter().flatten() {
         card.push_str(&format!("Attached: {} of {}\n", word(attachment, "name"), word(attachment, "run")));
@@ -208,23 +231,35 @@ pub struct Why {
 impl Why {
     pub async fn run(self, client: &Client, format: Format) -> Outcome {
         let answer = client.get(&format!("/api/v1/incidents/{}/why", self.incident), &[]).await?;
-        output::one(format, &answer, |answer| {
-            let lines = answer["lines"].as_array().cloned().unwrap_or_default();
-            let begin = lines.first().and_then(|line| line["happened_at"].as_i64()).unwrap_or_default();
-            let tell = |line: &Value| {
-                let at = line["happened_at"].as_i64().unwrap_or_default();
-                let mut text = format!("{}  {:<8} {}", local(at), since(at - begin), word(line, "sentence"));
-                if !word(line, "actor").is_empty() {
-                    text.push_str(&format!(", {}", word(line, "actor")));
-                }
-                text.push('\n');
-                for reason in line["because"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    text.push_str(&format!("{:>40}because {reason}\n", ""));
-                }
-                text
-            };
-            lines.iter().map(tell).collect()
-        });
+        output::one(format, &answer, story);
         Ok(())
     }
 }
+
+/// The lines of a story, each with the time of day and how long it was since the first, and below it why.
+fn story(answer: &Value) -> String {
+    let lines = answer["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let at = |line: &Value| line["happened_at"].as_i64().unwrap_or_default();
+    let begin = lines.first().map(at).unwrap_or_default();
+    let mut days = Days::default();
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&days.turn(at(line)));
+        text.push_str(&format!("  {}  {:<9} {}", clock(at(line)), since(at(line) - begin), word(line, "sentence")));
+        if !word(line, "actor").is_empty() {
+            text.push_str(&format!(", {}", word(line, "actor")));
+        }
+        text.push('\n');
+        for reason in line["because"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            text.push_str(&format!("{:>26}because {reason}\n", ""));
+        }
+    }
+    match answer["erased"].as_u64() {
+        None | Some(0) => {}
+        Some(erased) => text.push_str(&format!("{erased} more were erased from the ledger; their hashes stand\n")),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,9 @@ mod incidents;
 mod judge;
 mod runs;
 mod serve;
+mod status;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::process::ExitCode;
@@ -39,7 +42,7 @@ use output::Format;
     after_help = "Exit codes: watchkeep help-exit-codes. Another controller: WATCHKEEP_URL and WATCHKEEP_TOKEN."
 )]
 struct Cli {
-    /// How answers are shown.
+    /// How answers are shown
     #[arg(short, long, global = true, value_enum, default_value_t)]
     output: Format,
     #[command(subcommand)]
@@ -52,6 +55,8 @@ enum Command {
     Up(serve::Up),
     /// Run a controller
     Serve(serve::Serve),
+    /// How the controller stands: agents, open incidents, what runs
+    Status,
     /// Take the files of the configuration directory up, or say every fault and leave running what runs
     Reload,
     /// Check and test rule files; no controller is needed
@@ -162,12 +167,14 @@ fn run(cli: Cli) -> Outcome {
         },
         Command::Replay(replay) => replay.run(format),
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "watchkeep", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "watchkeep", &mut script);
+            output::say(&String::from_utf8_lossy(&script));
             Ok(())
         }
         Command::HelpExitCodes => {
             for (code, meaning) in exit::TABLE {
-                println!("{code:>3}  {meaning}");
+                output::say(&format!("{code:>3}  {meaning}\n"));
             }
             Ok(())
         }
@@ -182,6 +189,7 @@ fn remote(format: Format, command: Command) -> Outcome {
     runtime.block_on(async {
         let client = Client::connect()?;
         match command {
+            Command::Status => status::show(&client, format).await,
             Command::Reload => files::reload(&client, format).await,
             Command::Runbook(runbook) => runbook.run(&client, format).await,
             Command::Run(runs) => runs.run(&client, format).await,

@@ -1,10 +1,16 @@
 //! How answers are shown: a table for people, JSON or YAML for programs.
 
-use std::io::IsTerminal;
+use std::io::Write;
 
-use chrono::{DateTime, Local, Utc};
+use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use serde_json::Value;
+
+/// The reader's time zone; tests read in UTC, wherever they run.
+#[cfg(not(test))]
+use chrono::Local as Zone;
+#[cfg(test)]
+use chrono::Utc as Zone;
 
 /// `-o`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -47,11 +53,11 @@ pub fn list(format: Format, answer: &Value, columns: &[Column], empty: &str) {
     match format {
         Format::Json => print_json(answer),
         Format::Yaml => print_yaml(answer),
-        Format::Table if items.is_empty() => println!("{empty}"),
+        Format::Table if items.is_empty() => say(&format!("{empty}\n")),
         Format::Table => {
-            print!("{}", table(&items, columns, Utc::now().timestamp_millis()));
+            say(&table(&items, columns, Utc::now().timestamp_millis()));
             if let Some(next) = answer.get("next").and_then(Value::as_str) {
-                println!("There is more: --all shows all, --cursor {next} goes on.");
+                say(&format!("There is more: --all shows all, --cursor '{next}' goes on.\n"));
             }
         }
     }
@@ -62,17 +68,30 @@ pub fn one(format: Format, answer: &Value, card: impl FnOnce(&Value) -> String) 
     match format {
         Format::Json => print_json(answer),
         Format::Yaml => print_yaml(answer),
-        Format::Table => print!("{}", card(answer)),
+        Format::Table => say(&card(answer)),
+    }
+}
+
+/// Writes to standard output. Where nobody reads any more (`watchkeep watch | head`) the process ends, and quietly.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
     }
 }
 
 pub fn print_json(value: &Value) {
-    println!("{}", serde_json::to_string_pretty(value).expect("a JSON value can be written"));
+    say(&format!("{}\n", serde_json::to_string_pretty(value).expect("a JSON value can be written")));
+}
+
+/// JSON on one line, for streams.
+pub fn print_json_line(value: &Value) {
+    say(&format!("{value}\n"));
 }
 
 fn print_yaml(value: &Value) {
     match serde_yaml::to_string(value) {
-        Ok(text) => println!("{}", text.trim_end()),
+        Ok(text) => say(&format!("{}\n", text.trim_end())),
         Err(_) => print_json(value),
     }
 }
@@ -102,8 +121,15 @@ fn cell(item: &Value, column: &Column, now: i64) -> String {
         (_, Value::Null) => "–".to_owned(),
         (ColumnKind::Ago, value) => value.as_i64().map_or_else(|| "–".to_owned(), |at| age(now - at)),
         (ColumnKind::Text, Value::String(text)) => one_line(text, 60),
+        (ColumnKind::Text, Value::Object(labels)) => one_line(&selector(labels), 60),
         (ColumnKind::Text, value) => one_line(&value.to_string(), 60),
     }
+}
+
+/// Labels as they are written everywhere: `{instance="web-3", unit="nginx.service"}`.
+fn selector(labels: &serde_json::Map<String, Value>) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{{{}}}", pairs.join(", "))
 }
 
 /// Any record as lines of `name value`, nested ones indented; instants in the reader's time zone.
@@ -128,7 +154,7 @@ fn write_card(record: &Value, depth: usize, into: &mut String) {
                 into.push_str(&format!("{indent}{name}\n"));
                 items.iter().for_each(|item| into.push_str(&format!("{indent}  {}\n", one_line(&shown(item), 160))));
             }
-            Value::Number(at) if name.ends_with("_at") => {
+            Value::Number(at) if name.ends_with("_at") || name == "since" => {
                 into.push_str(&format!("{indent}{name:<14} {}\n", local(at.as_i64().unwrap_or_default())));
             }
             value => into.push_str(&format!("{indent}{name:<14} {}\n", shown(value))),
@@ -157,15 +183,39 @@ pub fn age(ms: i64) -> String {
     }
 }
 
-/// An instant in the reader's time zone.
+/// An instant in the reader's time zone, to the second.
 pub fn local(at: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(at)
-        .map_or_else(|| at.to_string(), |at| at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f %Z").to_string())
+    written(at, "%Y-%m-%d %H:%M:%S %Z")
 }
 
-/// Whether to colour: on a terminal, and not against the reader's wish (<https://no-color.org>).
-pub fn coloured() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// The day of an instant, with the time zone.
+pub fn day(at: i64) -> String {
+    written(at, "%A %Y-%m-%d, UTC%:z")
+}
+
+/// The time of day, to the millisecond.
+pub fn clock(at: i64) -> String {
+    written(at, "%H:%M:%S%.3f")
+}
+
+fn written(at: i64, pattern: &str) -> String {
+    let at_zone = DateTime::<Utc>::from_timestamp_millis(at).map(|at| at.with_timezone(&Zone));
+    at_zone.map_or_else(|| at.to_string(), |at| at.format(pattern).to_string())
+}
+
+/// Says each day once: the line to put before what happened at `at`, where that was on another day than what came before.
+#[derive(Debug, Default)]
+pub struct Days(String);
+
+impl Days {
+    pub fn turn(&mut self, at: i64) -> String {
+        let day = day(at);
+        if day == self.0 {
+            return String::new();
+        }
+        self.0.clone_from(&day);
+        format!("{day}\n")
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl CheckRunbooks {
 
 #[derive(Debug, Args)]
 pub struct RunRunbook {
+    /// As "watchkeep runbook list" names it
     name: String,
     /// The incident that it is to mend; its host is the target
     #[arg(long)]
@@ -45,7 +46,7 @@ pub struct RunRunbook {
     /// The host, where there is no incident
     #[arg(long, conflicts_with = "incident")]
     agent: Option<String>,
-    /// NAME=VALUE; repeatable. A value that reads as JSON is taken as such
+    /// NAME=VALUE; repeatable. A number, true or false is taken as such, all else as text
     #[arg(short, long = "param", value_parser = parameter)]
     params: Vec<(String, Value)>,
     /// Plan only: send nothing
@@ -200,21 +201,39 @@ impl Runs {
 
 fn run_card(run: &Value) -> String {
     let mut card = format!("{}  {}  {}\n", word(run, "id"), word(run, "state"), word(run, "title"));
-    if let Some(reason) = run["wait"]["reason"]["sentence"].as_str() {
-        card.push_str(&format!("  waits: {reason}\n"));
+    for (name, value) in [
+        ("incident", word(run, "incident")),
+        ("change", word(run, "change")),
+        ("waits for", word(&run["waiting"]["reason"], "sentence")),
+        ("approval", word(run, "approval_by")),
+        ("approved", word(run, "approved_by")),
+        ("outcome", word(&run["outcome"], "sentence")),
+    ] {
+        if !value.is_empty() {
+            card.push_str(&format!("  {name:<10} {value}\n"));
+        }
     }
     card.push_str(&plan_card(&run["plan"], word(run, "plan_hash")));
     card.push_str("Journal\n");
-    for step in run["steps"].as_array().into_iter().flatten() {
-        let sent = step["sent_at"].as_i64().map_or_else(|| "–".to_owned(), local);
-        card.push_str(&format!(
-            "  {sent}  {:<9} {} {}\n",
-            word(step, "state"),
-            word(step, "name"),
-            word(step, "reason")
-        ));
+    for step in run["journal"].as_array().into_iter().flatten() {
+        card.push_str(&journal_line(step));
     }
     card
+}
+
+/// When a step was sent, how it stands and why; below it what the host said, the first lines.
+fn journal_line(step: &Value) -> String {
+    let sent = step["sent_at"].as_i64().map_or_else(|| "not sent".to_owned(), local);
+    let exit = step["exit"].as_i64().map(|exit| format!(", exit {exit}")).unwrap_or_default();
+    let mut line = format!("  {sent}  {:<8} {}{exit}", word(step, "state"), word(step, "name"));
+    if !word(step, "reason").is_empty() {
+        line.push_str(&format!(": {}", word(step, "reason")));
+    }
+    line.push('\n');
+    for said in word(step, "stdout").lines().chain(word(step, "stderr").lines()).take(20) {
+        line.push_str(&format!("      {}\n", output::one_line(said, 200)));
+    }
+    line
 }
 
 #[derive(Debug, Subcommand)]

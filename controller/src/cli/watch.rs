@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use watchkeep_desk::{Fact, explain};
 
 use super::Outcome;
 use super::client::{Client, ClientError};
 use super::incidents::word;
-use super::output::{Format, local, print_json};
+use super::output::{Days, Format, clock, one_line, print_json_line, say};
 
 #[derive(Debug, Args)]
 pub struct Watch {
@@ -25,8 +26,9 @@ impl Watch {
     pub async fn run(self, client: &Client, format: Format) -> Outcome {
         let mut cursor = self.from.clone();
         let mut left = self.count.unwrap_or(u64::MAX);
+        let mut days = Days::default();
         loop {
-            match follow(client, format, &mut cursor, &mut left).await {
+            match follow(client, format, &mut days, (&mut cursor, &mut left)).await {
                 Ok(()) if left == 0 => return Ok(()),
                 // The controller ended the stream, or the line broke: go on from the cursor.
                 Ok(()) | Err(ClientError::Unreachable { .. }) if cursor.is_some() => {
@@ -43,8 +45,8 @@ impl Watch {
 async fn follow(
     client: &Client,
     format: Format,
-    cursor: &mut Option<String>,
-    left: &mut u64,
+    days: &mut Days,
+    (cursor, left): (&mut Option<String>, &mut u64),
 ) -> Result<(), ClientError> {
     let mut stream = client.stream(cursor.as_deref()).await?.bytes_stream();
     let mut text = String::new();
@@ -57,7 +59,10 @@ async fn follow(
                 *cursor = Some(id.to_owned());
             }
             if let Some(Ok(fact)) = field("data:").map(serde_json::from_str::<Value>) {
-                show(format, &fact);
+                match format {
+                    Format::Table => say(&line(&fact, days)),
+                    Format::Json | Format::Yaml => print_json_line(&fact),
+                }
                 *left -= 1;
                 if *left == 0 {
                     return Ok(());
@@ -68,16 +73,19 @@ async fn follow(
     Ok(())
 }
 
-fn show(format: Format, fact: &Value) {
-    if format != Format::Table {
-        return print_json(fact);
-    }
-    let subject = &fact["subject"];
-    let reason = fact["reasons"].as_array().into_iter().flatten().next().map_or("", |reason| word(reason, "sentence"));
-    println!(
-        "{}  {:<24} {:<10} {reason}",
-        local(fact["learned_at"].as_i64().unwrap_or_default()),
-        word(fact, "kind"),
-        subject["id"].as_str().unwrap_or_else(|| word(subject, "kind")),
-    );
+/// A fact in a line: when, what it is about, what happened, who did it.
+fn line(entry: &Value, days: &mut Days) -> String {
+    let at = entry["learned_at"].as_i64().unwrap_or_default();
+    let (about, what) = match serde_json::from_value::<Fact>(entry["fact"].clone()) {
+        Ok(fact) => told(&fact),
+        // Erased, or of a later version: its kind is still known.
+        Err(_) => (word(&entry["subject"], "id").to_owned(), word(entry, "kind").to_owned()),
+    };
+    format!("{}  {}  {about:<10} {}\n", days.turn(at), clock(at), one_line(&what, 200))
+}
+
+fn told(fact: &Fact) -> (String, String) {
+    let by = explain::actor(&fact.actor);
+    let by = if by.is_empty() { by } else { format!(", {by}") };
+    (explain::subject(&fact.subject), format!("{}{by}", explain::sentence(&fact.subject, &fact.body)))
 }

@@ -1,0 +1,57 @@
+use serde_json::json;
+
+use super::*;
+use crate::cli::output::table;
+
+/// 2026-03-02 23:59:30 UTC
+const BEGIN: i64 = 1_772_495_970_000;
+
+#[test]
+fn the_list_is_a_table() {
+    let items = [
+        json!({"id": "INC-7", "priority": 1, "state": "new", "opened_at": BEGIN, "agent": "web-3", "title": "nginx.service failed on web-3"}),
+        json!({"id": "INC-12", "priority": 4, "state": "in_progress", "opened_at": BEGIN - 7_500_000, "agent": null, "title": "a title that goes on and on until nobody reads any further than this"}),
+    ];
+    insta::assert_snapshot!(table(&items, &COLUMNS, BEGIN + 42_000));
+}
+
+#[test]
+fn the_card_says_what_a_person_needs_at_night() {
+    let incident = json!({
+        "id": "INC-7", "state": "resolved", "title": "nginx.service failed on web-3", "agent": "web-3",
+        "key": "UnitFailed{instance=\"web-3\", unit=\"nginx.service\"}", "group": "linux", "assignee": null, "count": 3,
+        "priority": {"level": 2, "reasons": [{"stage": "impact", "sentence": "impact 2: shop depends on host web-3"}]},
+        "resolution": {"code": "fixed_by_runbook"}, "runs": ["RUN-4"],
+        "timeline": [
+            {"at": BEGIN, "sentence": "opened as P2: nginx.service failed on web-3"},
+            {"at": BEGIN + 45_123, "sentence": "resolved: fixed_by_runbook"},
+        ],
+        "attachments": [{"name": "log.stdout", "run": "RUN-4", "text": "worker process 12 exited on signal 9\n"}],
+    });
+    insta::assert_snapshot!(card(&incident));
+}
+
+#[test]
+fn why_tells_each_step_with_its_reasons() {
+    let answer = json!({"incident": "INC-7", "erased": 2, "lines": [
+        {"happened_at": BEGIN, "sentence": "opened as P2: nginx.service failed on web-3", "actor": "by rule UnitFailed",
+         "because": ["dedupe: no incident of its key is open: a new one"]},
+        {"happened_at": BEGIN + 1_250, "sentence": "RUN-4 sent step 1 \"Restart it\" to web-3", "actor": "", "because": []},
+        {"happened_at": BEGIN + 200_000, "sentence": "resolved: fixed_by_runbook", "actor": "by RUN-4", "because": []},
+    ]});
+    insta::assert_snapshot!(story(&answer));
+}
+
+#[test]
+fn an_act_says_what_it_came_to() {
+    let incident =
+        json!({"id": "INC-7", "state": "on_hold", "priority": {"level": 2}, "assignee": "eva", "group": "linux"});
+    for (act, expected) in [
+        ("hold", "INC-7 is on_hold now.\n"),
+        ("note", "INC-7: noted.\n"),
+        ("priority", "INC-7 is P2 now.\n"),
+        ("assign", "INC-7 is with eva of linux now.\n"),
+    ] {
+        assert_eq!(done(act, &incident), expected);
+    }
+}
