@@ -220,7 +220,7 @@ impl Worker {
     /// One step of the shard; false once the desk has ended.
     fn step(&mut self, batch: Vec<Incoming>) -> bool {
         for mut proposal in self.shard.steps(batch, (self.now)()) {
-            if proposal.is_empty() {
+            if proposal.may_go_at_once() {
                 send_down(&self.downlinks, proposal);
                 continue;
             }

@@ -27,9 +27,15 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Whether there is nothing to commit; `down` may go out at once.
+    /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.events.is_empty() && self.mark.is_none() && self.row.is_none()
+    }
+
+    /// Whether `down` may go out at once. Not with an acknowledgement: it names the mark in memory, which a proposal of the
+    /// same host that is still on its way to the disk may have moved. So it follows that one through the desk's queue.
+    pub fn may_go_at_once(&self) -> bool {
+        self.is_empty() && !self.down.iter().any(|down| matches!(down, Down::Ack { .. }))
     }
 }
 
@@ -51,4 +57,17 @@ pub enum Down {
         client: String,
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_never_overtakes_what_it_acknowledges() {
+        let with = |down| Proposal { down: vec![down], ..Proposal::default() };
+        let ack = with(Down::Ack { session: [1; 16], ack: Ack { matters: 9, ..Ack::default() } });
+        assert!(ack.is_empty() && !ack.may_go_at_once());
+        assert!(with(Down::Resync { session: [1; 16], resync: Resync::default() }).may_go_at_once());
+    }
 }
