@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use prost::Message;
 use prost::bytes::Bytes;
 use tokio::runtime::Runtime;
@@ -19,7 +19,7 @@ use watchkeep::fleet::gate::{Gate, Gone, Peer, PublishVerdict, Refusal, Suspicio
 use watchkeep_protocol::command::{Signature, signed_bytes};
 use watchkeep_protocol::matter::MatterBody;
 use watchkeep_protocol::topic::{Kind, Topic};
-use watchkeep_protocol::{Command, CommandBody, CommandResult, Envelope, Hello, Matter};
+use watchkeep_protocol::{Ack, Command, CommandBody, CommandResult, Envelope, Hello, Matter};
 
 use crate::wait;
 
@@ -54,21 +54,47 @@ impl CapturedBroker {
         Ok(Self { runtime, broker: Some(broker), seen, counter: std::cell::Cell::new(1_000_000) })
     }
 
-    /// Waits for the agent's hello and returns its session with what it said.
+    /// Waits for the agent's hello, lets it speak, and returns its session with what it said.
     pub fn hello(&self, agent: &str, bound: Duration) -> Result<([u8; 16], Hello)> {
-        wait::until(bound, &format!("a hello of \"{agent}\""), || {
-            let envelope = self.seen.last(agent, Kind::Hello).context("nothing came")?;
-            let session = envelope.session.as_slice().try_into().context("a session has 16 bytes")?;
-            Ok((session, envelope.open("hello")?))
-        })
+        let (session, hello) = wait::until(bound, &format!("a hello of \"{agent}\""), || self.last_hello(agent))?;
+        self.let_speak(agent, session, &hello)?;
+        Ok((session, hello))
+    }
+
+    fn last_hello(&self, agent: &str) -> Result<([u8; 16], Hello)> {
+        let envelope = self.seen.last(agent, Kind::Hello).context("nothing came")?;
+        let session = envelope.session.as_slice().try_into().context("a session has 16 bytes")?;
+        let hello: Hello = envelope.open("hello")?;
+        // It says hello again once its helper has drawn a nonce.
+        ensure!(!hello.command_nonce.is_empty(), "its hello has no nonce for commands");
+        Ok((session, hello))
+    }
+
+    /// Answers a hello with credit, and acknowledges nothing.
+    fn let_speak(&self, agent: &str, session: [u8; 16], hello: &Hello) -> Result<()> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("read the clock")?;
+        let ack = Ack {
+            spool: hello.spool.clone(),
+            matters: hello.matters.first,
+            taken: hello.samples.first,
+            sealed: hello.samples.first,
+            credit: 1_000,
+            now_ms: i64::try_from(now.as_millis())?,
+            key_share: Vec::new(),
+        };
+        self.publish(agent, Kind::Ack, session, &ack)
     }
 
     /// Publishes a command to the agent under its session.
     pub fn send(&self, agent: &str, session: [u8; 16], command: &Command) -> Result<()> {
+        self.publish(agent, Kind::Command, session, command)
+    }
+
+    fn publish(&self, agent: &str, kind: Kind, session: [u8; 16], body: &impl Message) -> Result<()> {
         self.counter.set(self.counter.get() + 1);
-        let envelope = Envelope::new(session, self.counter.get(), command).encode_to_vec();
+        let envelope = Envelope::new(session, self.counter.get(), body).encode_to_vec();
         let broker = self.broker.as_ref().context("the captured broker has stopped")?;
-        broker.publish(&Topic::new(agent, Kind::Command), envelope, Delivery::AtLeastOnce).context("publish a command")
+        broker.publish(&Topic::new(agent, kind), envelope, Delivery::AtLeastOnce).context("publish to the agent")
     }
 
     /// Waits for the agent's `nth` result (from 1) of the command with this id. Results are sent again and again, as
