@@ -189,9 +189,12 @@ mod tests {
         assert_eq!(report.to_string(), said);
     }
 
+    /// Kept, decided, and the ordinal and two texts that are to be named.
+    type Differs<'a> = (&'a [Option<&'a str>], &'a [&'a str], usize, &'a str, &'a str);
+
     #[test]
     fn the_first_that_differs_is_named_with_both_texts() {
-        let cases: [(&[Option<&str>], &[&str], usize, &str, &str); 4] = [
+        let cases: [Differs<'_>; 4] = [
             (&[Some("a"), Some("b")], &["a", "x"], 1, "b", "x"),
             (&[Some("a")], &["a", "x"], 1, "(no such fact)", "x"),
             (&[Some("a"), Some("b")], &["a"], 1, "b", "(no such fact)"),

@@ -99,7 +99,10 @@ impl Client {
 
     async fn problem(&self, method: Method, path: &str, response: reqwest::Response) -> ClientError {
         let status = response.status();
+        let request = response.headers().get("X-Request-Id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         match response.json::<Problem>().await {
+            // What failed inside has its cause in the controller's log, under this id.
+            Ok(problem) if status.is_server_error() => ClientError::Problem(Problem { request_id: request, ..problem }),
             Ok(problem) => ClientError::Problem(problem),
             Err(_) => ClientError::Strange { method, url: self.url(path), status },
         }
