@@ -241,9 +241,10 @@ impl Controller {
         self.broker.stop().await;
         self.stop.send_replace(true);
         let engine = self.engine;
-        for (what, task) in [("the API", self.http), ("the outbox", self.carrier)] {
-            if tokio::time::timeout(std::time::Duration::from_secs(5), task).await.is_err() {
+        for (what, mut task) in [("the API", self.http), ("the outbox", self.carrier)] {
+            if tokio::time::timeout(std::time::Duration::from_secs(5), &mut task).await.is_err() {
                 tracing::warn!(what, "did not end within 5 s");
+                task.abort();
             }
         }
         if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {

@@ -22,7 +22,12 @@ async fn a_stopped_controller_frees_its_ports_and_another_goes_on_from_its_data(
     let world = World::start_in(folder).await;
     assert_eq!(world.admin.token, token, "the first token is made once");
     assert_eq!(world.admin.get("/api/v1/incidents").await.body["items"][0]["id"], json!(incident));
-    assert_eq!(world.admin.get("/api/v1/facts").await.body["items"], facts, "a start with the same files is no news");
+    let facts = facts.as_array().expect("a list");
+    // What was owed when it stopped may be told by now, so there may be more behind.
+    let now = world.admin.get("/api/v1/facts").await.body["items"].clone();
+    assert!(now.as_array().expect("a list").starts_with(facts), "the ledger goes on: {now}");
+    let taken_up = world.admin.get("/api/v1/facts?kind=configured").await.body["items"].clone();
+    assert_eq!(taken_up.as_array().map(Vec::len), Some(1), "a start with the same files is no news: {taken_up}");
     let noted = world.admin.post(&format!("/api/v1/incidents/{incident}/note"), &json!({"note": "still here"})).await;
     assert!(noted.status.is_success(), "{}", noted.body);
     let audit = world.admin.get("/api/v1/audit/verify").await.body;
