@@ -84,7 +84,7 @@ pub fn actor(actor: &Actor) -> String {
 pub fn sentence(subject: &Subject, body: &FactBody) -> String {
     match body {
         FactBody::Incident(fact) => incident::sentence(fact),
-        FactBody::Change(fact) => change::sentence(fact),
+        FactBody::Change(fact) => change::sentence(subject, fact),
         FactBody::Run(fact) => run::sentence(subject, fact),
         FactBody::Cmdb(fact) => cmdb::sentence(fact),
         FactBody::Agent(event) => agent(event),

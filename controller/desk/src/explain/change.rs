@@ -1,16 +1,18 @@
 //! What happens to changes, as sentences.
 
+use crate::Subject;
 use crate::changes::ChangeFact;
 
-pub(super) fn sentence(fact: &ChangeFact) -> String {
+pub(super) fn sentence(subject: &Subject, fact: &ChangeFact) -> String {
+    let change = super::subject(subject);
     match fact {
         ChangeFact::Opened { kind, template, title, run, .. } => {
-            format!("{kind} change from template {template} opened for {run}: {title}")
+            format!("{change} opened for {run}, a {kind} change from template {template}: {title}")
         }
         ChangeFact::Moved { from, to, .. } => {
-            format!("{} is now {}", from.word().replace('_', " "), to.word().replace('_', " "))
+            format!("{change} went from {} to {}", from.word().replace('_', " "), to.word().replace('_', " "))
         }
-        ChangeFact::Measured { good: true, why } => format!("it did good: {why}"),
-        ChangeFact::Measured { good: false, why } => format!("it did no good: {why}"),
+        ChangeFact::Measured { good: true, why } => format!("{change} did good: {why}"),
+        ChangeFact::Measured { good: false, why } => format!("{change} did no good: {why}"),
     }
 }

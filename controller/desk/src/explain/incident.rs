@@ -9,7 +9,7 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
         IncidentFact::AlertFired { rule, again: true, .. } => format!("an alert of {rule} fires again"),
         IncidentFact::AlertFired { rule, again: false, .. } => format!("an alert of {rule} fires"),
         IncidentFact::AlertCleared { rule, resolves_at: Some(_), .. } => {
-            format!("the alert of {rule} cleared, the last of them")
+            format!("the alert of {rule} cleared; no alert of the incident fires any more")
         }
         IncidentFact::AlertCleared { rule, resolves_at: None, .. } => format!("the alert of {rule} cleared"),
         IncidentFact::AlertStale { rule, .. } => format!("no data for the alert of {rule}: held as it was"),
@@ -40,8 +40,21 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
         IncidentFact::Told { notice, why, group } => {
             let whom =
                 group.as_ref().map_or_else(|| "everybody who listens".to_owned(), |group| format!("group {group}"));
-            format!("{whom} is told \"{}\", notice {}", why.replace('_', " "), short(&notice.to_string()))
+            format!("a notice to {whom} is on its way: {} (notice {})", news(why), short(&notice.to_string()))
         }
+    }
+}
+
+/// What a notice says, as a sentence.
+fn news(why: &str) -> String {
+    match why {
+        "opened" => "the incident opened".to_owned(),
+        "reopened" => "the incident opened again".to_owned(),
+        "resolved" => "the incident was resolved".to_owned(),
+        "handed_over" => "the incident was handed over to a person".to_owned(),
+        "approval_wanted" => "a run on the incident waits for approval".to_owned(),
+        "run_failed" => "a run on the incident failed".to_owned(),
+        other => other.replace('_', " "),
     }
 }
 

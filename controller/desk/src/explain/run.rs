@@ -34,7 +34,9 @@ pub(super) fn sentence(subject: &Subject, fact: &RunFact) -> String {
         }
         RunFact::Verifying { .. } => "is done; the condition that opened the incident must become false".to_owned(),
         RunFact::RollbackBegun { steps } => format!("rolls back, {steps} steps"),
-        RunFact::Succeeded { verified: true } => "succeeded, and the condition is seen to be false".to_owned(),
+        RunFact::Succeeded { verified: true } => {
+            "succeeded, and the condition that opened the incident is no longer true".to_owned()
+        }
         RunFact::Succeeded { verified: false } => "succeeded".to_owned(),
         RunFact::Failed { why } => format!("failed: {why}"),
         RunFact::OutcomeUnknown { why, .. } => format!("stands: {why}"),
