@@ -38,6 +38,10 @@ pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
             let outcome = work.estate(|estate, moment| estate.retire(*ci, &act.who, note, moment))?;
             work.take_estate(outcome);
         }
+        ActBody::CiSet { ci, name, value, note } => {
+            let outcome = work.estate(|estate, moment| estate.set(*ci, (name, value), &act.who, note, moment))?;
+            work.take_estate(outcome);
+        }
         ActBody::AgentRevoke { agent, note } => revoke(work, &act.who, agent, note)?,
         of_incident => incidents::act(work, &act.who, of_incident)?,
     }

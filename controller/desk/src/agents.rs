@@ -24,7 +24,6 @@ pub(crate) fn unseen(work: &mut Work<'_>, ci: CiId) {
 
 /// An agent enrolled, came, went, or said something of itself.
 pub(crate) fn change(work: &mut Work<'_>, change: &AgentChange) {
-    work.happened_at = change.happened_at;
     let actor = match &change.what {
         AgentEvent::Revoked { by, .. } => Actor::Person(by.clone()),
         AgentEvent::Said { .. } | AgentEvent::Connected { .. } | AgentEvent::Renumbered { .. } => {
@@ -34,7 +33,7 @@ pub(crate) fn change(work: &mut Work<'_>, change: &AgentChange) {
     };
     enter(work, &change.agent, &change.what);
     let subject = Subject::Agent(change.agent.clone());
-    work.tell(subject, actor, Vec::new(), FactBody::Agent(change.what.clone()));
+    work.tell_seen(change.happened_at, subject, actor, Vec::new(), FactBody::Agent(change.what.clone()));
     let outcome = work.estate(|estate, moment| estate.agent(&change.agent, &change.what, moment));
     work.take_estate(outcome);
     watch_host(work, &change.agent);

@@ -88,6 +88,9 @@ impl Desk {
                 }
                 Record::Timer { timer, .. } => desk.timers.insert(timer),
                 Record::Setting { name, value } => {
+                    if let Some(closed_at) = incidents::mark_of(&name, &value) {
+                        desk.index.put_earlier(closed_at, &name);
+                    }
                     desk.settings.insert(name, value);
                 }
                 record @ (Record::Ci(_) | Record::Relation(_)) => estate.push(record),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::cmdb::{Class, Context, Graph, Outcome};
+use crate::cmdb::{Class, Context, Graph, Outcome, Source};
 use crate::desk::Agent;
 use crate::ids::CiId;
 use crate::input::{AgentEvent, Fragment};
@@ -51,6 +51,11 @@ impl Estate {
 
     /// Takes in a section of a host's inventory.
     pub fn apply(&mut self, fragment: &Fragment, moment: Moment<'_>) -> Outcome {
+        // A host's clock may run ahead; what it found was so no later than now.
+        if fragment.happened_at > moment.at {
+            let bounded = Fragment { happened_at: moment.at, ..fragment.clone() };
+            return moment.with(|context| self.0.apply_fragment(&bounded, context));
+        }
         moment.with(|context| self.0.apply_fragment(fragment, context))
     }
 
@@ -84,12 +89,32 @@ impl Estate {
         self.0.host_of(agent).map(|host| host.id)
     }
 
-    /// The one item of a class with these attributes; none where there is none, or more than one.
-    pub fn find(&self, class: &str, attributes: &BTreeMap<String, String>, agent: Option<&str>) -> Option<CiId> {
-        match self.0.find(Class::parse(class)?, attributes, agent).as_slice() {
-            [one] => Some(one.id),
-            _ => None,
+    /// Sets an attribute of an item by hand.
+    pub fn set(
+        &mut self,
+        ci: CiId,
+        (name, value): (&str, &str),
+        who: &str,
+        note: &str,
+        moment: Moment<'_>,
+    ) -> Result<Outcome, Refusal> {
+        moment.with(|context| self.0.set(ci, (name, value), (Source::Hand, who), note, context))
+    }
+
+    /// The one item of a class with these attributes.
+    ///
+    /// Errors: how many there are, where it is not one.
+    pub fn find(&self, class: &str, attributes: &BTreeMap<String, String>, agent: Option<&str>) -> Result<CiId, usize> {
+        let Some(class) = Class::parse(class) else { return Err(0) };
+        match self.0.find(class, attributes, agent).as_slice() {
+            [one] => Ok(one.id),
+            found => Err(found.len()),
         }
+    }
+
+    /// The item that lives on where this one was merged into another; else itself.
+    fn living(&self, ci: CiId) -> CiId {
+        self.0.resolve(ci).map_or(ci, |living| living.id)
     }
 
     /// The unit of that name on an agent's host.
@@ -99,12 +124,12 @@ impl Estate {
 
     /// How much suffers with the item, 1 to 3, and why.
     pub fn impact(&self, ci: CiId) -> (u8, Vec<Reason>) {
-        self.0.impact(ci)
+        self.0.impact(self.living(ci))
     }
 
     /// The item as templates see it: its attributes, and `id`, `class`, `name`, `key`.
     pub fn describe(&self, ci: CiId) -> Map<String, Value> {
-        let Some(ci) = self.0.get(ci) else { return Map::new() };
+        let Some(ci) = self.0.get(self.living(ci)) else { return Map::new() };
         let mut seen: Map<String, Value> =
             ci.attributes.iter().map(|(name, held)| (name.clone(), json!(held.value))).collect();
         seen.insert("id".to_owned(), json!(ci.id));
@@ -116,6 +141,7 @@ impl Estate {
 
     /// The item as a notice tells of it.
     pub fn in_short(&self, ci: CiId) -> Value {
+        let ci = self.living(ci);
         json!({ "id": ci, "what": self.0.describe(ci) })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::Millis;
 use crate::ids::{CommandId, IncidentId, RunId};
 use crate::incidents::{Incident, IncidentKey};
 use crate::runbooks::{Run, StepState};
@@ -13,6 +14,8 @@ pub(crate) struct Index {
     by_command: BTreeMap<CommandId, (RunId, usize)>,
     /// Runs whose turn it is to watch a condition.
     watching: BTreeSet<RunId>,
+    /// Settings that remember the last incident of a key, by when it was closed.
+    earlier: BTreeSet<(Millis, String)>,
 }
 
 impl Index {
@@ -53,6 +56,23 @@ impl Index {
             self.by_command.remove(command);
         }
         self.watching.remove(&run.id);
+    }
+
+    pub fn put_earlier(&mut self, closed_at: Millis, setting: &str) {
+        self.earlier.insert((closed_at, setting.to_owned()));
+    }
+
+    pub fn forget_earlier(&mut self, closed_at: Millis, setting: &str) {
+        self.earlier.remove(&(closed_at, setting.to_owned()));
+    }
+
+    /// The setting whose incident was closed longest ago.
+    pub fn oldest_earlier(&self) -> Option<(Millis, String)> {
+        self.earlier.first().cloned()
+    }
+
+    pub fn earlier_len(&self) -> usize {
+        self.earlier.len()
     }
 
     /// The newest incident of the key that the desk holds, open or resolved.

@@ -261,6 +261,13 @@ pub enum ActBody {
         ci: crate::ids::CiId,
         note: String,
     },
+    /// Sets an attribute of an item by hand: a business_service's `criticality`, an owner.
+    CiSet {
+        ci: crate::ids::CiId,
+        name: String,
+        value: String,
+        note: String,
+    },
     AgentRevoke {
         agent: String,
         note: String,

@@ -34,8 +34,6 @@ pub(crate) struct Work<'a> {
     pub input: &'a Input,
     /// The instant that is judged at.
     pub at: Millis,
-    /// When what the input tells of was so, by the host's time; [`Self::at`] where nothing says otherwise.
-    pub happened_at: Millis,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     touched: BTreeSet<Touched>,
@@ -50,7 +48,6 @@ impl<'a> Work<'a> {
             config,
             input,
             at: input.at,
-            happened_at: input.at,
             facts: Vec::new(),
             effects: Vec::new(),
             touched: BTreeSet::new(),
@@ -59,8 +56,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// States a fact, and enters it in the timeline of the incident that it belongs to.
+    /// States a fact of now, and enters it in the timeline of the incident that it belongs to.
     pub fn tell(&mut self, subject: Subject, actor: Actor, reasons: Vec<Reason>, body: FactBody) {
+        self.tell_seen(self.at, subject, actor, reasons, body);
+    }
+
+    /// States what a host saw, at the host's time; one that lies ahead of now is now. What follows from it is of now, and
+    /// told by [`Self::tell`].
+    pub fn tell_seen(&mut self, seen: Millis, subject: Subject, actor: Actor, reasons: Vec<Reason>, body: FactBody) {
         let incident = match &subject {
             Subject::Incident(incident) => Some(*incident),
             Subject::Run(run) => self.desk.runs.get(run).and_then(|run| run.incident),
@@ -70,7 +73,7 @@ impl<'a> Work<'a> {
         if let Some(incident) = incident.and_then(|id| self.incident_mut(id)) {
             incident.enter(TimelineEntry { at, actor: actor.clone(), sentence: explain::sentence(&subject, &body) });
         }
-        self.facts.push(Fact { happened_at: self.happened_at, subject, actor, reasons, body });
+        self.facts.push(Fact { happened_at: seen.min(self.at), subject, actor, reasons, body });
     }
 
     pub fn owe(&mut self, effect: Effect) {

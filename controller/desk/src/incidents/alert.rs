@@ -1,6 +1,8 @@
 //! An alert's way to its incident, stage by stage.
 
-use super::{AlertStanding, IncidentFact, MemberAlert, RuleView, key_of, notice, open, priority, record, resolve};
+use super::{
+    AlertStanding, IncidentFact, MemberAlert, RuleView, earlier, key_of, notice, open, priority, record, resolve,
+};
 use crate::ids::IncidentId;
 use crate::input::{AlertChange, AlertState};
 use crate::runbooks;
@@ -9,7 +11,14 @@ use crate::{Actor, FactBody, Reason, Subject};
 
 /// Takes in one transition of an alert.
 pub(crate) fn alert(work: &mut Work<'_>, alert: &AlertChange) {
-    work.happened_at = alert.happened_at;
+    // A host's clock may run ahead; what it saw happened no later than now.
+    let bounded;
+    let alert = if alert.happened_at > work.at {
+        bounded = AlertChange { happened_at: work.at, ..alert.clone() };
+        &bounded
+    } else {
+        alert
+    };
     let rule = RuleView::of(work.config, &alert.rule);
     let key = key_of(&rule.incident, &alert.labels);
     let known = work.desk.index.incident_of(&key);
@@ -17,7 +26,10 @@ pub(crate) fn alert(work: &mut Work<'_>, alert: &AlertChange) {
         (AlertState::Firing, Some(id)) if is_open(work, id) => join(work, id, &rule, alert),
         (AlertState::Firing, Some(id)) if still_fires(work, id, alert) => repeat(work, id, alert),
         (AlertState::Firing, Some(id)) if resolved_lately(work, id) => open::recur(work, id, &rule, alert),
-        (AlertState::Firing, earlier) => open::open(work, key, &rule, alert, earlier),
+        (AlertState::Firing, earlier) => {
+            let earlier = earlier.or_else(|| earlier::of(work, &key));
+            open::open(work, key, &rule, alert, earlier);
+        }
         (AlertState::Resolved, Some(id)) => resolve::cleared(work, id, alert),
         (AlertState::Stale, Some(id)) => stale(work, id, alert),
         // What never opened an incident has nothing to resolve or hold here.
@@ -98,13 +110,8 @@ fn join(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, alert: &AlertC
         Meeting::Beyond => return,
     };
     let labels = alert.labels.clone();
-    tell(
-        work,
-        id,
-        Actor::Rule(alert.rule.clone()),
-        reasons,
-        IncidentFact::AlertFired { rule: alert.rule.clone(), labels, again },
-    );
+    let fired = IncidentFact::AlertFired { rule: alert.rule.clone(), labels, again };
+    tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, fired);
     worsen(work, id, rule, alert);
     resolve::reconsider(work, id);
     if matches!(meeting, Meeting::Again | Meeting::Joins) {
@@ -173,7 +180,19 @@ fn stale(work: &mut Work<'_>, id: IncidentId, alert: &AlertChange) {
     let sentence = "no data: the alert is held as it was, neither resolved nor firing";
     let reasons = vec![Reason { evidence: alert.evidence.clone().into(), ..Reason::new("stale", sentence) }];
     let body = IncidentFact::AlertStale { rule: alert.rule.clone(), labels: alert.labels.clone() };
-    tell(work, id, Actor::Controller, reasons, body);
+    tell_seen(work, id, alert, Actor::Controller, reasons, body);
+}
+
+/// States what an alert reports of an incident, at the host's time.
+pub(super) fn tell_seen(
+    work: &mut Work<'_>,
+    id: IncidentId,
+    alert: &AlertChange,
+    actor: Actor,
+    reasons: Vec<Reason>,
+    fact: IncidentFact,
+) {
+    work.tell_seen(alert.happened_at, Subject::Incident(id), actor, reasons, FactBody::Incident(fact));
 }
 
 /// States a fact of an incident.

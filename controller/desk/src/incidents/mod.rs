@@ -6,6 +6,7 @@
 
 mod acts;
 mod alert;
+mod earlier;
 mod fact;
 pub mod flow;
 mod key;
@@ -18,6 +19,7 @@ mod rule;
 
 pub(crate) use acts::act;
 pub(crate) use alert::alert;
+pub(crate) use earlier::mark_of;
 pub use fact::{IncidentFact, Opening};
 pub use flow::{Action, State, table};
 pub use key::key_of;

@@ -2,7 +2,7 @@
 
 use watchkeep_rules::model::{Binding, IncidentSpec};
 
-use super::alert::{identity, member, spoken, tell, worsen};
+use super::alert::{identity, member, spoken, tell_seen, worsen};
 use super::{
     Action, AlertStanding, Incident, IncidentFact, IncidentKey, Link, Opening, RuleView, State, notice, priority,
 };
@@ -47,7 +47,7 @@ pub(super) fn open(
         earlier,
     };
     work.add_incident(record_of(id, &opening, rule, alert, work.at));
-    tell(work, id, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::Opened(Box::new(opening)));
+    tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::Opened(Box::new(opening)));
     changes::incident_opened(work, id);
     runbooks::start_for_alert(work, id, rule, alert);
     notice::page(work, id, "opened", None);
@@ -80,7 +80,8 @@ pub(super) fn recur(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, al
         length(within)
     );
     let reasons = vec![identity(alert), Reason::new("reopen", sentence)];
-    tell(work, id, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::Reopened { note: String::new() });
+    let reopened = IncidentFact::Reopened { note: String::new() };
+    tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, reopened);
     worsen(work, id, rule, alert);
     changes::incident_opened(work, id);
     runbooks::start_for_alert(work, id, rule, alert);
@@ -137,6 +138,9 @@ fn record_of(id: IncidentId, opening: &Opening, rule: &RuleView<'_>, alert: &Ale
 fn why_open(work: &Work<'_>, earlier: Option<IncidentId>) -> Reason {
     let within = length(work.config.settings.reopen_within);
     let sentence = match earlier {
+        Some(earlier) if !work.desk.incidents.contains_key(&earlier) => {
+            format!("{earlier} of its key is over: a new incident that names it")
+        }
         Some(earlier) => {
             format!("{earlier} of its key was resolved more than {within} ago: a new incident that names it")
         }
@@ -152,22 +156,26 @@ fn title_of(alert: &AlertChange) -> String {
     title
 }
 
-/// The service: the alert's own label, else the operator's label on the agent.
+/// The service: the operator's label on the agent, else the alert's own, which a host may have given itself.
 fn service_of(work: &Work<'_>, alert: &AlertChange) -> Option<String> {
     let of_agent = || work.desk.agents.get(alert.agent.as_ref()?)?.labels.get("service");
-    alert.labels.get("service").or_else(of_agent).filter(|service| !service.is_empty()).cloned()
+    let named = of_agent().filter(|service| !service.is_empty());
+    named.or_else(|| alert.labels.get("service")).filter(|service| !service.is_empty()).cloned()
 }
 
 /// What it is about: the rule's word, else the unit that the alert names, else the agent's host.
 fn ci_of(work: &Work<'_>, spec: &IncidentSpec, alert: &AlertChange) -> (Option<CiId>, Reason) {
     let agent = alert.agent.as_deref();
-    let found = |ci, how: &str| (Some(ci), Reason::new("ci", how));
+    let mut missed = String::new();
     if let Some(selector) = &spec.ci {
         let bound = selector.attributes.iter().map(|(name, binding)| (name.clone(), bind(binding, alert))).collect();
-        if let Some(ci) = work.desk.cmdb.find(&selector.class, &bound, agent) {
-            return found(ci, "found by what the rule's `ci` names");
+        match work.desk.cmdb.find(&selector.class, &bound, agent) {
+            Ok(ci) => return (Some(ci), Reason::new("ci", "found by what the rule's `ci` names")),
+            Err(0) => missed = format!("the rule's `ci` found no {}, so: ", selector.class),
+            Err(many) => missed = format!("the rule's `ci` found {many} of class {}, not one, so: ", selector.class),
         }
     }
+    let found = |ci, how: &str| (Some(ci), Reason::new("ci", format!("{missed}{how}")));
     if let (Some(unit), Some(agent)) = (alert.labels.get("unit"), agent)
         && let Some(ci) = work.desk.cmdb.unit(agent, unit)
     {
@@ -175,7 +183,7 @@ fn ci_of(work: &Work<'_>, spec: &IncidentSpec, alert: &AlertChange) -> (Option<C
     }
     match agent.and_then(|agent| work.desk.cmdb.host_of(agent)) {
         Some(ci) => found(ci, "the host of the agent that saw it"),
-        None => (None, Reason::new("ci", "the CMDB knows nothing that it could be about")),
+        None => (None, Reason::new("ci", format!("{missed}the CMDB knows nothing that it could be about"))),
     }
 }
 

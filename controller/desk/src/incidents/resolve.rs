@@ -1,8 +1,10 @@
 //! An incident clears, resolves, and closes; and what runbooks do to it on the way.
 
-use super::alert::{is, tell};
+use super::alert::{is, tell, tell_seen};
 use super::record::{ATTACHMENT_BYTES, ATTACHMENTS_MAX};
-use super::{Action, AlertStanding, Attachment, IncidentFact, Resolution, ResolutionCode, State, flow, notice};
+use super::{
+    Action, AlertStanding, Attachment, IncidentFact, Resolution, ResolutionCode, State, earlier, flow, notice,
+};
 use crate::ids::{IncidentId, RunId};
 use crate::input::AlertChange;
 use crate::time::spoken as length;
@@ -29,7 +31,7 @@ pub(super) fn cleared(work: &mut Work<'_>, id: IncidentId, alert: &AlertChange) 
     };
     let reasons = vec![Reason { evidence: alert.evidence.clone().into(), ..Reason::new("clear", sentence) }];
     let body = IncidentFact::AlertCleared { rule: alert.rule.clone(), labels: alert.labels.clone(), resolves_at };
-    tell(work, id, Actor::Rule(alert.rule.clone()), reasons, body);
+    tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, body);
     runbooks::condition_changed(work, id);
 }
 
@@ -135,6 +137,8 @@ pub(super) fn close(
     let Ok(state) = flow::FLOW.step(incident.state, action) else { return };
     incident.state = state;
     incident.closed_at = Some(at);
+    let key = incident.key.clone();
+    earlier::remember(work, &key, id);
     work.clear_timer(&TimerKind::IncidentClose { incident: id });
     work.clear_timer(&TimerKind::IncidentResolve { incident: id });
     let fact = match action {

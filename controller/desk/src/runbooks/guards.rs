@@ -100,7 +100,7 @@ fn rate(work: &Work<'_>, run: &Run) -> Option<Wait> {
     }
     starts.sort_unstable();
     // The oldest that must leave the window before one more fits in.
-    let leaves = starts.get(starts.len() - (most as usize).max(1)).copied().unwrap_or(work.at);
+    let leaves = starts.get(starts.len().saturating_sub((most as usize).max(1))).copied().unwrap_or(work.at);
     let sentence = format!("it ran {} times on this host within {}; {most} are the most", starts.len(), length(window));
     wait("rate", sentence, Some(leaves.plus(window)))
 }

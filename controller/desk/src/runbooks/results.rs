@@ -17,23 +17,18 @@ const NOT_BEGUN: &[&str] = &["expired", "nonce", "epoch"];
 
 /// A command's result came in: news for the run that ordered it, or a stray.
 pub(crate) fn result(work: &mut Work<'_>, result: &CommandOutcome) {
-    work.happened_at = result.finished_at;
     let ordered = work.desk.index.ordered_by(result.command);
     let ours = ordered.filter(|(run, _)| work.desk.runs.get(run).is_some_and(|run| run.agent == result.agent));
     let Some((id, step)) = ours else {
         let agent = result.agent.clone();
         let reason = Reason::new("stray", "this controller does not wait for a result of that command from that agent");
-        work.tell(
-            Subject::Agent(agent.clone()),
-            Actor::Agent(agent),
-            vec![reason],
-            FactBody::StrayResult(result.clone()),
-        );
+        let (subject, body) = (Subject::Agent(agent.clone()), FactBody::StrayResult(result.clone()));
+        work.tell_seen(result.finished_at, subject, Actor::Agent(agent), vec![reason], body);
         return;
     };
     if !is_awaited(work, id, step, result) {
         let fact = RunFact::LateResult { step, result: result.clone() };
-        tell(work, id, Actor::Agent(result.agent.clone()), Vec::new(), fact);
+        tell_seen(work, id, result, fact);
         return;
     }
     let attempt = work.desk.runs[&id].journal[step].attempts;
@@ -94,7 +89,13 @@ fn take_in(work: &mut Work<'_>, id: RunId, step: usize, result: &CommandOutcome)
         refusal: result.refusal.clone(),
         reason: result.reason.clone(),
     };
-    tell(work, id, Actor::Agent(result.agent.clone()), Vec::new(), fact);
+    tell_seen(work, id, result, fact);
+}
+
+/// States what a result reports of a run, at the host's time.
+fn tell_seen(work: &mut Work<'_>, id: RunId, result: &CommandOutcome, fact: RunFact) {
+    let actor = Actor::Agent(result.agent.clone());
+    work.tell_seen(result.finished_at, Subject::Run(id), actor, Vec::new(), FactBody::Run(fact));
 }
 
 /// What follows from how an attempt ended.

@@ -2,8 +2,11 @@
 
 mod acts;
 mod bench;
+mod earlier;
+mod estate;
 mod guards;
 mod incidents;
+mod moments;
 mod properties;
 mod replay;
 mod runs;
