@@ -289,7 +289,12 @@ impl Link {
             return self.renumber("the controller has seen more of this spool than it holds: it was restored", world);
         }
         let mut steps = Vec::new();
-        let progress = ack.matters > self.matters_acked || ack.taken > self.reports_taken;
+        // While matters are under way only they count: reports that get through must not put off a lost matter for ever.
+        let progress = if self.matter > self.matters_acked {
+            ack.matters > self.matters_acked
+        } else {
+            ack.taken > self.reports_taken
+        };
         if let Err(error) = world.spool.acked(ack.matters, ack.sealed) {
             steps.push(trouble(&error));
         }

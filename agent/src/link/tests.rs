@@ -223,6 +223,21 @@ fn a_slow_but_living_controller_is_not_dropped() {
 }
 
 #[test]
+fn a_lost_matter_goes_again_while_reports_get_through() {
+    let mut host = Host::welcomed(10);
+    assert_eq!(kinds(&host.matter("lost on the way")), ["event"]);
+    let mut sent = Vec::new();
+    for taken in 1..=20 {
+        host.now += 1_000;
+        sent.extend(host.report(&blocks(&["a"])));
+        let ack = host.ack(0, taken, 10);
+        sent.extend(host.down(Kind::Ack, &ack));
+        sent.extend(host.step(Input::Tick));
+    }
+    assert!(kinds(&sent).contains(&"event"), "{:?}", kinds(&sent));
+}
+
+#[test]
 fn an_idle_link_is_left_in_peace() {
     let mut host = Host::welcomed(10);
     assert_eq!(host.link.next_due(), None);
