@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prost::Message as _;
 use prost::bytes::Bytes;
 use watchkeep_desk::input::{AgentChange, AgentEvent, AlertChange};
 use watchkeep_desk::{InputBody, Millis};
@@ -234,8 +233,7 @@ impl Step<'_> {
 
     fn read(&mut self, from: &From<'_>) -> Result<(), WireError> {
         if from.kind == Kind::Will {
-            let will = Will::decode(from.payload).map_err(|_| WireError::Garbage { what: "will" })?;
-            will.check()?;
+            let will = Envelope::read(from.payload)?.open_checked::<Will>(from.kind)?;
             self.note(Heard::Will { session: session_of(&will.session) });
             return Ok(());
         }

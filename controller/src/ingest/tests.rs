@@ -206,3 +206,12 @@ fn what_is_kept_of_a_host_brings_it_back() {
     assert_eq!(acked(&world.step(hello(1, 2))), Some(2));
     assert_eq!(kinds(&world.step(event(1, 1, "b"))), Vec::<&str>::new());
 }
+
+#[test]
+fn a_will_comes_in_an_envelope_as_agents_send_it() {
+    let mut world = World::greeted(1, 0);
+    let said = world.step(message(Kind::Will, &watchkeep_protocol::Will { session: SESSION.to_vec() }));
+    let lost =
+        |input: &InputBody| matches!(input, InputBody::Agent(change) if matches!(change.what, AgentEvent::Lost { .. }));
+    assert!(said.inputs.iter().any(lost), "{:?}", said.inputs);
+}
