@@ -12,6 +12,7 @@ pub mod host;
 pub mod ledger;
 pub mod process;
 pub mod rulebook;
+pub mod simulation;
 pub mod wait;
 pub mod webhook;
 

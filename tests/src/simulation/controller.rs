@@ -1,0 +1,374 @@
+//! The simulated controller: real shards, committer, dispatcher and store, driven as `core::engine` and `core::carrier` drive
+//! them, by one thread and a virtual clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use watchkeep::access::keys::SigningKey;
+use watchkeep::core::committer::{Committer, LedgerKeys, Opened};
+use watchkeep::core::engine::{GROUP, chain};
+use watchkeep::core::handle::{Carried, Work};
+use watchkeep::core::outlet::{Downlinks, Outlet};
+use watchkeep::fleet::dispatch::{Dispatch, Dispatcher};
+use watchkeep::fleet::sign::sign;
+use watchkeep::generation::Generation;
+use watchkeep::ingest::{Incoming, KeptHost, Proposal, Shard};
+use watchkeep::ledger::LedgerSecret;
+use watchkeep::store::failing::{Failing, Fault};
+use watchkeep::store::{lease, outbox, reading};
+use watchkeep_desk::input::{AgentChange, AgentEvent};
+use watchkeep_desk::{Effect, InputBody, Millis};
+use watchkeep_protocol::topic::{Topic, shard_of};
+
+use super::shared::Shared;
+use super::timeline::Timeline;
+use crate::chance::Chance;
+
+/// Workers, each with its share of the shards.
+const WORKERS: usize = 2;
+const SETTINGS: &str = "packs:\n  - use: systemd\n  - use: demonstration\n";
+
+/// What goes down.
+pub enum Sent {
+    Message { topic: Topic, payload: Vec<u8> },
+    Kick { client: String },
+}
+
+/// What the controller handed to its broker and the broker has not yet sent.
+#[derive(Default)]
+struct Sending(Mutex<Vec<Sent>>);
+
+impl Sending {
+    fn put(&self, sent: Sent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
+    }
+}
+
+impl Outlet for Sending {
+    fn publish(&self, topic: &Topic, payload: Vec<u8>) {
+        self.put(Sent::Message { topic: topic.clone(), payload });
+    }
+
+    fn kick(&self, client: &str, _reason: &str) {
+        self.put(Sent::Kick { client: client.to_owned() });
+    }
+}
+
+/// The controller with what outlives it.
+pub struct Controller {
+    pub store: Shared,
+    pub fault: Fault,
+    pub inputs: PathBuf,
+    pub generation: Arc<Generation>,
+    pub checkpoint: Arc<LedgerKeys>,
+    command_key: SigningKey,
+    running: Option<Running>,
+    /// When a dead one comes back.
+    pub back_at: u64,
+    /// Commits that failed, and controllers that died.
+    pub failures: u64,
+    /// Notices that were told, by id: at least once each.
+    pub told: BTreeMap<String, u32>,
+}
+
+/// What ends with the process.
+struct Running {
+    committer: Committer,
+    shards: Vec<Shard>,
+    life: u64,
+    epoch: u64,
+    work: Vec<Work>,
+    sending: Arc<Sending>,
+    downlinks: Downlinks,
+    dispatcher: Dispatcher,
+}
+
+impl Controller {
+    /// # Errors
+    /// The store, the shipped packs or the folder cannot be used.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let files = BTreeMap::from([("watchkeep.yaml".to_owned(), SETTINGS.to_owned())]);
+        let keys = LedgerKeys { secret: LedgerSecret::new([7; 32]), checkpoint: SigningKey::generate() };
+        Ok(Self {
+            store: Shared::fresh().context("open a database in memory")?,
+            fault: Fault::default(),
+            inputs: folder.join("inputs"),
+            generation: Arc::new(Generation::check(files).context("check the shipped packs")?),
+            checkpoint: Arc::new(keys),
+            command_key: SigningKey::generate(),
+            running: None,
+            back_at: 0,
+            failures: 0,
+            told: BTreeMap::new(),
+        })
+    }
+
+    /// The public key that hosts check commands with.
+    pub fn public_key(&self) -> Vec<u8> {
+        self.command_key.public_key().to_vec()
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Nothing waits for the desk.
+    pub fn is_quiet(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.work.is_empty())
+    }
+
+    /// A new process: takes the lease and reads everything back.
+    ///
+    /// # Errors
+    /// What was kept cannot be read back.
+    pub fn start(&mut self, now: Millis, timeline: &mut Timeline) -> Result<()> {
+        self.fault.arm(0);
+        let (Opened { committer, kept, .. }, epoch) = self.open(now)?;
+        timeline.say("controller", format!("starts at fact {}, epoch {epoch}", committer.head()));
+        let sending = Arc::new(Sending::default());
+        let mut running = Running {
+            committer,
+            shards: Vec::new(),
+            life: 0,
+            epoch,
+            work: Vec::new(),
+            downlinks: Downlinks::new(sending.clone()),
+            sending,
+            dispatcher: Dispatcher::default(),
+        };
+        running.restore(kept, now);
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn open(&mut self, now: Millis) -> Result<(Opened, u64)> {
+        let mut store = Failing::new(self.store.clone(), self.fault.clone());
+        let epoch = lease::take(&mut store, lease::DESK, "simulation", now).context("take the lease")?;
+        let opened =
+            Committer::open(Box::new(store), &self.inputs, Arc::clone(&self.checkpoint), Arc::clone(&self.generation));
+        Ok((opened.context("read everything back")?, epoch))
+    }
+
+    /// Takes the generation up and enrols the hosts, before anything goes wrong.
+    ///
+    /// # Errors
+    /// The first commit fails.
+    pub fn prepare(&mut self, now: Millis, names: &[String]) -> Result<()> {
+        let running = self.running.as_mut().context("it was started")?;
+        let (answer, _) = tokio::sync::oneshot::channel();
+        let generation = Arc::clone(&self.generation);
+        let mut group = vec![Work::TakeUp { generation, author: "simulation".to_owned(), answer }];
+        group.extend(names.iter().map(|name| {
+            let (serial, token) = ("a".repeat(32), "simulation".to_owned());
+            let what = AgentEvent::Enrolled { serial, labels: BTreeMap::new(), token };
+            let body = InputBody::Agent(AgentChange { agent: name.clone(), happened_at: now, what });
+            Work::Input { body, answer: None }
+        }));
+        running.committer.commit(now, group).context("enrol the hosts")?;
+        Ok(())
+    }
+
+    /// The process ends at once. The last write to the input log may be there in part.
+    ///
+    /// # Errors
+    /// The input log cannot be torn.
+    pub fn crash(&mut self, back_at: u64, chance: &mut Chance, timeline: &mut Timeline) -> Result<()> {
+        if self.running.take().is_none() {
+            return Ok(());
+        }
+        self.failures += 1;
+        self.back_at = back_at;
+        timeline.say("controller", "is killed");
+        if chance.below(2) == 0
+            && let Some(newest) = newest_file(&self.inputs)?
+        {
+            let torn: Vec<u8> = (0..1 + chance.below(20)).map(|byte| byte as u8).collect();
+            let mut file = OpenOptions::new().append(true).open(&newest).context("open the input log")?;
+            file.write_all(&torn).context("tear the input log")?;
+            timeline.say("controller", format!("{} bytes of a torn frame are left in the input log", torn.len()));
+        }
+        Ok(())
+    }
+
+    /// Something came for the shard of `agent`. Whether the desk has work now.
+    pub fn hear(&mut self, agent: &str, incoming: Incoming, now: Millis) {
+        if let Some(running) = &mut self.running {
+            let worker = shard_of(agent) as usize % WORKERS;
+            running.step(worker, incoming, now);
+        }
+    }
+
+    /// Time passes for every shard.
+    pub fn tick(&mut self, now: Millis) {
+        if let Some(running) = &mut self.running {
+            for worker in 0..WORKERS {
+                running.step(worker, Incoming::Tick { behind: false }, now);
+            }
+        }
+    }
+
+    /// The desk's turn: everything that waits is decided and committed. `false`: a commit failed.
+    ///
+    /// # Errors
+    /// A fault that nobody armed.
+    pub fn turn(&mut self, now: Millis, timeline: &mut Timeline) -> Result<bool> {
+        let Some(running) = &mut self.running else { return Ok(true) };
+        let count = running.work.len().min(GROUP);
+        let group: Vec<Work> = running.work.drain(..count).collect();
+        let group = group.into_iter().filter(|work| running.is_current(work)).collect();
+        let before = running.committer.head();
+        match running.committer.commit(now, group) {
+            Ok(mut committed) => {
+                if committed.head != before {
+                    timeline.say("controller", format!("commits facts {}..={}", before + 1, committed.head));
+                }
+                for proposal in std::mem::take(&mut committed.proposals) {
+                    running.send_down(proposal);
+                }
+                if let Some(watches) = committed.watches {
+                    for worker in 0..WORKERS {
+                        running.step(worker, Incoming::Watches(Arc::clone(&watches)), now);
+                    }
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                let said = chain(&error);
+                timeline.say("controller", format!("a commit fails: {said}"));
+                if !self.fault.struck() {
+                    bail!("a commit failed though no fault was armed: {said}");
+                }
+                self.failures += 1;
+                Ok(false)
+            }
+        }
+    }
+
+    /// After a failed commit: everything in memory is dropped and read back, as the engine does.
+    ///
+    /// # Errors
+    /// What was kept cannot be read back.
+    pub fn reopen(&mut self, now: Millis, timeline: &mut Timeline) -> Result<()> {
+        self.fault.arm(0);
+        let (Opened { committer, kept, .. }, epoch) = self.open(now)?;
+        timeline.say("controller", format!("reads everything back at fact {}, epoch {epoch}", committer.head()));
+        let Some(running) = &mut self.running else { return Ok(()) };
+        running.committer = committer;
+        running.epoch = epoch;
+        running.life += 1;
+        running.restore(kept, now);
+        Ok(())
+    }
+
+    /// Carries out what the outbox owes: signs and sends commands, tells notices.
+    ///
+    /// # Errors
+    /// The outbox cannot be read, or an order cannot be signed.
+    pub fn carry(&mut self, now: Millis, timeline: &mut Timeline) -> Result<()> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let due = reading(&mut self.store, |tx| outbox::due(tx, now, 256)).context("read the outbox")?;
+        let (epoch, dispatcher) = (running.epoch, &mut running.dispatcher);
+        let dispatches = running.downlinks.live.with(|live| dispatcher.step(&due, |agent| live.get(agent), epoch, now));
+        for dispatch in dispatches {
+            match dispatch {
+                Dispatch::Send { order, session, binding } => {
+                    let command = sign(&self.command_key, &order, &binding).context("sign an order")?;
+                    let what = format!("sends {} step {} attempt {}", order.run, order.step, order.attempt);
+                    timeline.say("controller", format!("{what} to {}", order.agent));
+                    running.downlinks.send_command(&order.agent, session, &command);
+                }
+                Dispatch::Expired { command, agent, .. } => {
+                    timeline.say("controller", format!("gives up a command to {agent}"));
+                    let carried = Carried::GivenUp { error: "it expired".to_owned() };
+                    running.work.push(Work::Carried {
+                        id: command.to_string(),
+                        carried,
+                        told: None,
+                        kept: tokio::sync::oneshot::channel().0,
+                    });
+                }
+            }
+        }
+        let waiting: BTreeSet<String> = running.work.iter().filter_map(carried_id).collect();
+        for owed in due {
+            if let Effect::Notice(notice) = &owed.effect
+                && !waiting.contains(&owed.id)
+            {
+                *self.told.entry(owed.id.clone()).or_default() += 1;
+                let told = InputBody::Notified { notice: notice.notice, delivered: true, detail: String::new() };
+                running.work.push(Work::Carried {
+                    id: owed.id,
+                    carried: Carried::Done,
+                    told: Some(told),
+                    kept: tokio::sync::oneshot::channel().0,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be sent down now.
+    pub fn sent(&mut self) -> Vec<Sent> {
+        let Some(running) = &self.running else { return Vec::new() };
+        std::mem::take(&mut *running.sending.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Running {
+    fn restore(&mut self, kept: BTreeMap<String, KeptHost>, now: Millis) {
+        let mut shares: Vec<BTreeMap<String, KeptHost>> = (0..WORKERS).map(|_| BTreeMap::new()).collect();
+        for (agent, host) in kept {
+            shares[shard_of(&agent) as usize % WORKERS].insert(agent, host);
+        }
+        let rules = self.committer.rules();
+        self.shards = shares.into_iter().map(|share| Shard::restore(Arc::clone(&rules), share, now)).collect();
+        let watches = self.committer.watches();
+        for worker in 0..WORKERS {
+            self.step(worker, Incoming::Rules(Arc::clone(&rules)), now);
+            self.step(worker, Incoming::Watches(Arc::clone(&watches)), now);
+        }
+    }
+
+    /// As a worker of the engine steps its shard.
+    fn step(&mut self, worker: usize, incoming: Incoming, now: Millis) {
+        for mut proposal in self.shards[worker].steps(vec![incoming], now) {
+            if proposal.may_go_at_once() {
+                self.send_down(proposal);
+            } else {
+                proposal.life = self.life;
+                self.work.push(Work::Proposal(proposal));
+            }
+        }
+    }
+
+    fn send_down(&self, proposal: Proposal) {
+        for down in proposal.down {
+            self.downlinks.send(&proposal.agent, down);
+        }
+    }
+
+    /// What was proposed in a life before is dropped, unacknowledged.
+    fn is_current(&self, work: &Work) -> bool {
+        !matches!(work, Work::Proposal(proposal) if proposal.life != self.life)
+    }
+}
+
+fn carried_id(work: &Work) -> Option<String> {
+    match work {
+        Work::Carried { id, .. } => Some(id.clone()),
+        _ => None,
+    }
+}
+
+fn newest_file(folder: &Path) -> Result<Option<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("list \"{}\"", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        files.push(entry.context("list the input log")?.path());
+    }
+    Ok(files.into_iter().max())
+}

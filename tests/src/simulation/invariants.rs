@@ -1,0 +1,216 @@
+//! What must hold, whatever went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, ensure};
+use watchkeep::core::checkpoints::CheckpointKey;
+use watchkeep::core::committer::CHAIN;
+use watchkeep::ledger;
+use watchkeep::ledger::inputs;
+use watchkeep::store::{Columns, StoreError, Tx, Value, marks, reading, records, spools};
+use watchkeep_desk::{Desk, Record};
+
+use super::controller::Controller;
+use super::host::Host;
+
+/// What was seen before, for what may only grow.
+#[derive(Default)]
+pub struct Seen {
+    marks: BTreeMap<String, u64>,
+    facts: u64,
+    inputs: u64,
+}
+
+/// One column of text.
+fn texts(tx: &mut dyn Tx, sql: &str) -> Result<Vec<String>, StoreError> {
+    tx.query(sql, &[])?.into_iter().map(|row| Columns::new("simulation", row).text()).collect()
+}
+
+fn numbers(tx: &mut dyn Tx, sql: &str, params: &[Value]) -> Result<Vec<u64>, StoreError> {
+    tx.query(sql, params)?.into_iter().map(|row| Columns::new("simulation", row).count()).collect()
+}
+
+/// The committed mark of a spool (hexadecimal).
+///
+/// # Errors
+/// The store cannot be read.
+pub fn committed_mark(controller: &mut Controller, agent: &str, spool: &str) -> Result<Option<u64>> {
+    let sql = "SELECT next_matter FROM spool_mark WHERE agent = $1 AND spool = $2";
+    let found = reading(&mut controller.store, |tx| numbers(tx, sql, &[agent.into(), spool.into()]));
+    Ok(found.context("read a mark")?.pop())
+}
+
+/// What holds at every moment.
+///
+/// # Errors
+/// The sentence of the first that does not.
+pub fn always(controller: &mut Controller, hosts: &[Host], seen: &mut Seen) -> Result<()> {
+    never_back(controller, seen)?;
+    commands(hosts)?;
+    incidents(controller)
+}
+
+/// Marks, facts and inputs only grow.
+fn never_back(controller: &mut Controller, seen: &mut Seen) -> Result<()> {
+    let (found, head, order) = reading(&mut controller.store, |tx| {
+        let order = marks::committed(tx, CHAIN)?.map_or(0, |(order, _)| order);
+        Ok((spools::all(tx, ("", ""), 500)?, ledger::head(tx, CHAIN)?.seq, order))
+    })?;
+    for mark in found {
+        let before = seen.marks.insert(format!("{}/{}", mark.agent, mark.spool), mark.next_matter).unwrap_or(0);
+        ensure!(
+            mark.next_matter >= before,
+            "the mark of spool {} went back from {before} to {}",
+            mark.spool,
+            mark.next_matter
+        );
+    }
+    ensure!(head >= seen.facts, "the ledger went back from fact {} to {head}", seen.facts);
+    ensure!(order >= seen.inputs, "the input mark went back from {} to {order}", seen.inputs);
+    (seen.facts, seen.inputs) = (head, order);
+    Ok(())
+}
+
+/// Each command is carried out once at most, and so is each attempt of a step.
+fn commands(hosts: &[Host]) -> Result<()> {
+    for host in hosts {
+        for (id, times) in &host.act.carried {
+            ensure!(*times == 1, "{} carried command {id:02x?} out {times} times", host.name);
+        }
+        for ((run, step, attempt), times) in &host.act.attempts {
+            ensure!(*times == 1, "{} carried {run} step {step} attempt {attempt} out {times} times", host.name);
+        }
+    }
+    Ok(())
+}
+
+/// Numbers have no gaps, and no two incidents of one key are open.
+fn incidents(controller: &mut Controller) -> Result<()> {
+    let (found, restored) = reading(&mut controller.store, |tx| {
+        Ok((numbers(tx, "SELECT number FROM incident ORDER BY number", &[])?, records::restore(tx)?))
+    })?;
+    ensure!(found.iter().copied().eq(1..=found.len() as u64), "incident numbers have gaps: {found:?}");
+    let mut open = BTreeMap::new();
+    for record in &restored {
+        if let Record::Incident(incident) = record
+            && incident.resolution.is_none()
+            && !incident.state.is_final()
+        {
+            let other = open.insert(incident.key.clone(), incident.id);
+            ensure!(
+                other.is_none(),
+                "{} and {} are both open for {}",
+                other.map_or(incident.id, |id| id),
+                incident.id,
+                incident.key
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What holds once everything is quiet.
+///
+/// # Errors
+/// The sentence of the first that does not.
+pub fn in_the_end(controller: &mut Controller, hosts: &[Host]) -> Result<End> {
+    each_event_once(controller, hosts)?;
+    ledger_verifies(controller)?;
+    let end = replay(controller)?;
+    let sql = "SELECT id FROM outbox WHERE kind = 'notice' AND done_at IS NULL";
+    let owed = reading(&mut controller.store, |tx| texts(tx, sql))?;
+    ensure!(owed.is_empty(), "notices were never told: {owed:?}");
+    Ok(end)
+}
+
+/// Every event that a spool called durable is in the store once, and no other.
+fn each_event_once(controller: &mut Controller, hosts: &[Host]) -> Result<()> {
+    let found = reading(&mut controller.store, |tx| texts(tx, "SELECT text FROM event ORDER BY text"))?;
+    let distinct: BTreeSet<&String> = found.iter().collect();
+    if found.len() != distinct.len() {
+        let twice: Vec<&[String]> = found.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        ensure!(false, "events are in the store twice: {twice:?}");
+    }
+    let durable: BTreeSet<&String> = hosts.iter().flat_map(|host| &host.durable).collect();
+    let lost: Vec<_> = durable.difference(&distinct).collect();
+    ensure!(lost.is_empty(), "events were lost: {lost:?}");
+    let invented: Vec<_> = distinct.difference(&durable).collect();
+    ensure!(invented.is_empty(), "events are in the store that no spool called durable: {invented:?}");
+    Ok(())
+}
+
+fn ledger_verifies(controller: &mut Controller) -> Result<()> {
+    let key = CheckpointKey::of(&controller.checkpoint.checkpoint);
+    let signed = |id: &str, message: &[u8], signature: &[u8]| key.signed(id, message, signature);
+    let report = reading(&mut controller.store, |tx| ledger::walk(tx, &signed))?;
+    ensure!(report.holds(), "the ledger does not verify: {:?}", report.faults);
+    Ok(())
+}
+
+/// What a seed came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    pub inputs: u64,
+    pub facts: u64,
+    pub events: u64,
+    pub incidents: u64,
+    /// Commands that were carried out.
+    pub commands: u64,
+    /// Commits that failed, and controllers that died.
+    pub failures: u64,
+}
+
+impl End {
+    /// Adds another seed's.
+    pub fn add(&mut self, other: &Self) {
+        self.inputs += other.inputs;
+        self.facts += other.facts;
+        self.events += other.events;
+        self.incidents += other.incidents;
+        self.commands += other.commands;
+        self.failures += other.failures;
+    }
+}
+
+/// A fresh desk over the input log decides the facts of the ledger, byte for byte, and is the desk that the records restore.
+fn replay(controller: &mut Controller) -> Result<End> {
+    let (bodies, restored, order) = reading(&mut controller.store, |tx| {
+        let bodies = texts(tx, "SELECT body FROM ledger_body ORDER BY seq")?;
+        Ok((bodies, records::restore(tx)?, marks::committed(tx, CHAIN)?.map_or(0, |(order, _)| order)))
+    })?;
+    let mut desk = Desk::default();
+    let mut bodies_left = bodies.iter();
+    let mut last = 0;
+    let mut seq = 0;
+    for input in inputs::read(&controller.inputs, 1).context("read the input log")? {
+        let input = input.context("read the input log")?;
+        if input.order > order {
+            break;
+        }
+        last = input.order;
+        for fact in desk.decide(&controller.generation.config, &input).facts {
+            seq += 1;
+            let again = serde_json::to_string(&fact).context("write a fact")?;
+            let kept = bodies_left
+                .next()
+                .with_context(|| format!("replay decides fact {seq}, which is not in the ledger: {again}"))?;
+            ensure!(
+                again == *kept,
+                "fact {seq} (input {last}) is another in replay\n  kept:   {kept}\n  replay: {again}"
+            );
+        }
+    }
+    ensure!(last == order, "the input log ends at {last}, {order} are committed");
+    ensure!(bodies_left.next().is_none(), "the ledger holds facts that replay does not decide, from {} on", seq + 1);
+    ensure!(Desk::restore(restored) == desk, "the desk restored from its records is not the desk that lived");
+    let count = |sql: &str, controller: &mut Controller| -> Result<u64> {
+        Ok(reading(&mut controller.store, |tx| numbers(tx, sql, &[]))?.pop().unwrap_or(0))
+    };
+    Ok(End {
+        inputs: last,
+        facts: seq,
+        events: count("SELECT COUNT(*) FROM event", controller)?,
+        incidents: count("SELECT COUNT(*) FROM incident", controller)?,
+        ..End::default()
+    })
+}
