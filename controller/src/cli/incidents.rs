@@ -245,7 +245,12 @@ fn story(answer: &Value) -> String {
     let mut text = String::new();
     for line in lines {
         text.push_str(&days.turn(at(line)));
-        text.push_str(&format!("  {}  {:<9} {}", clock(at(line)), since(at(line) - begin), word(line, "sentence")));
+        text.push_str(&format!("  {}  {:<9} ", clock(at(line)), since(at(line) - begin)));
+        // A change's steps say "draft is now scheduled", and not of which change.
+        if word(line, "subject").starts_with("CHG-") {
+            text.push_str(&format!("{}: ", word(line, "subject")));
+        }
+        text.push_str(word(line, "sentence"));
         if !word(line, "actor").is_empty() {
             text.push_str(&format!(", {}", word(line, "actor")));
         }

@@ -119,6 +119,7 @@ fn cell(item: &Value, column: &Column, now: i64) -> String {
     let value = column.path.split('.').try_fold(item, |value, part| value.get(part)).unwrap_or(&Value::Null);
     match (column.kind, value) {
         (_, Value::Null) => "–".to_owned(),
+        (_, Value::Object(labels)) if labels.is_empty() => "–".to_owned(),
         (ColumnKind::Ago, value) => value.as_i64().map_or_else(|| "–".to_owned(), |at| age(now - at)),
         (ColumnKind::Text, Value::String(text)) => one_line(text, 60),
         (ColumnKind::Text, Value::Object(labels)) => one_line(&selector(labels), 60),
