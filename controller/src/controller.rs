@@ -94,6 +94,14 @@ impl DataDir {
         format!("sqlite:{}", self.0.join("watchkeep.db").display())
     }
 
+    /// Holds the directory for this process: two controllers on one would cut each other's input log.
+    fn lock(&self) -> anyhow::Result<std::fs::File> {
+        let path = self.0.join("lock");
+        let file = std::fs::File::create(&path).with_context(|| format!("make \"{}\"", path.display()))?;
+        file.try_lock().with_context(|| format!("\"{}\" is in use by another controller", self.0.display()))?;
+        Ok(file)
+    }
+
     pub fn ledger_secret(&self) -> PathBuf {
         self.0.join("ledger.secret")
     }
@@ -111,6 +119,8 @@ pub struct Controller {
     carrier: JoinHandle<()>,
     stop: watch::Sender<bool>,
     ready: watch::Sender<bool>,
+    /// Held as long as the controller lives.
+    lock: std::fs::File,
 }
 
 /// What stays the same while the store is opened again and again.
@@ -141,6 +151,7 @@ impl Controller {
     /// Opens everything and starts. Building starts nothing that outlives an error.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let data = DataDir::make(&options.data).with_context(|| format!("make \"{}\"", options.data.display()))?;
+        let lock = data.lock()?;
         let address = options.database.clone().unwrap_or_else(|| data.database());
         let database = tokio::task::spawn_blocking(move || store::open(&address)).await?.context("open the store")?;
         let ca = Ca::open(&data.0, clock::now().0)?;
@@ -231,7 +242,15 @@ impl Controller {
         let http = tokio::spawn(serve_http(listener, state.clone()));
         ready.send_replace(true);
         let addresses = Addresses { http: http_address, mqtt: broker.address(), enrol: enrol.address() };
-        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, stop, ready })
+        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, stop, ready, lock })
+    }
+
+    /// Waits until a part that everything needs has ended by itself.
+    pub async fn broken(&self) -> anyhow::Error {
+        let ended = self.engine.ended();
+        ended.notified().await;
+        self.ready.send_replace(false);
+        anyhow::anyhow!("the core has ended by itself; its log says why")
     }
 
     /// Drains and stops: no more from outside, commit what is held, close.
@@ -250,6 +269,7 @@ impl Controller {
         if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
             tracing::error!("the core ended badly");
         }
+        drop(self.lock);
     }
 }
 
@@ -397,10 +417,13 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         let controller = Controller::start(options).await?;
         let Addresses { http, mqtt, enrol } = controller.addresses;
         tracing::info!(%http, %mqtt, %enrol, "the controller is ready");
-        stop_signal().await?;
+        let ended = tokio::select! {
+            stopped = stop_signal() => stopped,
+            broken = controller.broken() => Err(broken),
+        };
         tracing::info!("stopping");
         controller.stop().await;
-        Ok(())
+        ended
     })
 }
 

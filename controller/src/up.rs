@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use crate::access::enrolment_tokens::{self, NewToken};
 use crate::access::{private_file, random};
 use crate::cli::context::{self, ContextFile};
-use crate::controller::{self, Controller, Options};
+use crate::controller::{self, Controller, DataDir, Options};
 use crate::core::clock;
 
 /// `watchkeep.yaml` of a new data directory.
@@ -47,8 +47,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 
 async fn live(options: Options) -> anyhow::Result<()> {
     controller::start_logging();
-    std::fs::create_dir_all(&options.data).with_context(|| format!("make \"{}\"", options.data.display()))?;
-    first_settings(&options.data.join("config"))?;
+    let data = DataDir::make(&options.data).with_context(|| format!("make \"{}\"", options.data.display()))?;
+    first_settings(&data.config())?;
     let controller = Controller::start(options).await?;
     // From here on an error must not leave anything running.
     let lived = beside(&controller).await;
@@ -78,6 +78,7 @@ async fn beside(controller: &Controller) -> anyhow::Result<()> {
     announce(controller, &url, context.as_deref());
     let ended = tokio::select! {
         stopped = controller::stop_signal() => stopped,
+        broken = controller.broken() => Err(broken),
         ended = agent.wait() => Err(anyhow::anyhow!("the agent ended by itself ({}); its log is above", status(ended))),
         ended = act.wait() => Err(anyhow::anyhow!("the helper that acts ended by itself ({}); its log is above", status(ended))),
     };

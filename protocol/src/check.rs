@@ -62,13 +62,20 @@ fn bytes_of(what: &'static str, bytes: &[u8], length: usize) -> Result<(), WireE
     ensure(bytes.len() == length, what, || format!("{} bytes, not {length}", bytes.len()))
 }
 
+/// PostgreSQL takes no NUL in a text, so nobody may send one.
 fn text_of(what: &'static str, text: &str, most: usize) -> Result<(), WireError> {
+    ensure(!text.contains('\0'), what, || "holds a NUL".to_owned())?;
     ensure(text.len() <= most, what, || format!("{} bytes, at most {most} are taken", text.len()))
 }
 
 fn name_of(what: &'static str, text: &str, most: usize) -> Result<(), WireError> {
     ensure(!text.is_empty(), what, || "empty".to_owned())?;
     text_of(what, text, most)
+}
+
+/// Numbers of streams stay far below where databases and additions end.
+fn number_of(what: &'static str, number: u64) -> Result<(), WireError> {
+    ensure(number <= limits::NUMBER_MAX, what, || format!("{number}, at most {} is taken", limits::NUMBER_MAX))
 }
 
 fn count_of(what: &'static str, found: usize, most: usize) -> Result<(), WireError> {
@@ -99,6 +106,7 @@ pub fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), WireError> 
     count_of("labels", labels.len(), limits::LABELS)?;
     for (name, value) in labels {
         ensure(is_label_name(name), "label name", || format!("{:?}", shortened(name)))?;
+        ensure(!value.contains('\0'), "label value", || format!("{name} holds a NUL"))?;
         ensure(value.len() <= limits::VALUE_BYTES, "label value", || {
             format!("{name} has {} bytes, at most {} are taken", value.len(), limits::VALUE_BYTES)
         })?;
@@ -112,6 +120,7 @@ fn shortened(text: &str) -> String {
 
 impl Check for Span {
     fn check(&self) -> Result<(), WireError> {
+        number_of("span", self.next)?;
         ensure(self.first <= self.next, "span", || format!("{}..{} runs backwards", self.first, self.next))
     }
 }
@@ -163,6 +172,7 @@ impl Check for Will {
 impl Check for Matter {
     fn check(&self) -> Result<(), WireError> {
         bytes_of("spool id", &self.spool, 16)?;
+        number_of("number", self.number)?;
         match &self.body {
             Some(MatterBody::Event(event)) => event.check(),
             Some(MatterBody::Inventory(inventory)) => inventory.check(),
@@ -295,6 +305,7 @@ impl Check for LayoutChange {
 impl Check for Report {
     fn check(&self) -> Result<(), WireError> {
         bytes_of("spool id", &self.spool, 16)?;
+        number_of("number", self.number)?;
         bytes_of("layout id", &self.layout, 32)?;
         count_of("rows", self.rows.len(), limits::BLOCKS)?;
         count_of("values", self.rows.iter().map(|row| row.values.len()).sum(), limits::REPORT_VALUES)?;

@@ -20,3 +20,5 @@ pub const AGENT_BYTES: usize = 253;
 pub const TEXT_BYTES: usize = 8 << 10;
 /// Blocks of one layout.
 pub const BLOCKS: usize = 1_024;
+/// The largest number in a stream: at a million a second, 146,000 years.
+pub const NUMBER_MAX: u64 = 1 << 62;

@@ -125,7 +125,8 @@ impl Carrier {
         }
     }
 
-    /// Posts one notice to every channel of the generation in force.
+    /// Posts one notice to every channel of the generation in force. Where one fails all are posted to again, under the same
+    /// id: a receiver that has it already can tell.
     fn post(&self, notice: Notice, owed: Owed) -> impl Future<Output = String> + use<> {
         let (core, http, now) = (self.core.clone(), self.http.clone(), self.now);
         let channels = self.generation.borrow().notify.clone();
@@ -133,11 +134,12 @@ impl Carrier {
         async move {
             let nowhere = channels.is_empty();
             let mut delivered = Err("no channel is set up; add one under \"notify\" in watchkeep.yaml".to_owned());
-            for channel in channels {
-                delivered = post_to(&http, &channel, &config_dir, &notice, now).await;
-                if delivered.is_err() {
-                    break;
-                }
+            let mut failed = Vec::new();
+            for channel in &channels {
+                failed.extend(post_to(&http, channel, &config_dir, &notice, now).await.err());
+            }
+            if !nowhere {
+                delivered = if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) };
             }
             let now = now();
             let told = |delivered, detail: &str| {

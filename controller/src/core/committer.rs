@@ -305,7 +305,10 @@ fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<()
         {
             certificates::quarantine(tx, agent)?;
         }
-        InputBody::Result(outcome) => store::outbox::done(tx, &outcome.command.to_string(), input.at)?,
+        // An agent's word on a command that was not ordered of it changes nothing.
+        InputBody::Result(outcome) if !decision.facts.iter().any(is_stray) => {
+            store::outbox::done(tx, &outcome.command.to_string(), input.at)?
+        }
         _ => {}
     }
     for fact in &decision.facts {
@@ -339,6 +342,10 @@ fn keep_carried(tx: &mut dyn Tx, id: &str, carried: &Carried, now: Millis) -> Re
         Carried::Failed { error, again_at } => store::outbox::failed(tx, id, error, *again_at),
         Carried::GivenUp { error } => store::outbox::give_up(tx, id, error, now),
     }
+}
+
+fn is_stray(fact: &watchkeep_desk::Fact) -> bool {
+    matches!(fact.body, FactBody::StrayResult(_))
 }
 
 fn changed_agents(decisions: &[Decision]) -> Vec<Agent> {

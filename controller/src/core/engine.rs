@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use watchkeep_desk::Millis;
 use watchkeep_protocol::topic::shard_of;
 
@@ -23,6 +23,7 @@ use super::handle::{Handle, Work};
 use super::outlet::Downlinks;
 use crate::detect::{Rules, Watches};
 use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
+use crate::store::StoreError;
 
 /// Messages that wait for one worker.
 const WORKER_QUEUE: usize = 4_096;
@@ -32,6 +33,8 @@ const DESK_QUEUE: usize = 1_024;
 const BATCH: usize = 256;
 /// Inputs and messages that are committed at once, about.
 pub const GROUP: usize = 512;
+/// How often the store is opened anew before the engine gives up; with the pauses about ten minutes.
+const REOPENINGS: u32 = 100;
 /// How often time is told to shards.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -53,6 +56,7 @@ pub struct Engine {
     handle: Handle,
     dropped: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
+    ended: Arc<Notify>,
 }
 
 enum ToWorker {
@@ -124,6 +128,7 @@ impl Engine {
         let (desk, work) = sync_channel(DESK_QUEUE);
         let (told, head) = watch::channel(committer.head());
         let mut threads = Vec::new();
+        let ended = Arc::new(Notify::new());
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
         for number in 0..workers_wanted() {
             let (sender, receiver) = sync_channel(WORKER_QUEUE);
@@ -137,14 +142,14 @@ impl Engine {
                 downlinks: Arc::clone(&surroundings.downlinks),
                 now: surroundings.now,
             };
-            threads.push(spawn(&format!("shard-{number}"), move || worker.run(&receiver)));
+            threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.run(&receiver)));
             workers.push(sender);
         }
         let mut desk_thread = DeskThread { committer, slots, surroundings, life: 0, told };
         desk_thread.restore(kept);
-        threads.push(spawn("desk", move || desk_thread.run(&work)));
+        threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        Ok(Self { workers, desk, handle, dropped: Arc::default(), threads })
+        Ok(Self { workers, desk, handle, dropped: Arc::default(), threads, ended })
     }
 
     pub fn handle(&self) -> Handle {
@@ -153,6 +158,12 @@ impl Engine {
 
     pub fn inlet(&self) -> Inlet {
         Inlet { workers: self.workers.clone(), dropped: Arc::clone(&self.dropped) }
+    }
+
+    /// Rings when one of the threads has ended, whether by a panic, a take-over or a store that stays away: the rest is of no
+    /// use then.
+    pub fn ended(&self) -> Arc<Notify> {
+        Arc::clone(&self.ended)
     }
 
     /// Commits what waits and ends the threads.
@@ -173,8 +184,22 @@ fn workers_wanted() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8)
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+fn spawn(name: &str, ended: &Arc<Notify>, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let bell = Ring(Arc::clone(ended));
+    let work = move || {
+        let _rings_at_the_end = bell;
+        work();
+    };
     std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system can start a thread")
+}
+
+/// Rings when it is dropped, however its thread ends.
+struct Ring(Arc<Notify>);
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 /// One worker: its share of the shards and what is around it.
@@ -268,6 +293,10 @@ impl DeskThread {
             match self.committer.commit(now, group) {
                 Ok(committed) => self.after(committed),
                 Err(error) => {
+                    if let CoreError::Store(StoreError::Fenced { .. }) = &error {
+                        tracing::error!(error = %chain(&error), "another controller has taken over; this one ends");
+                        return;
+                    }
                     tracing::error!(error = %chain(&error), "a commit failed; reading everything back from the store");
                     if stop || !self.reopen() {
                         return;
@@ -313,9 +342,9 @@ impl DeskThread {
         }
     }
 
-    /// Opens the store anew, with growing pauses; false once another controller has the lease.
+    /// Opens the store anew, with growing pauses; false after too many attempts: then whoever started us starts us again.
     fn reopen(&mut self) -> bool {
-        for attempt in 0_u32.. {
+        for attempt in 0..REOPENINGS {
             std::thread::sleep(Duration::from_millis(100 << attempt.min(6)));
             match (self.surroundings.open)() {
                 Ok(Opened { committer, kept, .. }) => {

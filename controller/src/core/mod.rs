@@ -6,8 +6,8 @@
 //! - [`handle::Handle`]: what the rest of the controller asks of it.
 //! - [`outlet`]: the way down to agents.
 //!
-//! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back: the engine ends
-//! with the error, and its supervisor starts another.
+//! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back. Where that does not
+//! help, or another controller took over, the engine ends, and the controller with it.
 
 pub mod carrier;
 pub mod checkpoints;

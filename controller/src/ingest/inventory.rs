@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
 use watchkeep_desk::Millis;
 use watchkeep_desk::input::{FoundItem, Fragment};
 use watchkeep_protocol::{Inventory, Item};
@@ -10,6 +11,9 @@ use super::matter::{hexadecimal, unhexadecimal};
 
 /// Parts of one section that may wait for the rest; a section larger than this many messages is refused.
 const PARTS: u32 = 64;
+
+/// Bytes of one section's parts together; it becomes one input, and the input log takes 16 MiB a record, as JSON.
+const SECTION_BYTES: usize = 4 << 20;
 
 /// What is known of a host's sections: the hash each stands at, and parts that wait for the rest.
 #[derive(Debug, Default)]
@@ -66,7 +70,8 @@ impl Sections {
         let follows = parts.last().map_or(message.part == 0, |last| {
             last.part + 1 == message.part && last.hash == message.hash && last.parts == message.parts
         });
-        if !follows || message.parts > PARTS {
+        let bytes: usize = parts.iter().map(prost::Message::encoded_len).sum::<usize>() + message.encoded_len();
+        if !follows || message.parts > PARTS || bytes > SECTION_BYTES {
             self.waiting.remove(&message.section);
             return Assembled::Broken;
         }

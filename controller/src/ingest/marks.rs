@@ -44,6 +44,18 @@ impl Mark {
         Self { next, contents: VecDeque::new(), before: self.contents().collect() }
     }
 
+    /// Moves to `first` where the agent holds nothing before it: what is between was acknowledged by a controller whose store
+    /// was lost, and will never come. Returns what is missing.
+    pub fn skip_to(&mut self, first: u64) -> Option<std::ops::Range<u64>> {
+        let missing = self.next..first;
+        if missing.is_empty() {
+            return None;
+        }
+        self.next = first;
+        self.contents.clear();
+        Some(missing)
+    }
+
     /// The remembered contents, oldest first.
     pub fn contents(&self) -> impl Iterator<Item = u64> + '_ {
         self.contents.iter().copied()

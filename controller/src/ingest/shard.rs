@@ -274,6 +274,12 @@ impl Step<'_> {
         if self.host.marks.get(&streams.spool).is_some_and(|mark| mark.next > hello.matters.next) {
             return self.renumber();
         }
+        if let Some(missing) = self.host.marks.entry(streams.spool).or_default().skip_to(hello.matters.first) {
+            let (first, next) = (missing.start, missing.end);
+            let detail =
+                format!("matters {first}..{next} were acknowledged once and are not in this store: was it restored?");
+            self.said(AgentEvent::Said { what: "lost".to_owned(), detail });
+        }
         self.proposal.mark = self.host.spool_mark();
         self.ack();
     }

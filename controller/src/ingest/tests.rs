@@ -147,6 +147,18 @@ fn a_spool_that_holds_less_than_its_mark_is_a_restored_host() {
 }
 
 #[test]
+fn a_store_that_is_older_than_the_spool_goes_on_and_says_what_is_missing() {
+    let mut world = World::greeted(1, 2);
+    let spool = Span { first: 5, next: 6 };
+    let body =
+        Hello { spool: vec![1; 16], matters: spool, interval_ms: 15_000, version: "0.1.0".into(), ..Hello::default() };
+    let proposal = world.step(message(Kind::Hello, &body));
+    assert_eq!(acked(&proposal), Some(5));
+    assert!(format!("{:?}", proposal.inputs).contains("matters 0..5"), "{proposal:?}");
+    assert_eq!(kinds(&world.step(event(1, 5, "a"))), ["a"]);
+}
+
+#[test]
 fn a_session_that_said_no_hello_is_asked_for_one() {
     let proposal = World::new().step(event(1, 0, "a"));
     assert!(resync(&proposal).hello, "{proposal:?}");

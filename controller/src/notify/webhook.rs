@@ -39,7 +39,7 @@ pub struct Webhook {
     pub secret: Secret,
 }
 
-/// Why an attempt failed. The URL's query, which often holds a token, is never shown.
+/// Why an attempt failed. Of the URL only scheme and host are shown: path, query and user often hold a token.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     #[error("post notice to \"{to}\"")]
@@ -65,6 +65,14 @@ pub fn signature(secret: &Secret, timestamp_s: i64, body: &[u8]) -> String {
     })
 }
 
+/// `https://host:port` of a URL, for errors.
+fn shown(url: &str) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(url) => url.origin().ascii_serialization(),
+        Err(_) => "a URL that does not parse".to_owned(),
+    }
+}
+
 /// One attempt to deliver `body` under the id of its notice.
 pub async fn post(
     client: &reqwest::Client,
@@ -73,7 +81,7 @@ pub async fn post(
     body: Vec<u8>,
     timestamp_s: i64,
 ) -> Result<(), WebhookError> {
-    let shown = || webhook.url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let shown = || shown(&webhook.url);
     let answer = client
         .post(&webhook.url)
         .timeout(Duration::from_secs(10))
@@ -98,6 +106,11 @@ mod tests {
     fn a_signature_is_what_openssl_says() {
         let found = signature(&Secret::new(b"secret\n"), 1_700_000_000, b"{}");
         assert_eq!(found, "v1=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163");
+    }
+
+    #[test]
+    fn of_a_url_only_scheme_and_host_are_shown() {
+        assert_eq!(shown("https://me:hush@pager.example:8443/hooks/T0K3N?key=1"), "https://pager.example:8443");
     }
 
     #[test]
