@@ -17,13 +17,13 @@ const RULES: &str = r#"groups:
         count: 1
         within: 1m
         by: [number]
-        clear_after: 1s
+        clear_after: 1h
         labels: {severity: info}
         annotations: {summary: "order {{ $labels.number }}"}
         incident:
           key: [alertname, instance, number]
           ci: {class: host, instance: $labels.instance}
-          resolve_after: 1s
+          resolve_after: 1m
         runbook:
           use: write-down
           with: {number: "{{ $labels.number }}"}
