@@ -22,7 +22,12 @@ use crate::store::queries::cis::{self, AsOf};
 use crate::store::queries::relations;
 
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(related)).routes(routes!(retire))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(related))
+        .routes(routes!(retire))
+        .routes(routes!(set))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -110,5 +115,27 @@ async fn retire(
 ) -> Result<Json<Ci>, Problem> {
     let ci = one(&id)?;
     state.act(&caller, ActBody::CiRetire { ci, note }).await?;
+    find(&state, ci).await.map(Json)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Set {
+    /// An attribute of its class, such as `criticality` of a business_service.
+    name: String,
+    value: String,
+    note: String,
+}
+
+/// Set an attribute by hand.
+#[utoipa::path(post, path = "/api/v1/cis/{id}/set", tag = "cmdb", params(("id" = String, Path)), request_body = Set, responses((status = 200, body = Value), (status = 409, body = Problem)))]
+async fn set(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Set { name, value, note }): Body<Set>,
+) -> Result<Json<Ci>, Problem> {
+    let ci = one(&id)?;
+    state.act(&caller, ActBody::CiSet { ci, name, value, note }).await?;
     find(&state, ci).await.map(Json)
 }

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::client::Client;
 use super::incidents::word;
 use super::output::{self, Format, text};
 use super::paging::Paging;
+use super::{Failure, Outcome, exit};
 
 #[derive(Debug, Subcommand)]
 pub enum Cis {
@@ -32,6 +32,15 @@ pub enum Cis {
     Show { ci: String },
     /// What stands in relation to it
     Relations { ci: String },
+    /// Set an attribute by hand
+    #[command(after_help = "Example:\n  watchkeep ci set 3f0c… criticality=1 --note \"the shop earns our money\"")]
+    Set {
+        ci: String,
+        /// NAME=VALUE
+        attribute: String,
+        #[arg(long)]
+        note: String,
+    },
     /// Take it out of service
     Retire {
         ci: String,
@@ -70,6 +79,14 @@ impl Cis {
             Self::Relations { ci } => {
                 let answer = client.get(&format!("/api/v1/cis/{ci}/relations"), &[]).await?;
                 output::one(format, &answer, relations);
+            }
+            Self::Set { ci, attribute, note } => {
+                let (name, value) = attribute
+                    .split_once('=')
+                    .ok_or_else(|| Failure::new(exit::USAGE, format!("\"{attribute}\" is not NAME=VALUE")))?;
+                let body = json!({"name": name, "value": value, "note": note});
+                let answer = client.post(&format!("/api/v1/cis/{ci}/set"), &body).await?;
+                output::one(format, &answer, |ci| format!("{name} of {} is {value} now.\n", word(ci, "name")));
             }
             Self::Retire { ci, note } => {
                 let answer = client.post(&format!("/api/v1/cis/{ci}/retire"), &json!({"note": note})).await?;
