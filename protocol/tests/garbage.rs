@@ -207,6 +207,10 @@ fn each_fault_is_named() {
     assert_eq!(said(&Layout { id: vec![0; 32], ..examples::layout() }), "layout id: is not that of its blocks");
     assert_eq!(said(&Hello { spool: vec![1], ..examples::hello() }), "spool id: 1 bytes, not 16");
     assert_eq!(said(&Span { first: 2, next: 1 }), "span: 2..1 runs backwards");
+    let beyond = said(&Span { first: 0, next: limits::NUMBER_MAX + 1 });
+    assert_eq!(beyond, "span: 4611686018427387905, at most 4611686018427387904 is taken");
+    let labels = [("kind".to_owned(), "a\0b".to_owned())].into();
+    assert_eq!(said(&Event { labels, text: String::new() }), "label value: kind holds a NUL");
     let service = |name: &str, state: &str| said(&command::Service { name: name.into(), state: state.into() });
     assert_eq!(service("--root=/x", "started"), "unit: \"--root=/x\" is no name of a unit");
     assert_eq!(service("a.service", "gone"), "state: \"gone\", not one of started, stopped, restarted, reloaded");

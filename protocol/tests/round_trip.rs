@@ -54,7 +54,7 @@ fn blocks() -> impl Strategy<Value = Vec<Block>> {
 
 proptest! {
     #[test]
-    fn a_matter_comes_back(number in any::<u64>(), at_ms in any::<i64>(), body in body(), session in any::<[u8; 16]>()) {
+    fn a_matter_comes_back(number in 0..=limits::NUMBER_MAX, at_ms in any::<i64>(), body in body(), session in any::<[u8; 16]>()) {
         let matter = Matter { spool: vec![9; 16], number, at_ms, body: Some(body) };
         let kind = matter.kind().expect("a known body");
         let bytes = Envelope::new(session, 3, &matter).encode_to_vec();

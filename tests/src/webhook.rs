@@ -101,19 +101,20 @@ fn serve(listener: &TcpListener, shared: &Shared) {
 fn answer(mut connection: TcpStream, shared: &Shared) -> Result<()> {
     connection.set_read_timeout(Some(Duration::from_secs(5))).context("bound the reading")?;
     let request = Request::read(&connection)?;
-    let page = request.verify(&shared.secret);
     let refuse = shared.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-    let status = match &page {
-        Err(_) => "401 Unauthorized",
+    // Noted before it is answered: who has the answer may look at once.
+    let status = match request.verify(&shared.secret) {
+        Err(fault) => {
+            shared.faults.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{fault:#}"));
+            "401 Unauthorized"
+        }
         Ok(_) if refuse => "503 Service Unavailable",
-        Ok(_) => "204 No Content",
+        Ok(page) => {
+            shared.pages.lock().unwrap_or_else(PoisonError::into_inner).push(page);
+            "204 No Content"
+        }
     };
-    write!(connection, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").context("answer")?;
-    let page = page?;
-    if !refuse {
-        shared.pages.lock().unwrap_or_else(PoisonError::into_inner).push(page);
-    }
-    Ok(())
+    write!(connection, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").context("answer")
 }
 
 struct Request {
