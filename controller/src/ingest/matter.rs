@@ -19,10 +19,7 @@ pub fn content(matter: &Matter) -> u64 {
     matter.content_hash().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
-/// Lower-case hexadecimal, as ids are written everywhere outside the wire.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+pub use crate::access::hex as hexadecimal;
 
 /// The bytes of what [`hexadecimal`] wrote.
 pub fn unhexadecimal(text: &str) -> Vec<u8> {
