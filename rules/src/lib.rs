@@ -14,6 +14,7 @@ pub mod model;
 mod near;
 pub mod packs;
 mod parameter;
+pub mod promql;
 pub mod schema;
 pub mod selector;
 pub mod template;
