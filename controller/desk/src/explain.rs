@@ -91,6 +91,10 @@ pub fn sentence(subject: &Subject, body: &FactBody) -> String {
         FactBody::Configured { author, files } => format!("{author} put {} files into force", files.len()),
         FactBody::StopSwitch { on: true, note } => format!("the stop switch was turned on{}", noted(note)),
         FactBody::StopSwitch { on: false, note } => format!("the stop switch was turned off{}", noted(note)),
+        FactBody::PastAlert { rule, labels, lasted } => {
+            let (alert, lasted) = (crate::incidents::spoken(rule, labels), crate::time::spoken(*lasted));
+            format!("{alert} had fired for {lasted} and cleared before its samples came")
+        }
         FactBody::StrayResult(result) => stray(result),
         FactBody::Notified { notice, delivered: true, .. } => {
             format!("notice {} was delivered", short(&notice.to_string()))

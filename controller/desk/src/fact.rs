@@ -82,6 +82,13 @@ pub enum FactBody {
         on: bool,
         note: String,
     },
+    /// Late samples show an alert that fired (when the fact happened) and cleared before it was learned; nobody was called.
+    PastAlert {
+        rule: String,
+        labels: std::collections::BTreeMap<String, String>,
+        /// How long it fired, ms.
+        lasted: i64,
+    },
     /// A command came back that this desk does not wait for (forged, replayed, for another host): kept as told.
     StrayResult(crate::input::CommandOutcome),
     /// A notice was delivered, or given up.

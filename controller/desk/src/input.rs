@@ -57,6 +57,9 @@ pub struct AlertChange {
     pub happened_at: Millis,
     /// The agent whose host it concerns, by its certificate's name; none for alerts across hosts.
     pub agent: Option<String>,
+    /// Why, as a sentence; empty where the rule and the evidence say it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// A copy of what it was concluded from: events, or samples.
     pub evidence: Vec<Value>,
 }
@@ -70,6 +73,9 @@ pub enum AlertState {
     Resolved,
     /// Held for want of data: neither resolves nor fires.
     Stale,
+    /// It fired and cleared before it was learned, as late samples show: recorded, and nobody is called for it. It fired at
+    /// `happened_at`.
+    Past { until: Millis },
 }
 
 /// A section of an agent's inventory as it came over the wire.

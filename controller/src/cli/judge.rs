@@ -88,6 +88,7 @@ fn alert(transition: &Transition) -> AlertChange {
         },
         happened_at: Millis(transition.at),
         agent: transition.labels.get("instance").cloned(),
+        reason: String::new(),
         evidence: transition.evidence.clone(),
     }
 }

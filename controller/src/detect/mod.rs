@@ -144,6 +144,8 @@ fn change(agent: &str, transition: Transition) -> AlertChange {
         },
         happened_at: Millis(transition.at),
         agent: Some(agent.to_owned()),
+        // An event's evidence says it all.
+        reason: String::new(),
         evidence: transition.evidence,
     }
 }

@@ -39,6 +39,7 @@ impl Silent {
             state,
             happened_at: now,
             agent: Some(agent.to_owned()),
+            reason: String::new(),
             evidence: vec![json!({"reason": self.reason, "since": self.since})],
         }
     }
@@ -53,6 +54,7 @@ pub fn stale(agent: &str, labels: &BTreeMap<String, String>, now: Millis) -> Ale
         state: AlertState::Stale,
         happened_at: now,
         agent: Some(agent.to_owned()),
+        reason: String::new(),
         evidence: Vec::new(),
     }
 }

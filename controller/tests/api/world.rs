@@ -145,6 +145,7 @@ impl World {
                 state: AlertState::Firing,
                 happened_at: at,
                 agent: Some(HOST.to_owned()),
+                reason: String::new(),
                 evidence: Vec::new(),
             }),
         ];

@@ -8,11 +8,14 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
         IncidentFact::Opened(opening) => opened(opening),
         IncidentFact::AlertFired { rule, again: true, .. } => format!("an alert of {rule} fires again"),
         IncidentFact::AlertFired { rule, again: false, .. } => format!("an alert of {rule} fires"),
-        IncidentFact::AlertCleared { rule, resolves_at: Some(_), .. } => {
-            format!("the alert of {rule} cleared; no alert of the incident fires any more")
+        IncidentFact::AlertCleared { rule, resolves_at, reason, .. } => {
+            let last = resolves_at.map_or("", |_| "; no alert of the incident fires any more");
+            format!("the alert of {rule} cleared{}{last}", noted(reason))
         }
-        IncidentFact::AlertCleared { rule, resolves_at: None, .. } => format!("the alert of {rule} cleared"),
-        IncidentFact::AlertStale { rule, .. } => format!("no data for the alert of {rule}: held as it was"),
+        IncidentFact::AlertStale { rule, reason, .. } => {
+            let whose = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            format!("no data for the alert of {rule}{whose}: held as it was")
+        }
         IncidentFact::PriorityChanged { from, to } => format!("priority went from P{from} to P{}", to.level),
         IncidentFact::Moved { action, to, awaiting, note, .. } => {
             let waits = awaiting.map(|awaiting| format!(", awaiting {awaiting}")).unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::ids::IncidentId;
 use crate::input::{AlertChange, AlertState};
 use crate::runbooks;
 use crate::work::Work;
-use crate::{Actor, FactBody, Reason, Subject};
+use crate::{Actor, FactBody, Millis, Reason, Subject};
 
 /// Takes in one transition of an alert.
 pub(crate) fn alert(work: &mut Work<'_>, alert: &AlertChange) {
@@ -19,6 +19,9 @@ pub(crate) fn alert(work: &mut Work<'_>, alert: &AlertChange) {
     } else {
         alert
     };
+    if let AlertState::Past { until } = alert.state {
+        return past(work, alert, until);
+    }
     let rule = RuleView::of(work.config, &alert.rule);
     let key = key_of(&rule.incident, &alert.labels);
     let known = work.desk.index.incident_of(&key);
@@ -33,8 +36,24 @@ pub(crate) fn alert(work: &mut Work<'_>, alert: &AlertChange) {
         (AlertState::Resolved, Some(id)) => resolve::cleared(work, id, alert),
         (AlertState::Stale, Some(id)) => stale(work, id, alert),
         // What never opened an incident has nothing to resolve or hold here.
-        (AlertState::Resolved | AlertState::Stale, None) => {}
+        (AlertState::Resolved | AlertState::Stale, None) | (AlertState::Past { .. }, _) => {}
     }
+}
+
+/// Late samples show that it fired and cleared again: stated of its host, at the host's time, and no more.
+fn past(work: &mut Work<'_>, alert: &AlertChange, until: Millis) {
+    let host = alert.agent.as_deref().and_then(|agent| work.desk.cmdb.host_of(agent));
+    let subject = match (host, &alert.agent) {
+        (Some(ci), _) => Subject::Ci(ci),
+        (None, Some(agent)) => Subject::Agent(agent.clone()),
+        (None, None) => Subject::Controller,
+    };
+    let sentence =
+        "its samples came late: it was over before it was learned, so it opened nothing and nobody was paged";
+    let reasons = vec![identity(alert), Reason::new("late", sentence)];
+    let lasted = until.since(alert.happened_at).max(0);
+    let body = FactBody::PastAlert { rule: alert.rule.clone(), labels: alert.labels.clone(), lasted };
+    work.tell_seen(alert.happened_at, subject, Actor::Rule(alert.rule.clone()), reasons, body);
 }
 
 fn is_open(work: &Work<'_>, id: IncidentId) -> bool {
@@ -177,9 +196,11 @@ fn stale(work: &mut Work<'_>, id: IncidentId, alert: &AlertChange) {
     let Some(known) = incident.alerts.iter_mut().find(firing) else { return };
     known.standing = AlertStanding::Stale;
     known.fired_when_stale = true;
-    let sentence = "no data: the alert is held as it was, neither resolved nor firing";
+    let why = if alert.reason.is_empty() { "no data" } else { &alert.reason };
+    let sentence = format!("{why}: the alert is held as it was, neither resolved nor firing");
     let reasons = vec![Reason { evidence: alert.evidence.clone().into(), ..Reason::new("stale", sentence) }];
-    let body = IncidentFact::AlertStale { rule: alert.rule.clone(), labels: alert.labels.clone() };
+    let (rule, labels, reason) = (alert.rule.clone(), alert.labels.clone(), alert.reason.clone());
+    let body = IncidentFact::AlertStale { rule, labels, reason };
     tell_seen(work, id, alert, Actor::Controller, reasons, body);
 }
 

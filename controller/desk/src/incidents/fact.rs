@@ -24,11 +24,17 @@ pub enum IncidentFact {
         labels: BTreeMap<String, String>,
         /// Where it was the last: when the incident resolves by itself unless an alert fires again.
         resolves_at: Option<Millis>,
+        /// Why, where it is more than that its condition is false: what it was about has ended.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// No data: the alert neither resolves nor fires.
     AlertStale {
         rule: String,
         labels: BTreeMap<String, String>,
+        /// Whose silence it is.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     PriorityChanged {
         from: u8,

@@ -18,7 +18,7 @@ mod resolve;
 mod rule;
 
 pub(crate) use acts::act;
-pub(crate) use alert::alert;
+pub(crate) use alert::{alert, spoken};
 pub(crate) use earlier::mark_of;
 pub use fact::{IncidentFact, Opening};
 pub use flow::{Action, State, table};

@@ -23,14 +23,14 @@ pub(super) fn cleared(work: &mut Work<'_>, id: IncidentId, alert: &AlertChange) 
     }
     reconsider(work, id);
     let resolves_at = work.desk.timers.find(&TimerKind::IncidentResolve { incident: id }).map(|timer| timer.due);
+    let why = if alert.reason.is_empty() { "its condition is false" } else { &alert.reason };
     let sentence = match resolves_at {
-        Some(due) => {
-            format!("its condition is false; the incident resolves in {} unless it fires again", length(due.since(at)))
-        }
-        None => "its condition is false".to_owned(),
+        Some(due) => format!("{why}; the incident resolves in {} unless it fires again", length(due.since(at))),
+        None => why.to_owned(),
     };
     let reasons = vec![Reason { evidence: alert.evidence.clone().into(), ..Reason::new("clear", sentence) }];
-    let body = IncidentFact::AlertCleared { rule: alert.rule.clone(), labels: alert.labels.clone(), resolves_at };
+    let (rule, labels, reason) = (alert.rule.clone(), alert.labels.clone(), alert.reason.clone());
+    let body = IncidentFact::AlertCleared { rule, labels, resolves_at, reason };
     tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, body);
     runbooks::condition_changed(work, id);
 }

@@ -62,6 +62,7 @@ pub fn unit_failed(host: &str, unit: &str, state: AlertState) -> AlertChange {
         state,
         happened_at: Millis(NOON),
         agent: Some(host.to_owned()),
+        reason: String::new(),
         evidence: vec![json!({"kind": "unit_failed", "unit": unit})],
     }
 }

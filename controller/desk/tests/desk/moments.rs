@@ -56,6 +56,36 @@ fn a_hosts_time_ahead_of_now_is_now() {
 }
 
 #[test]
+fn an_alert_of_the_past_is_stated_and_calls_nobody() {
+    let mut bench = ordinary();
+    let began = Millis(bench.at - 600 * SECOND);
+    let past = AlertState::Past { until: began.plus(240 * SECOND) };
+    let alert = AlertChange { happened_at: began, ..unit_failed("web-1", "nginx.service", past) };
+    let decision = bench.feed(InputBody::Alert(alert));
+    let [fact] = decision.facts.as_slice() else { panic!("one fact: {decision:?}") };
+    assert_eq!(fact.happened_at, began);
+    let words = watchkeep_desk::explain::sentence(&fact.subject, &fact.body);
+    assert!(words.contains("nginx.service") && words.contains("had fired for 4 min"), "{words}");
+    assert!(decision.effects.is_empty() && bench.records.keys().all(|(table, _)| *table != "incident"));
+}
+
+#[test]
+fn what_ended_and_what_is_silent_say_so() {
+    let mut bench = ordinary();
+    bench.fire("web-1", "nginx.service");
+    let said = |bench: &mut crate::bench::Bench, state, reason: &str| {
+        let reason = reason.to_owned();
+        let alert = AlertChange { reason, ..unit_failed("web-1", "nginx.service", state) };
+        let decision = bench.feed(InputBody::Alert(alert));
+        watchkeep_desk::explain::sentence(&decision.facts[0].subject, &decision.facts[0].body)
+    };
+    let stale = said(&mut bench, AlertState::Stale, "collector systemd brought nothing");
+    assert!(stale.contains("collector systemd brought nothing"), "{stale}");
+    let ended = said(&mut bench, AlertState::Resolved, "the unit was removed");
+    assert!(ended.contains("the unit was removed"), "{ended}");
+}
+
+#[test]
 fn ten_thousand_repeats_change_one_record_each_and_state_nothing() {
     let mut bench = ordinary();
     for unit in 0..200 {
