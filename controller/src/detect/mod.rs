@@ -70,9 +70,9 @@ impl HostDetection {
         self.told(agent, transitions)
     }
 
-    /// A report of the host came in, read at `at`.
-    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches, at: Millis) -> Vec<InputBody> {
-        self.watching.report(agent, samples, watches, at)
+    /// A report of the host came in.
+    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches) -> Vec<InputBody> {
+        self.watching.report(agent, samples, watches)
     }
 
     /// Time passed: alerts that clear by themselves, conditions that did not hold in time.

@@ -28,12 +28,20 @@ pub struct Watching(BTreeMap<(RunId, usize), Progress>);
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// Since when it has held without a break, by the reports' times.
+    /// Since when it has held without a break, by when the values were read.
     since: Option<Millis>,
     /// Whether the desk was told; once is enough.
     told: bool,
     /// What was last seen, for the sentence.
     last: String,
+}
+
+/// What a look at the newest samples came to.
+struct Seen {
+    /// When the value that passes was read; none: none passes.
+    passed: Option<Millis>,
+    /// For the sentence.
+    what: String,
 }
 
 impl Watches {
@@ -60,17 +68,18 @@ impl Watches {
 }
 
 impl Watching {
-    /// A report of the host came in, read at `at`.
-    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches, at: Millis) -> Vec<InputBody> {
+    /// A report of the host came in. What counts is when each value was read, not when the report came: a block that was
+    /// not due keeps the values and the time of its last reading.
+    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches) -> Vec<InputBody> {
         self.forget(agent, watches);
         let mut told = Vec::new();
         for watched in watches.of(agent) {
             let watch = &watched.watch;
             let progress = self.0.entry((watch.run, watch.step)).or_default();
-            let (holds, last) = look(agent, samples, watched);
-            progress.last = last;
-            progress.since = if holds { progress.since.or(Some(at)) } else { None };
-            let held = progress.since.is_some_and(|since| at.since(since) >= watch.held);
+            let seen = look(agent, samples, watched);
+            progress.last = seen.what;
+            progress.since = seen.passed.map(|read| progress.since.unwrap_or(read));
+            let held = seen.passed.zip(progress.since).is_some_and(|(read, since)| read.since(since) >= watch.held);
             if held && !progress.told {
                 progress.told = true;
                 told.push(InputBody::Watched { run: watch.run, step: watch.step, held, detail: progress.last.clone() });
@@ -103,30 +112,36 @@ impl Watching {
     }
 }
 
-/// Whether any series of the host that the selector takes passes the comparison, and what was seen.
-fn look(agent: &str, samples: &Samples, watched: &Watched) -> (bool, String) {
+/// Whether any series of the host that the selector takes passes the comparison by a value that was read while it is waited
+/// for.
+fn look(agent: &str, samples: &Samples, watched: &Watched) -> Seen {
     let (watch, Some(selector)) = (&watched.watch, &watched.selector) else {
-        return (false, "its selector does not compile".to_owned());
+        return Seen { passed: None, what: "its selector does not compile".to_owned() };
     };
-    let mut seen = format!("no series {} matches", watch.metric);
-    for (labels, value) in series(agent, samples, &watch.metric) {
-        if !selector.matches(&labels) {
+    let mut what = format!("no series {} matches", watch.metric);
+    let mut passed: Option<Millis> = None;
+    for (labels, value, read) in series(agent, samples, &watch.metric) {
+        if passed >= Some(read) || !selector.matches(&labels) {
             continue;
         }
-        seen = format!("{} is {value}", watch.metric);
+        if read < watch.from {
+            what = format!("{} was not read since the step began", watch.metric);
+            continue;
+        }
+        what = format!("{} is {value}", watch.metric);
         if watched.condition.holds(value) {
-            return (true, seen);
+            passed = Some(read);
         }
     }
-    (false, seen)
+    Seen { passed, what }
 }
 
-/// The host's series of one metric that were read last time, with the labels that PromQL would see.
+/// The host's series of one metric that were read last time, with the labels that PromQL would see and when each was read.
 fn series<'a>(
     agent: &'a str,
     samples: &'a Samples,
     metric: &'a str,
-) -> impl Iterator<Item = (BTreeMap<String, String>, f64)> + 'a {
+) -> impl Iterator<Item = (BTreeMap<String, String>, f64, Millis)> + 'a {
     let blocks = samples.layout.iter().flat_map(|layout| &layout.blocks).zip(&samples.blocks);
     blocks.flat_map(move |(block, values)| {
         let metrics = &block.template.metrics;
@@ -140,8 +155,97 @@ fn series<'a>(
                 labels.extend(block.template.instance_labels.iter().cloned().zip(instance.values.iter().cloned()));
                 labels.insert("instance".to_owned(), agent.to_owned());
                 labels.insert("job".to_owned(), "node".to_owned());
-                Some((labels, value))
+                Some((labels, value, values.at))
             })
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use watchkeep_desk::ids::RunId;
+    use watchkeep_protocol::Layout;
+    use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
+    use watchkeep_rules::selector::Selector;
+
+    use super::*;
+    use crate::ingest::BlockValues;
+
+    /// What one host reports of `load`, and a wait for `load < 5` that began at 100 and must hold for 20 ms.
+    struct Bench {
+        watches: Watches,
+        watching: Watching,
+        samples: Samples,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let template = Template {
+                collector: "cpu".into(),
+                metrics: vec![Metric { name: "load".into(), ..Metric::default() }],
+                instance_labels: Vec::new(),
+            };
+            let block = Block { template, instances: vec![Instance::default()] };
+            let watch = Watch {
+                run: RunId(1),
+                step: 0,
+                agent: "web-1".into(),
+                metric: "load".into(),
+                selector: Selector::default(),
+                op: "<".into(),
+                value: 5.0,
+                held: 20,
+                from: Millis(100),
+                until: Millis(1_000),
+            };
+            let samples =
+                Samples { layout: Some(Arc::new(Layout::whole(vec![block]))), blocks: vec![BlockValues::default()] };
+            Self { watches: Watches::new(vec![watch]), watching: Watching::default(), samples }
+        }
+
+        /// A report comes; `load` was read at `read`. Whether the desk is told that the condition held.
+        fn report(&mut self, read: i64, load: f64) -> bool {
+            self.samples.blocks[0] = BlockValues { at: Millis(read), values: vec![load], flags: Vec::new() };
+            let told = self.watching.report("web-1", &self.samples, &self.watches);
+            told.iter().any(|input| matches!(input, InputBody::Watched { held: true, .. }))
+        }
+    }
+
+    #[test]
+    fn values_read_before_the_step_do_not_count() {
+        let mut bench = Bench::new();
+        assert!(!bench.report(50, 1.0), "read before the step, reported after");
+        assert!(!bench.report(90, 1.0));
+        assert!(!bench.report(110, 1.0), "held for 0 ms only, not since 50");
+        let told = bench.watching.tick("web-1", &bench.watches, Millis(1_000));
+        assert!(format!("{told:?}").contains("load is 1"), "{told:?}");
+    }
+
+    #[test]
+    fn a_report_that_brings_no_new_reading_makes_the_condition_hold_no_longer() {
+        let mut bench = Bench::new();
+        assert!(!bench.report(110, 1.0));
+        assert!(!bench.report(110, 1.0), "its block was not due");
+        assert!(!bench.report(129, 1.0));
+        assert!(bench.report(130, 1.0), "20 ms between the readings");
+    }
+
+    #[test]
+    fn a_break_begins_the_wait_anew() {
+        let mut bench = Bench::new();
+        for (read, load) in [(110, 1.0), (120, 9.0), (131, 1.0), (150, 1.0)] {
+            assert!(!bench.report(read, load), "at {read}");
+        }
+        assert!(bench.report(151, 1.0));
+    }
+
+    #[test]
+    fn a_condition_that_nothing_spoke_to_since_the_step_says_so() {
+        let mut bench = Bench::new();
+        assert!(!bench.report(99, 1.0));
+        let told = bench.watching.tick("web-1", &bench.watches, Millis(1_000));
+        assert!(format!("{told:?}").contains("load was not read since the step began"), "{told:?}");
+    }
 }

@@ -307,7 +307,7 @@ impl Step<'_> {
         let at = self.host.corrected(report.at_ms, self.now);
         if report::take(self.host, report, layout, at)? {
             let host = &mut *self.host;
-            self.proposal.inputs.extend(host.detection.report(&host.agent, &host.samples, self.watches, at));
+            self.proposal.inputs.extend(host.detection.report(&host.agent, &host.samples, self.watches));
         }
         self.ack();
         Ok(())

@@ -178,6 +178,8 @@ pub struct Watch {
     pub value: f64,
     /// Milliseconds that it must hold without a break.
     pub held: i64,
+    /// When waiting began: a value that was read before it says nothing about what the steps before did.
+    pub from: Millis,
     /// When waiting ends in failure.
     pub until: Millis,
 }

@@ -198,7 +198,7 @@ fn watch(work: &mut Work<'_>, id: RunId, step: usize, condition: String, held: i
 pub(crate) fn watch_of(run: &Run) -> Option<Watch> {
     let (planned, journal) = (run.plan.steps.get(run.step)?, run.journal.get(run.step)?);
     let PlannedAction::WaitFor { metric, selector, op, value, held, .. } = &planned.action else { return None };
-    let since = journal.sent_at.filter(|_| journal.state == StepState::Watching && is_stepping(run))?;
+    let from = journal.sent_at.filter(|_| journal.state == StepState::Watching && is_stepping(run))?;
     Some(Watch {
         run: run.id,
         step: run.step,
@@ -208,6 +208,7 @@ pub(crate) fn watch_of(run: &Run) -> Option<Watch> {
         op: op.clone(),
         value: *value,
         held: *held,
-        until: since.plus(planned.timeout),
+        from,
+        until: from.plus(planned.timeout),
     })
 }
