@@ -3,7 +3,7 @@
 use super::SelectorError;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// A metric or label name; `:` may stand in it.
     Name(String),
     /// A quoted string, escapes resolved.
@@ -20,7 +20,7 @@ pub(super) enum Token {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Spanned {
+pub(crate) struct Spanned {
     pub token: Token,
     pub at: usize,
     pub length: usize,
@@ -39,6 +39,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Spanned>, SelectorError> {
     while let Some(first) = text[at..].chars().next() {
         if first.is_ascii_whitespace() {
             at += 1;
+            continue;
+        }
+        if first == '#' {
+            // A comment, to the end of its line.
+            at += text[at..].find('\n').unwrap_or(text.len() - at);
             continue;
         }
         let (token, length) = token(text, at, first)?;
@@ -92,13 +97,28 @@ fn number(rest: &str) -> (Token, usize) {
         end += 1;
     }
     let written = &rest[..end];
-    let plain = written.replace('_', "");
-    let value = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok().map(|whole| whole as f64),
-        None => plain.parse().ok(),
-    };
-    let token = value.map_or_else(|| Token::NoNumber(written.to_owned()), Token::Number);
+    let token = number_written(written).map_or_else(|| Token::NoNumber(written.to_owned()), Token::Number);
     (token, end)
+}
+
+/// As Go reads a number: `0x` is hexadecimal, a whole number that begins with 0 is octal where it can be, and `_` stands
+/// between digits only.
+fn number_written(written: &str) -> Option<f64> {
+    let is_separated = |place: usize| {
+        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit() || matches!(c, 'x' | 'X'));
+        is_digit(written[..place].chars().next_back()) && is_digit(written[place + 1..].chars().next())
+    };
+    if !written.match_indices('_').all(|(place, _)| is_separated(place)) {
+        return None;
+    }
+    let plain = written.replace('_', "");
+    if let Some(digits) = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16).ok().map(|whole| whole as f64);
+    }
+    if plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
+        return u64::from_str_radix(&plain, 8).ok().map(|whole| whole as f64);
+    }
+    plain.parse().ok()
 }
 
 /// A quoted string at `at`; the length returned covers its quotes.
@@ -180,7 +200,7 @@ pub(crate) fn is_label_name(text: &str) -> bool {
 }
 
 /// The text in double quotes, so that reading it gives the text again.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

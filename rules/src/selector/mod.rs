@@ -16,7 +16,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use compiled::Compiled;
-pub(crate) use lex::is_label_name;
+pub(crate) use lex::{Spanned, Token, is_label_name, quoted};
+pub(crate) use parse::{Bindings, Reader, matchers};
 pub use pattern::{anchored, unanchored};
 
 /// Label matchers that all must hold.

@@ -7,7 +7,7 @@ use super::{MatchOp, Matcher, Selector, SelectorError, pattern};
 const MATCHERS_MAX: usize = 64;
 
 /// Reads tokens one by one.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     tokens: Vec<Spanned>,
     next: usize,
 }
@@ -21,6 +21,11 @@ impl Reader {
         &self.tokens[self.next]
     }
 
+    /// The token after the next one.
+    pub fn peek_second(&self) -> &Token {
+        &self.tokens[(self.next + 1).min(self.tokens.len() - 1)].token
+    }
+
     /// The next token; `End` again and again at the end.
     pub fn take(&mut self) -> Spanned {
         let token = self.tokens[self.next].clone();
@@ -28,6 +33,11 @@ impl Reader {
             self.next += 1;
         }
         token
+    }
+
+    /// The byte after the last token taken.
+    pub fn last_end(&self) -> usize {
+        self.next.checked_sub(1).map_or(0, |last| self.tokens[last].at + self.tokens[last].length)
     }
 
     pub fn take_sign(&mut self, sign: &str) -> bool {
@@ -64,7 +74,7 @@ pub(super) fn selector_with_metric(text: &str) -> Result<(Option<String>, Select
 
 /// Whether `$name` may stand for a value.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Bindings {
+pub(crate) enum Bindings {
     Taken,
     Refused,
 }
@@ -88,13 +98,21 @@ pub(super) fn metric_and_matchers(
     Ok((metric, selector))
 }
 
-fn matchers(reader: &mut Reader, bindings: Bindings) -> Result<Selector, SelectorError> {
+/// `{…}`, whose brace comes next.
+pub(crate) fn matchers(reader: &mut Reader, bindings: Bindings) -> Result<Selector, SelectorError> {
     reader.take();
     let mut found = Vec::new();
+    let mut is_named = false;
     while !reader.take_sign("}") {
         if found.len() == MATCHERS_MAX {
             return Err(reader.wrong(format!("more than {MATCHERS_MAX} matchers in one selector")));
         }
+        let names =
+            matches!(reader.peek().token, Token::Text(_)) && matches!(reader.peek_second(), Token::Sign("," | "}"));
+        if names && is_named {
+            return Err(reader.wrong("the metric's name stands here a second time"));
+        }
+        is_named |= names;
         found.push(matcher(reader, bindings)?);
         if !reader.take_sign(",") && !matches!(reader.peek().token, Token::Sign("}")) {
             return Err(reader.wrong("',' or '}' is expected here"));
