@@ -1,8 +1,15 @@
 //! PromQL with the semantics of Prometheus 3: a parser that knows where everything stands, and a plain evaluator.
 //!
-//! The evaluator is the oracle: written to be read beside Prometheus's documentation, not to be fast. Whatever else
-//! evaluates expressions must give what it gives.
+//! [`parse`] gives a checked expression or every fault with its place. The evaluator is the oracle: written to be read
+//! beside Prometheus's documentation, not to be fast. Whatever else evaluates expressions must give what it gives.
 
 pub mod ast;
+mod display;
+mod functions;
 pub mod labels;
+mod parse;
 pub mod series;
+mod types;
+
+pub use functions::{function_named, functions};
+pub use parse::{SyntaxFault, parse};

@@ -1,0 +1,112 @@
+//! What begins with a word: functions, aggregations, metrics.
+
+use super::{Built, Parsed, Parser, SyntaxFault, words};
+use crate::near::near;
+use crate::promql::ast::{AggregateOp, Expr, ExprKind, Grouping, Span};
+use crate::promql::{functions, types};
+use crate::selector::Token;
+
+impl Parser {
+    pub(super) fn named(&mut self, word: &str) -> Parsed<Built> {
+        if let Some(op) = words::aggregate(word)
+            && self.is_aggregated()
+        {
+            return self.aggregate(op);
+        }
+        if self.is_called() {
+            return self.call(word);
+        }
+        if words::is_reserved(word) {
+            let message = format!("'{word}' is a word of the language; as a metric's name write {{\"{word}\"}}");
+            return Err(SyntaxFault::new(self.here(), message));
+        }
+        self.selector()
+    }
+
+    /// Whether the word here is followed by what makes it an aggregation rather than a metric's name.
+    fn is_aggregated(&self) -> bool {
+        match self.reader.peek_second() {
+            Token::Sign("(") => true,
+            Token::Name(word) => word.eq_ignore_ascii_case("by") || word.eq_ignore_ascii_case("without"),
+            _ => false,
+        }
+    }
+
+    /// `sum by (a) (x)` or `sum(x) by (a)`
+    fn aggregate(&mut self, op: AggregateOp) -> Parsed<Built> {
+        let name = self.take();
+        let before = self.grouping()?;
+        let (mut args, height) = self.args()?;
+        let grouping = match before {
+            Some(grouping) => Some(grouping),
+            None => self.grouping()?,
+        };
+        let wanted = if op.has_param() { 2 } else { 1 };
+        if args.len() != wanted {
+            let takes = if op.has_param() { "a parameter and a vector" } else { "1 argument" };
+            let message = format!("'{}' takes {takes}, not {}", op.as_str(), args.len());
+            return Err(SyntaxFault::new(name, message));
+        }
+        let expr = Box::new(args.pop().expect("it has one or two"));
+        let param = args.pop().map(Box::new);
+        self.faults.extend(types::aggregate(op, param.as_deref(), &expr));
+        let grouping = grouping.unwrap_or(Grouping::Only(Vec::new()));
+        let span = Span { from: name.from, to: self.end };
+        Ok(Built { expr: Expr { kind: ExprKind::Aggregate { op, param, expr, grouping }, span }, height })
+    }
+
+    fn grouping(&mut self) -> Parsed<Option<Grouping>> {
+        if self.take_word("by") {
+            return self.labels().map(|labels| Some(Grouping::Only(labels)));
+        }
+        if self.take_word("without") {
+            return self.labels().map(|labels| Some(Grouping::Except(labels)));
+        }
+        Ok(None)
+    }
+
+    fn call(&mut self, word: &str) -> Parsed<Built> {
+        let name = self.take();
+        let (args, height) = self.args()?;
+        let function = match functions::function_named(word) {
+            Some(function) => {
+                self.faults.extend(types::call(function, &args, name));
+                function
+            }
+            None => {
+                self.faults.push(unknown(word, name));
+                &types::UNKNOWN
+            }
+        };
+        let span = Span { from: name.from, to: self.end };
+        Ok(Built { expr: Expr { kind: ExprKind::Call { function, args }, span }, height })
+    }
+
+    /// `(a, b)`, and the levels of the call.
+    fn args(&mut self) -> Parsed<(Vec<Expr>, usize)> {
+        let open = self.open("(", "arguments in parentheses")?;
+        let mut found = Vec::new();
+        let mut height = 0;
+        if self.take_sign(")") {
+            return Ok((found, 1));
+        }
+        loop {
+            let built = self.expression(0)?;
+            height = built.height.max(height);
+            found.push(built.expr);
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        self.close(")", open)?;
+        self.bounded(height + 1)?;
+        Ok((found, height + 1))
+    }
+}
+
+fn unknown(word: &str, span: Span) -> SyntaxFault {
+    if let Some(why) = functions::refused(&word.to_ascii_lowercase()) {
+        return SyntaxFault::new(span, format!("'{word}' {why}"));
+    }
+    SyntaxFault::new(span, format!("unknown function '{word}'")).near(near(word, words::called()))
+}

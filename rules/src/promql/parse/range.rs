@@ -1,0 +1,170 @@
+//! What stands behind an operand: ranges, subqueries, `offset` and `@`; and the durations in them.
+
+use super::{Built, Parsed, Parser, SyntaxFault};
+use crate::duration;
+use crate::promql::ast::{At, Expr, ExprKind, Span, When};
+use crate::promql::types;
+use crate::selector::Token;
+
+/// Milliseconds that a duration or an instant may have: some 292 thousand years are beyond every clock.
+const MS_MAX: f64 = 9e15;
+
+impl Parser {
+    /// Takes everything that binds to the operand `built`.
+    pub(super) fn postfix(&mut self, mut built: Built) -> Parsed<Built> {
+        loop {
+            if matches!(self.token(), Token::Sign("[")) {
+                built = self.range(built)?;
+            } else if self.is_word("offset") {
+                let span = self.take();
+                let offset = self.signed_milliseconds("a duration after 'offset'")?;
+                self.set_offset(&mut built.expr, offset, span)?;
+            } else if matches!(self.token(), Token::Sign("@")) {
+                let span = self.take();
+                let at = self.at()?;
+                self.set_at(&mut built.expr, at, span)?;
+            } else {
+                return Ok(built);
+            }
+            built.expr.span.to = self.end;
+        }
+    }
+
+    /// `[5m]`, `[1h:5m]` or `[1h:]`
+    fn range(&mut self, built: Built) -> Parsed<Built> {
+        let open = self.take();
+        let range = self.positive("a range, for example [5m],")?;
+        let step = match self.take_sign(":") {
+            true if matches!(self.token(), Token::Sign("]")) => Some(None),
+            true => Some(Some(self.positive("a step or ']'")?)),
+            false => None,
+        };
+        self.close("]", open)?;
+        let span = Span { from: built.expr.span.from, to: self.end };
+        let Some(step) = step else { return Ok(self.matrix(built, range, open, span)) };
+        if let Some(found) = types::is_no_vector(&built.expr) {
+            self.faults.push(SyntaxFault::new(
+                built.expr.span,
+                format!("a subquery looks back over an instant vector, not {found}"),
+            ));
+        }
+        let height = built.height + 1;
+        self.bounded(height)?;
+        let kind = ExprKind::Subquery { expr: Box::new(built.expr), range, step, when: When::default() };
+        Ok(Built { expr: Expr { kind, span }, height })
+    }
+
+    fn matrix(&mut self, built: Built, range: i64, open: Span, span: Span) -> Built {
+        let brackets = Span { from: open.from, to: span.to };
+        let height = built.height;
+        let kind = match built.expr.kind {
+            ExprKind::Vector(selector) => {
+                if selector.when != When::default() {
+                    let message = "the range stands before 'offset' and '@': write m[5m] offset 1h";
+                    self.faults.push(SyntaxFault::new(brackets, message));
+                }
+                ExprKind::Matrix { selector, range }
+            }
+            other => {
+                let message = "a range belongs to a selector; of an expression a subquery takes one, as in [5m:1m]";
+                self.faults.push(SyntaxFault::new(brackets, message));
+                other
+            }
+        };
+        Built { expr: Expr { kind, span }, height }
+    }
+
+    fn set_offset(&mut self, expr: &mut Expr, offset: i64, span: Span) -> Parsed<()> {
+        let Some(when) = when(expr) else { return Err(misplaced("offset", span)) };
+        if when.offset != 0 {
+            self.faults.push(SyntaxFault::new(span, "'offset' stands here a second time"));
+        }
+        when.offset = offset;
+        Ok(())
+    }
+
+    fn set_at(&mut self, expr: &mut Expr, at: At, span: Span) -> Parsed<()> {
+        let Some(when) = when(expr) else { return Err(misplaced("@", span)) };
+        if when.at.is_some() {
+            self.faults.push(SyntaxFault::new(span, "'@' stands here a second time"));
+        }
+        when.at = Some(at);
+        Ok(())
+    }
+
+    fn at(&mut self) -> Parsed<At> {
+        for (word, at) in [("start", At::Start), ("end", At::End)] {
+            if self.is_word(word) {
+                self.take();
+                let open = self.open("(", &format!("'()' after '{word}'"))?;
+                self.close(")", open)?;
+                return Ok(at);
+            }
+        }
+        self.signed_milliseconds("seconds since 1970, start() or end() after '@'").map(At::Time)
+    }
+
+    fn positive(&mut self, wanted: &str) -> Parsed<i64> {
+        let span = self.here();
+        let ms = self.milliseconds(wanted)?;
+        if ms <= 0 {
+            self.faults.push(SyntaxFault::new(span, "a duration longer than 0 is expected here"));
+        }
+        Ok(ms)
+    }
+
+    fn signed_milliseconds(&mut self, wanted: &str) -> Parsed<i64> {
+        let is_negative = self.take_sign("-");
+        if !is_negative {
+            self.take_sign("+");
+        }
+        let ms = self.milliseconds(wanted)?;
+        Ok(if is_negative { -ms } else { ms })
+    }
+
+    /// A duration, or a number of seconds.
+    fn milliseconds(&mut self, wanted: &str) -> Parsed<i64> {
+        let span = self.here();
+        let ms = match self.token() {
+            Token::Number(seconds) => {
+                let ms = (seconds * 1000.0).round();
+                if ms.is_nan() || ms.abs() > MS_MAX {
+                    return Err(SyntaxFault::new(span, "this is too long or no time at all"));
+                }
+                ms as i64
+            }
+            Token::NoNumber(written) => duration::parse(written).map_err(|message| SyntaxFault::new(span, message))?,
+            Token::Sign("(" | "-" | "+") => {
+                let message = "a plain duration is expected here; arithmetic with durations is experimental in Prometheus and not taken here";
+                return Err(SyntaxFault::new(span, message));
+            }
+            Token::Name(word) if matches!(word.as_str(), "step" | "range" | "min" | "max") && self.is_called() => {
+                let message = format!("'{word}()' as a duration is experimental in Prometheus and not taken here");
+                return Err(SyntaxFault::new(span, message));
+            }
+            _ => return Err(self.unexpected(wanted)),
+        };
+        self.take();
+        Ok(ms)
+    }
+}
+
+fn when(expr: &mut Expr) -> Option<&mut When> {
+    match &mut expr.kind {
+        ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => Some(&mut selector.when),
+        ExprKind::Subquery { when, .. } => Some(when),
+        _ => None,
+    }
+}
+
+fn misplaced(what: &str, span: Span) -> SyntaxFault {
+    SyntaxFault::new(span, format!("'{what}' stands right after a selector, its range, or a subquery"))
+}
+
+/// A duration where a number is expected is its seconds.
+pub(super) fn seconds(written: &str, span: Span) -> Parsed<f64> {
+    match duration::parse(written) {
+        Ok(ms) => Ok(ms as f64 / 1000.0),
+        Err(_) => Err(SyntaxFault::new(span, format!("'{written}' is neither a number nor a duration"))),
+    }
+}
