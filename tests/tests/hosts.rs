@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use watchkeep_tests::host::Cable;
 use watchkeep_tests::{Host, wait};
 
 #[test]
@@ -50,6 +51,25 @@ fn hosts_are_apart_and_a_cut_link_is_silent() -> Result<()> {
     })?;
     one.link().mend()?;
     assert!(calls[0].wait()?.success(), "after mending, the end of the connection arrives");
+    Ok(())
+}
+
+#[test]
+fn a_cable_joins_two_hosts_and_a_small_disk_is_small() -> Result<()> {
+    let (database, shop) = (Host::boot("db-1")?, Host::boot("shop-1")?);
+    let cable = Cable::lay(&database, &shop, 1)?;
+    database
+        .write("/etc/redis/redis.conf", &format!("bind {}\nprotected-mode no\nsupervised systemd\n", cable.first))?;
+    database.run(["systemctl", "restart", "redis-server"])?;
+    let asked = shop.run(["timeout", "5", "redis-cli", "-h", &cable.first.to_string(), "PING"])?;
+    assert_eq!(asked, "PONG");
+
+    let disk = shop.mount_small("/srv/small", 16)?;
+    let shown = shop.run(["df", "--output=source,size,target", "--block-size=1M", "/srv/small"])?;
+    assert!(shown.contains(&disk.device) && shown.contains("/srv/small"), "{shown}");
+    let full = shop.exec(["dd", "if=/dev/zero", "of=/srv/small/ballast", "bs=1M", "count=20", "status=none"])?;
+    assert!(!full.status.success(), "20 MB went into 16");
+    shop.run(["umount", "/srv/small"])?;
     Ok(())
 }
 

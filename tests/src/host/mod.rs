@@ -5,7 +5,9 @@
 //! joins the host with this machine and nothing else: there is no default route and no address translation.
 
 mod agent;
+mod cable;
 mod cgroup;
+mod disk;
 mod link;
 
 use std::ffi::OsStr;
@@ -22,7 +24,9 @@ use tempfile::TempDir;
 use crate::built::repository;
 use crate::wait;
 pub use agent::MENDING;
+pub use cable::Cable;
 use cgroup::Cgroup;
+pub use disk::SmallDisk;
 use link::Link;
 
 const BOOT_BOUND: Duration = Duration::from_secs(60);
