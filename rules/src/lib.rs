@@ -4,6 +4,7 @@
 //! column, the line itself and a near word. Nothing else here does I/O, and nothing reads a clock: engines are handed the
 //! time with each input.
 
+pub mod absence;
 pub mod alert;
 pub mod duration;
 pub mod events;
