@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::classes::{Class, Value};
+use super::recent::Turn;
 use super::relations::{RelationKind, Source, When};
 use crate::Millis;
 use crate::ids::CiId;
@@ -89,6 +90,9 @@ pub struct SectionMark {
     pub hash: String,
     pub items: usize,
     pub happened_at: Millis,
+    /// When the section was first told: what came later is news of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Millis>,
     /// Over the section as it was last told whole; none where a difference came after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Digest>,
@@ -121,6 +125,9 @@ pub struct Ci {
     pub attributes: BTreeMap<String, Held>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measurements: BTreeMap<String, Measured>,
+    /// The last changes of its setup, oldest first, one an attribute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Turn>,
     pub lifecycle: Lifecycle,
     /// Since when it is in that state.
     pub lifecycle_since: When,

@@ -49,10 +49,14 @@ pub enum Type {
     Criticality,
 }
 
-/// Whether a change of the attribute is worth a fact.
+/// Whether a change of the attribute is worth a fact, and whether it may explain a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
+    /// How it is set up: a change is somebody's doing, a fact, and may be why something fails.
+    Setup,
+    /// How it stands: a change is a fact, and explains nothing by itself.
     State,
+    /// As last heard, without a fact.
     Measurement,
 }
 
@@ -95,6 +99,11 @@ const fn text(name: &'static str) -> Attribute {
     state(name, Type::Text)
 }
 
+/// What somebody sets up.
+const fn setup(name: &'static str, kind: Type) -> Attribute {
+    Attribute { name, kind, nature: Nature::Setup, sources: AGENT_FIRST }
+}
+
 const fn measured(name: &'static str, kind: Type) -> Attribute {
     Attribute { name, kind, nature: Nature::Measurement, sources: AGENT_FIRST }
 }
@@ -118,7 +127,7 @@ pub static CLASSES: [Schema; 19] = [
             text("cloud_instance_id"),
             text("cloud_provider"),
             text("cpu_model"),
-            state("cpus", Integer),
+            setup("cpus", Integer),
             text("dmi_asset_tag"),
             text("dmi_bios_version"),
             text("dmi_board_serial"),
@@ -129,14 +138,14 @@ pub static CLASSES: [Schema; 19] = [
             by_hand("environment", Text),
             text("fqdn"),
             text("hostname"),
-            text("kernel"),
+            setup("kernel", Text),
             text("kernel_release"),
             text("kernel_version"),
             text("mac_addresses"),
             text("machine_id"),
-            state("memory_bytes", Bytes),
+            setup("memory_bytes", Bytes),
             by_hand("owner", Text),
-            text("timezone"),
+            setup("timezone", Text),
             measured("uptime_seconds", Integer),
             text("virtualization"),
         ],
@@ -149,9 +158,9 @@ pub static CLASSES: [Schema; 19] = [
         word: "virtual_machine",
         says: "a machine as its hypervisor sees it",
         attributes: &[
-            state("cpus", Integer),
-            text("hypervisor"),
-            state("memory_bytes", Bytes),
+            setup("cpus", Integer),
+            setup("hypervisor", Text),
+            setup("memory_bytes", Bytes),
             text("name"),
             text("state"),
             text("uuid"),
@@ -167,8 +176,8 @@ pub static CLASSES: [Schema; 19] = [
         attributes: &[
             text("engine"),
             text("id"),
-            text("image"),
-            text("image_digest"),
+            setup("image", Text),
+            setup("image_digest", Text),
             text("name"),
             measured("restarts", Integer),
             text("state"),
@@ -191,7 +200,7 @@ pub static CLASSES: [Schema; 19] = [
             text("kernel"),
             text("kernel_release"),
             text("name"),
-            text("pretty_name"),
+            setup("pretty_name", Text),
             text("variant"),
             text("version"),
             text("version_codename"),
@@ -206,11 +215,11 @@ pub static CLASSES: [Schema; 19] = [
         word: "disk",
         says: "a block device that holds data",
         attributes: &[
-            text("model"),
+            setup("model", Text),
             measured("power_on_hours", Integer),
             state("rotational", Boolean),
-            text("serial"),
-            state("size_bytes", Bytes),
+            setup("serial", Text),
+            setup("size_bytes", Bytes),
             text("vendor"),
             text("wwn"),
         ],
@@ -224,12 +233,12 @@ pub static CLASSES: [Schema; 19] = [
         says: "a mounted filesystem, by its mount point",
         attributes: &[
             measured("available_bytes", Bytes),
-            text("device"),
-            text("fstype"),
+            setup("device", Text),
+            setup("fstype", Text),
             text("mountpoint"),
             text("options"),
             state("read_only", Boolean),
-            state("size_bytes", Bytes),
+            setup("size_bytes", Bytes),
             text("uuid"),
         ],
         identifiers: &[],
@@ -241,11 +250,11 @@ pub static CLASSES: [Schema; 19] = [
         word: "network_interface",
         says: "a network interface of a host",
         attributes: &[
-            text("addresses"),
+            setup("addresses", Text),
             text("driver"),
             text("duplex"),
-            text("mac_address"),
-            state("mtu", Integer),
+            setup("mac_address", Text),
+            setup("mtu", Integer),
             text("name"),
             text("operstate"),
             measured("speed_mbits", Integer),
@@ -272,7 +281,7 @@ pub static CLASSES: [Schema; 19] = [
             text("source_version"),
             text("state"),
             text("vendor"),
-            text("version"),
+            setup("version", Text),
         ],
         identifiers: &[],
         section: Some("package"),
@@ -285,17 +294,17 @@ pub static CLASSES: [Schema; 19] = [
         attributes: &[
             text("active_state"),
             text("description"),
-            text("exec"),
-            text("fragment_path"),
+            setup("exec", Text),
+            setup("fragment_path", Text),
             text("load_state"),
             measured("memory_bytes", Bytes),
-            text("package"),
+            setup("package", Text),
             text("restart"),
             measured("restarts", Integer),
             measured("sub_state", Text),
-            text("type"),
-            text("unit_file_state"),
-            text("user"),
+            setup("type", Text),
+            setup("unit_file_state", Text),
+            setup("user", Text),
         ],
         identifiers: &[],
         section: Some("service"),
@@ -306,13 +315,13 @@ pub static CLASSES: [Schema; 19] = [
         word: "process",
         says: "a program that runs, by executable and unit; never a process id",
         attributes: &[
-            text("command"),
+            setup("command", Text),
             measured("count", Integer),
             text("executable"),
             text("name"),
             text("package"),
             text("unit"),
-            text("user"),
+            setup("user", Text),
         ],
         identifiers: &[],
         section: Some("listener"),
@@ -332,7 +341,7 @@ pub static CLASSES: [Schema; 19] = [
         word: "certificate",
         says: "an X.509 certificate in use",
         attributes: &[
-            text("fingerprint_sha256"),
+            setup("fingerprint_sha256", Text),
             text("issuer"),
             text("names"),
             state("not_after", Time),
@@ -349,7 +358,7 @@ pub static CLASSES: [Schema; 19] = [
         class: Class::Database,
         word: "database",
         says: "a database that a server holds",
-        attributes: &[text("engine"), text("name"), measured("size_bytes", Bytes), text("version")],
+        attributes: &[text("engine"), text("name"), measured("size_bytes", Bytes), setup("version", Text)],
         identifiers: &[],
         section: Some("database"),
         name: Some("name"),

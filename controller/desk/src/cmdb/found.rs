@@ -188,7 +188,7 @@ impl Found<'_> {
 }
 
 fn is_state(attribute: &Attribute) -> bool {
-    attribute.nature == Nature::State
+    attribute.nature != Nature::Measurement
 }
 
 impl Reading<'_> {

@@ -66,6 +66,8 @@ pub struct Graph {
     values: BTreeMap<(Class, &'static str), BTreeMap<Value, BTreeSet<CiId>>>,
     /// Host → class → key of what is not there → who would have a relation to it.
     wanted: BTreeMap<CiId, BTreeMap<(Class, String), BTreeSet<CiId>>>,
+    /// Identity of a change → the items that saw it.
+    changed: BTreeMap<String, BTreeSet<CiId>>,
     pub(super) touched: Touched,
 }
 
@@ -153,6 +155,11 @@ impl Graph {
     pub(super) fn wanting(&self, host: CiId, class: Class, key: &str) -> impl Iterator<Item = &Ci> {
         let at = self.wanted.get(&host).and_then(|wanted| wanted.get(&(class, key.to_owned())));
         at.into_iter().flatten().filter_map(|id| self.items.get(id))
+    }
+
+    /// Items that remember a change of that identity.
+    pub(super) fn with_change(&self, identity: &str) -> impl Iterator<Item = &Ci> {
+        self.changed.get(identity).into_iter().flatten().filter_map(|id| self.items.get(id))
     }
 
     /// Relations that hold, from an item.
@@ -252,6 +259,9 @@ impl Graph {
             let by_value = self.values.entry((ci.class, name)).or_default();
             by_value.entry(value.clone()).or_default().insert(ci.id);
         }
+        for identity in ci.identities() {
+            self.changed.entry(identity).or_default().insert(ci.id);
+        }
         if ci.merged_into.is_some() {
             return;
         }
@@ -275,6 +285,9 @@ impl Graph {
             if let Some(by_value) = self.values.get_mut(&(ci.class, name)) {
                 drop_from(by_value, value, ci.id);
             }
+        }
+        for identity in ci.identities() {
+            drop_from(&mut self.changed, &identity, ci.id);
         }
         if ci.merged_into.is_some() {
             return;

@@ -62,7 +62,9 @@ pub(super) fn plan(graph: &Graph, host: &Ci, fragment: &Fragment, reading: &mut 
     }
     comparison.wishes_fulfilled();
     let after = after(&members, &gone, reading, &digests);
-    comparison.conclude(after, known, SectionMark { told, happened_at: fragment.happened_at, ..SectionMark::default() })
+    let first = known.map_or(Some(fragment.happened_at), |mark| mark.first);
+    let mark = SectionMark { told, happened_at: fragment.happened_at, first, ..SectionMark::default() };
+    comparison.conclude(after, known, mark)
 }
 
 /// A section's items after the message, with their digests.

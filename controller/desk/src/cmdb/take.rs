@@ -69,6 +69,7 @@ impl Graph {
             agent: item.agent.clone(),
             attributes: item.attributes.iter().map(|(name, value)| (name.clone(), held(value, source, when))).collect(),
             measurements: BTreeMap::new(),
+            changes: Vec::new(),
             lifecycle: Lifecycle::InUse,
             lifecycle_since: when,
             first_seen: when.happened,
@@ -106,6 +107,7 @@ impl Graph {
             return;
         }
         self.edit(id, |ci| {
+            ci.remember(changes, when);
             for change in changes {
                 match &change.to {
                     Some(value) => _ = ci.attributes.insert(change.name.clone(), held(value, source, when)),

@@ -3,6 +3,8 @@
 mod fixture;
 mod hosts;
 mod lifecycle;
+mod near;
+mod near;
 mod properties;
 mod questions;
 mod sections;
