@@ -4,7 +4,6 @@ mod fixture;
 mod hosts;
 mod lifecycle;
 mod near;
-mod near;
 mod properties;
 mod questions;
 mod sections;
