@@ -18,6 +18,8 @@ pub enum Absence {
     Ended { series: String },
     /// Nobody said anything of what this selector takes for longer than the lookback.
     Missing { selector: String },
+    /// It is there again, but not for long enough: the range has fewer than two points.
+    Refilling { selector: String },
 }
 
 /// How far beyond a selector's own window an end is looked for, ms: longer than any collector pauses.
@@ -80,8 +82,18 @@ impl Looking<'_> {
         found.retain(|series| self.is_of_these(series));
         let fresh_after = self.at.saturating_sub(self.lookback);
         let newest = |series: &Series| series.points.last().copied();
-        if found.iter().filter_map(newest).any(|point| !point.is_stale() && point.at > fresh_after) {
-            return Ok(Absence::False);
+        let is_fresh =
+            |series: &&Series| newest(series).is_some_and(|point| !point.is_stale() && point.at > fresh_after);
+        let mut fresh = found.iter().filter(is_fresh).peekable();
+        if fresh.peek().is_some() {
+            let begin = self.at.saturating_sub(range);
+            let is_filled = |series: &Series| {
+                series.points.iter().filter(|point| point.at > begin && !point.is_stale()).nth(1).is_some()
+            };
+            return Ok(match range == 0 || fresh.any(is_filled) {
+                true => Absence::False,
+                false => Absence::Refilling { selector: selector.matchers.to_string() },
+            });
         }
         let ended = found.iter().find(|series| newest(series).is_some_and(|point| point.is_stale()));
         Ok(match ended {
@@ -119,4 +131,105 @@ fn spoken(series: &Series) -> String {
         .map(|(label, value)| format!("{label}={value:?}"))
         .collect();
     format!("{name}{{{}}}", rest.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::labels::Labels;
+    use crate::promql::parse;
+    use crate::promql::series::Point;
+    use crate::selector::{Compiled, Selector};
+
+    const MINUTE: i64 = 60_000;
+    const NOW: i64 = 100 * MINUTE;
+
+    /// Series by their text, each with how many minutes ago its points are; a minus sign says that it is a stale marker.
+    struct Kept(Vec<Series>);
+
+    impl Kept {
+        fn of(series: &[(&str, &[i64])]) -> Self {
+            Self(series.iter().map(|(text, points)| one(text, points)).collect())
+        }
+    }
+
+    fn one(text: &str, points: &[i64]) -> Series {
+        let (metric, selector) = Selector::parse_with_metric(text).expect("the test's own selector");
+        let name = metric.map(|metric| (crate::promql::labels::NAME.to_owned(), metric));
+        let labels = selector.matchers.into_iter().map(|matcher| (matcher.label, matcher.value));
+        let point = |ago: &i64| match *ago {
+            ago if ago < 0 => Point::stale(NOW + ago * MINUTE),
+            ago => Point { at: NOW - ago * MINUTE, value: 1.0 },
+        };
+        Series { labels: Labels::new(labels.chain(name)), points: points.iter().map(point).collect() }
+    }
+
+    impl Samples for Kept {
+        fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
+            let compiled = Compiled::new(matchers).map_err(|error| error.message)?;
+            let taken = self.0.iter().filter(|series| compiled.matches_by(|name| series.labels.get(name)));
+            let cut = taken.map(|series| {
+                let within = |point: &&Point| point.at > after && point.at <= until;
+                Series { points: series.points.iter().filter(within).copied().collect(), ..series.clone() }
+            });
+            Ok(cut.filter(|series| !series.points.is_empty()).collect())
+        }
+    }
+
+    fn judged(expr: &str, series: &[(&str, &[i64])]) -> String {
+        let expr = parse(expr).expect("the test's own expression");
+        let labels = [("instance", "web-1"), ("mountpoint", "/srv")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        match absence(&expr, &labels, &Kept::of(series), NOW, 5 * MINUTE) {
+            Ok(Absence::False) => "false".to_owned(),
+            Ok(Absence::Ended { series }) => format!("ended {series}"),
+            Ok(Absence::Missing { selector }) => format!("missing {selector}"),
+            Ok(Absence::Refilling { selector }) => format!("refilling {selector}"),
+            Err(error) => error,
+        }
+    }
+
+    const AVAIL: &str = "avail{instance=\"web-1\", mountpoint=\"/srv\"}";
+    const SIZE: &str = "size{instance=\"web-1\", mountpoint=\"/srv\"}";
+
+    #[test]
+    fn false_is_said_only_where_all_that_is_read_is_there() {
+        let missing = "missing {__name__=\"size\"}";
+        for (expr, series, expected) in [
+            ("avail < 1", &[(AVAIL, &[2, 1, 0][..])][..], "false"),
+            ("avail / size < 1", &[(AVAIL, &[1, 0]), (SIZE, &[0])], "false"),
+            ("avail / size < 1", &[(AVAIL, &[1, 0]), (SIZE, &[7, 6])], missing),
+            ("avail / size < 1", &[(AVAIL, &[1, 0])], missing),
+            ("avail < 1 unless size", &[(AVAIL, &[0])], "false"),
+            ("avail < 1 or size < 1", &[(AVAIL, &[0])], "false"),
+            ("size < 1 or avail < 1", &[(AVAIL, &[0])], "false"),
+            ("absent(size)", &[], "false"),
+            ("avail offset 1h < 1", &[], "false"),
+            ("predict_linear(avail[1h], 60) < 0", &[(AVAIL, &[50, 6])], "missing {__name__=\"avail\"}"),
+            ("predict_linear(avail[1h], 60) < 0", &[(AVAIL, &[50, 0])], "false"),
+            ("rate(avail[5m]) > 1", &[(AVAIL, &[50, 0])], "refilling {__name__=\"avail\"}"),
+            ("rate(avail[5m]) > 1", &[(AVAIL, &[1, 0])], "false"),
+        ] {
+            assert_eq!(judged(expr, series), expected, "{expr} over {series:?}");
+        }
+    }
+
+    #[test]
+    fn a_stale_marker_is_an_end_and_explains_a_silence() {
+        let ended = "ended avail{instance=\"web-1\", mountpoint=\"/srv\"}";
+        assert_eq!(judged("avail < 1", &[(AVAIL, &[2, -1])]), ended);
+        assert_eq!(judged("avail / size < 1", &[(AVAIL, &[2, -1]), (SIZE, &[9])]), ended);
+        assert_eq!(judged("sum by (instance) (avail) < 1", &[(AVAIL, &[2, -1])]), ended);
+        // Mounted again since.
+        assert_eq!(judged("avail < 1", &[(AVAIL, &[3, -2, 0])]), "false");
+    }
+
+    #[test]
+    fn other_series_say_nothing_of_these_labels() {
+        let other = "avail{instance=\"web-1\", mountpoint=\"/home\"}";
+        let seen = judged("avail < 1", &[(other, &[0]), (AVAIL, &[2, -1])]);
+        assert!(seen.starts_with("ended") && seen.contains("/srv"), "{seen}");
+        // Summed over what the alert does not name, one that is there is enough.
+        assert_eq!(judged("sum by (instance) (x) < 1", &[("x{cpu=\"0\"}", &[-1]), ("x{cpu=\"1\"}", &[0])]), "false");
+    }
 }
