@@ -46,6 +46,9 @@ pub struct RecordingRule {
     pub name: String,
     pub file: String,
     pub group: String,
+    /// Its place among the rules of the group, from 0: they are evaluated in this order.
+    #[serde(default)]
+    pub place: usize,
     pub expr: String,
     pub labels: BTreeMap<String, String>,
 }
@@ -81,6 +84,9 @@ pub struct AlertRule {
     pub name: String,
     pub file: String,
     pub group: String,
+    /// Its place among the rules of the group, from 0: they are evaluated in this order.
+    #[serde(default)]
+    pub place: usize,
     pub expr: String,
     #[serde(rename = "for")]
     pub hold: i64,

@@ -41,8 +41,8 @@ fn group(
     let limit = fields.get("limit").and_then(|node| check.whole(node, 0, u32::MAX));
     let query_offset = fields.get("query_offset").and_then(|node| check.duration(node));
     let labels: GroupLabels = fields.get("labels").map(|node| literal_labels(check, node)).unwrap_or_default();
-    for node in fields.get("rules").map(|node| check.list(node)).unwrap_or_default() {
-        rule(check, node, &name, &labels, known, book);
+    for (place, node) in fields.get("rules").map(|node| check.list(node)).unwrap_or_default().iter().enumerate() {
+        rule(check, node, (&name, place), &labels, known, book);
     }
     let file = check.source.name.clone();
     book.groups.push(Group {
@@ -74,16 +74,16 @@ pub(super) fn check_label_name(check: &mut Checker<'_>, node: &Node, name: &str)
 fn rule(
     check: &mut Checker<'_>,
     node: &Node,
-    group: &str,
+    place: (&str, usize),
     labels: &GroupLabels,
     known: &mut Known,
     book: &mut RuleBook,
 ) {
     let kinds: Vec<&str> = ["record", "alert", "event"].into_iter().filter(|kind| has_key(node, kind)).collect();
     match kinds.as_slice() {
-        ["record"] => book.recording_rules.extend(rules::recording(check, node, group, labels)),
-        ["alert"] => book.alert_rules.extend(rules::alert(check, node, group, labels, known)),
-        ["event"] => book.event_rules.extend(event::event(check, node, group, labels, known)),
+        ["record"] => book.recording_rules.extend(rules::recording(check, node, place, labels)),
+        ["alert"] => book.alert_rules.extend(rules::alert(check, node, place, labels, known)),
+        ["event"] => book.event_rules.extend(event::event(check, node, place.0, labels, known)),
         [] => no_kind(check, node),
         several => {
             let message = format!("a rule is one of record, alert and event; this has {}", several.join(" and "));

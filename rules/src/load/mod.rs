@@ -10,7 +10,6 @@ mod guard;
 mod incident;
 pub(crate) mod keys;
 mod overrides;
-mod promql;
 mod read;
 mod rules;
 mod runbook;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::groups::{GroupLabels, check_label_name};
 use super::incident::{Alerts, incident, runbook_use};
-use super::{Checker, Fields, Known, keys, promql};
+use super::{Checker, Fields, Known, keys};
 use crate::model::{AlertRule, RecordingRule};
+use crate::promql;
 use crate::yaml::Node;
 
 const EVENT_RULES_ONLY: [(&str, &str); 6] = [
@@ -20,7 +21,7 @@ const EVENT_RULES_ONLY: [(&str, &str); 6] = [
 pub(super) fn recording(
     check: &mut Checker<'_>,
     node: &Node,
-    group: &str,
+    (group, place): (&str, usize),
     group_labels: &GroupLabels,
 ) -> Option<RecordingRule> {
     let shown = node.get("record").and_then(Node::scalar).unwrap_or_default().to_owned();
@@ -44,14 +45,14 @@ pub(super) fn recording(
             }
         }
         let file = check.source.name.clone();
-        Some(RecordingRule { name: record?, file, group: group.to_owned(), expr: expr?, labels })
+        Some(RecordingRule { name: record?, file, group: group.to_owned(), place, expr: expr?, labels })
     })
 }
 
 pub(super) fn alert(
     check: &mut Checker<'_>,
     node: &Node,
-    group: &str,
+    (group, place): (&str, usize),
     group_labels: &GroupLabels,
     known: &Known,
 ) -> Option<AlertRule> {
@@ -70,14 +71,27 @@ pub(super) fn alert(
         let runbook = fields.get("runbook").and_then(|node| runbook_use(check, node, &alerts, known));
         let (file, group) = (check.source.name.clone(), group.to_owned());
         let (name, expr) = (name?, expr?);
-        Some(AlertRule { name, file, group, expr, hold, keep_firing_for, labels, annotations, incident, runbook })
+        Some(AlertRule {
+            name,
+            file,
+            group,
+            place,
+            expr,
+            hold,
+            keep_firing_for,
+            labels,
+            annotations,
+            incident,
+            runbook,
+        })
     })
 }
 
 fn expression(check: &mut Checker<'_>, node: &Node) -> Option<String> {
     let text = check.name(node)?;
-    for fault in promql::check(&text) {
-        check.fault_in(node, fault.at, fault.length, fault.message).near(fault.near);
+    for fault in promql::parse(&text).err().unwrap_or_default() {
+        let length = fault.span.to.saturating_sub(fault.span.from);
+        check.fault_in(node, fault.span.from, length, fault.message).near(fault.near);
     }
     Some(text)
 }

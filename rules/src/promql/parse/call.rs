@@ -51,7 +51,7 @@ impl Parser {
         let param = args.pop().map(Box::new);
         self.faults.extend(types::aggregate(op, param.as_deref(), &expr));
         let grouping = grouping.unwrap_or(Grouping::Only(Vec::new()));
-        let span = Span { from: name.from, to: self.end };
+        let span = Span { from: name.from, to: self.last.to };
         Ok(Built { expr: Expr { kind: ExprKind::Aggregate { op, param, expr, grouping }, span }, height })
     }
 
@@ -78,7 +78,7 @@ impl Parser {
                 &types::UNKNOWN
             }
         };
-        let span = Span { from: name.from, to: self.end };
+        let span = Span { from: name.from, to: self.last.to };
         Ok(Built { expr: Expr { kind: ExprKind::Call { function, args }, span }, height })
     }
 

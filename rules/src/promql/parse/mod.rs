@@ -51,7 +51,7 @@ impl From<SelectorError> for SyntaxFault {
 /// Every fault that was found, in the order of the text; at least one.
 pub fn parse(text: &str) -> Result<Expr, Vec<SyntaxFault>> {
     let mut parser = match Reader::new(text) {
-        Ok(reader) => Parser { reader, end: 0, depth: 0, faults: Vec::new() },
+        Ok(reader) => Parser { reader, last: Span::default(), last_word: None, depth: 0, faults: Vec::new() },
         Err(error) => return Err(vec![foreign(text, error)]),
     };
     if matches!(parser.token(), Token::End) {
@@ -87,8 +87,9 @@ struct Built {
 
 struct Parser {
     reader: Reader,
-    /// The byte after the last token taken.
-    end: usize,
+    /// The last token taken, and its text if it was a word.
+    last: Span,
+    last_word: Option<String>,
     /// Levels that are open.
     depth: usize,
     faults: Vec<SyntaxFault>,
@@ -163,7 +164,7 @@ impl Parser {
         let open = self.take();
         let inner = self.expression(0)?;
         self.close(")", open)?;
-        let span = Span { from: open.from, to: self.end };
+        let span = Span { from: open.from, to: self.last.to };
         let height = inner.height + 1;
         self.bounded(height)?;
         Ok(Built { expr: Expr { kind: ExprKind::Paren(Box::new(inner.expr)), span }, height })
@@ -233,10 +234,12 @@ impl Parser {
     }
 
     fn take(&mut self) -> Span {
-        let span = self.here();
-        self.reader.take();
-        self.end = span.to;
-        span
+        self.last = self.here();
+        self.last_word = match self.reader.take().token {
+            Token::Name(word) => Some(word),
+            _ => None,
+        };
+        self.last
     }
 
     fn take_sign(&mut self, wanted: &str) -> bool {
@@ -299,11 +302,16 @@ impl Parser {
         Err(SyntaxFault::new(self.here(), message))
     }
 
-    /// The fault of a token that is not what is expected here.
+    /// The fault of a token that is not what is expected here, or of the misspelt word before it.
     fn unexpected(&self, wanted: &str) -> SyntaxFault {
         let here = self.here();
+        if let Some(word) = &self.last_word
+            && let Some(meant) = meant(word)
+        {
+            return SyntaxFault::new(self.last, format!("'{word}' is no word of the language")).near(Some(meant));
+        }
         let found = match self.token() {
-            Token::End => return SyntaxFault::new(here, format!("{wanted} is expected at the end")),
+            Token::End => return SyntaxFault::new(self.last, format!("{wanted} is expected after this")),
             Token::Name(word) => {
                 let meant =
                     near(word, words::BETWEEN).filter(|meant| word.len() > 2 && !meant.eq_ignore_ascii_case(word));
@@ -326,6 +334,12 @@ impl Parser {
         };
         SyntaxFault::new(here, format!("{wanted} is expected here, not {found}"))
     }
+}
+
+/// The word of the language that a misspelt one is near to; of short ones everything is near to something.
+fn meant(word: &str) -> Option<String> {
+    near(word, words::BETWEEN)
+        .filter(|meant| word.len() > 2 && !words::is_word(word) && !meant.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

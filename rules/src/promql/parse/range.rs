@@ -26,7 +26,7 @@ impl Parser {
             } else {
                 return Ok(built);
             }
-            built.expr.span.to = self.end;
+            built.expr.span.to = self.last.to;
         }
     }
 
@@ -40,7 +40,7 @@ impl Parser {
             false => None,
         };
         self.close("]", open)?;
-        let span = Span { from: built.expr.span.from, to: self.end };
+        let span = Span { from: built.expr.span.from, to: self.last.to };
         let Some(step) = step else { return Ok(self.matrix(built, range, open, span)) };
         if let Some(found) = types::is_no_vector(&built.expr) {
             self.faults.push(SyntaxFault::new(

@@ -14,7 +14,7 @@ impl Parser {
         if matches!(self.token(), Token::Sign("{")) {
             matchers = self.matchers()?;
         }
-        let span = Span { from, to: self.end };
+        let span = Span { from, to: self.last.to };
         let named = matchers.matchers.iter().find(|matcher| matcher.label == NAME);
         if let (Some(name), Some(again)) = (&name, named) {
             let message = format!("the metric's name is said twice: {name} and {}", again.value);
@@ -54,7 +54,8 @@ impl Parser {
         let read = matchers(&mut self.reader, Bindings::Refused);
         let error = match read {
             Ok(found) => {
-                self.end = self.reader.last_end();
+                self.last.to = self.reader.last_end();
+                self.last_word = None;
                 return Ok(found);
             }
             Err(error) => SyntaxFault::from(error),
