@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-/// One section of what is on the host (`os`, `package`, `service`, `listener`), whole or as a difference.
+/// One section of what is on the host (`os`, `package`, `service`, `listener`, `connection`), whole or as a difference.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Inventory {
     #[prost(string, tag = "1")]
@@ -30,6 +30,9 @@ pub struct Inventory {
 }
 
 /// One configuration item as the agent sees it. The host itself is the item of class `host`.
+///
+/// An item of class `connection` is none, but what relations are made of: `process` (a key of class `process`) opened it
+/// to `remote` (`10.0.0.5:5432`) by `protocol` (`tcp`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
 pub struct Item {
     /// A class of the CMDB: `host`, `operating_system`, `software_package`, `service_unit`, `process`, `listening_endpoint` …

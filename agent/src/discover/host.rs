@@ -2,15 +2,17 @@
 
 use watchkeep_protocol::inventory::Item;
 
-use super::item;
+use super::{hardware, item};
 use crate::root::Root;
 
 /// Attribute and file under `/sys/class/dmi/id`. The serial numbers and the UUID are root's alone on most kernels.
-const DMI: [(&str, &str); 7] = [
+const DMI: [(&str, &str); 9] = [
     ("dmi_vendor", "sys_vendor"),
     ("dmi_product", "product_name"),
     ("dmi_serial", "product_serial"),
     ("dmi_uuid", "product_uuid"),
+    ("dmi_board_vendor", "board_vendor"),
+    ("dmi_board", "board_name"),
     ("dmi_board_serial", "board_serial"),
     ("dmi_asset_tag", "chassis_asset_tag"),
     ("dmi_bios_version", "bios_version"),
@@ -45,6 +47,7 @@ pub fn items(root: &Root) -> Vec<Item> {
         ("virtualization", Some(virtualization(root))),
     ];
     attributes.extend(DMI.map(|(attribute, file)| (attribute, root.line(&format!("sys/class/dmi/id/{file}")))));
+    attributes.extend(hardware::attributes(root));
     vec![item("host", hostname.unwrap_or_else(|| "localhost".to_owned()), attributes)]
 }
 

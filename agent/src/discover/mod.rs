@@ -4,13 +4,17 @@
 //! all and says what is news against what was last made durable: nothing, the difference, or the whole. It reads files
 //! and may take a second on a large host, so it is called on a thread of its own.
 
+mod disk;
+mod hardware;
 mod host;
-mod listener;
+mod interface;
+mod netlink;
 mod os;
 mod owners;
 mod package;
 mod sent;
 mod service;
+mod sockets;
 mod table;
 
 use std::path::Path;
@@ -21,10 +25,10 @@ use watchkeep_protocol::inventory::{Item, ItemRef, Relation};
 
 use crate::observe::Units;
 use crate::root::Root;
-use listener::Listeners;
 use owners::Owners;
 use package::Stamp;
 use sent::Sent;
+use sockets::{Recent, Sockets};
 
 pub use table::table;
 
@@ -33,6 +37,7 @@ pub struct Discoverer {
     root: Root,
     units: Arc<Mutex<Units>>,
     owners: Owners,
+    connections: Recent,
     sent: Sent,
     /// dpkg's status file as the last look found it, and as it was when what was found became durable.
     packages_seen: Option<Stamp>,
@@ -42,18 +47,18 @@ pub struct Discoverer {
 impl Discoverer {
     /// Remembers in `state` (the agent's own directory) across restarts what was sent.
     pub fn new(root: Root, state: &Path, units: Arc<Mutex<Units>>) -> Self {
-        let (owners, sent) = (Owners::default(), Sent::open(state));
-        Self { root, units, owners, sent, packages_seen: None, packages_kept: None }
+        let (owners, connections, sent) = (Owners::default(), Recent::default(), Sent::open(state));
+        Self { root, units, owners, connections, sent, packages_seen: None, packages_kept: None }
     }
 
     /// Everything as it is now: (section, items). A section of which nothing is known is left out, and so is `package`
     /// where dpkg's file is the one that was kept.
     pub fn sections(&mut self) -> Vec<(&'static str, Vec<Item>)> {
-        let listeners = Listeners::find(&self.root);
-        self.owners.refresh(&self.root, &listeners.programs());
+        let sockets = Sockets::find(&self.root, &mut self.connections);
+        self.owners.refresh(&self.root, &sockets.programs());
         let services = {
             let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-            service::items(&units, &self.owners, &listeners.by_unit())
+            service::items(&units, &self.owners, &sockets.by_unit())
         };
         self.packages_seen = package::stamp(&self.root);
         let packages_news = self.packages_seen.is_none() || self.packages_seen != self.packages_kept;
@@ -62,7 +67,10 @@ impl Discoverer {
             ("os", Some(os::items(&self.root))),
             ("package", packages_news.then(|| package::items(&self.root))),
             ("service", services),
-            ("listener", Some(listeners.items(&self.owners))),
+            ("listener", Some(sockets.listeners(&self.owners))),
+            ("connection", Some(sockets.connections())),
+            ("interface", interface::items(&self.root)),
+            ("disk", Some(disk::items(&self.root))),
         ];
         found.into_iter().filter_map(|(section, items)| Some((section, items?))).collect()
     }

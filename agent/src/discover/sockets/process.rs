@@ -12,7 +12,7 @@ use crate::root::Root;
 const CGROUPS_MAX: usize = 20_000;
 const CGROUP_ROOTS: [&str; 2] = ["sys/fs/cgroup", "sys/fs/cgroup/unified"];
 
-/// A process that listens.
+/// A process that listens or has connected.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
     /// The path of its executable; where the agent may not know it, its name.
@@ -168,7 +168,8 @@ mod tests {
         let folder = files.root().join("sys/fs/cgroup/system.slice/nginx.service");
         let cgroup = Some(fs::metadata(folder).expect("is there").ino());
         let local = "0.0.0.0:80".parse().expect("an address");
-        let found = of_sockets(&files.root(), &[Socket { local, inode: 4711, cgroup }]);
+        let remote = "0.0.0.0:0".parse().expect("an address");
+        let found = of_sockets(&files.root(), &[Socket { local, remote, inode: 4711, cgroup }]);
         assert_eq!(found[&4711].key(), "nginx@nginx.service");
     }
 }

@@ -1,25 +1,25 @@
-//! Listening sockets from `/proc/net/tcp` and `tcp6`: addresses in hexadecimal, each word of 32 bits in host order.
+//! TCP sockets from `/proc/net/tcp` and `tcp6`: addresses in hexadecimal, each word of 32 bits in host order.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Socket;
+use super::{Socket, State};
 use crate::root::Root;
 
-/// `TCP_LISTEN` in the column `st`.
-const LISTEN: &str = "0A";
-
-pub fn sockets(root: &Root) -> Vec<Socket> {
-    ["proc/net/tcp", "proc/net/tcp6"].into_iter().flat_map(|path| sockets_of(&root.text(path))).collect()
+/// Hands over every socket that is in the state.
+pub fn each_socket(root: &Root, state: State, mut take: impl FnMut(Socket)) {
+    for path in ["proc/net/tcp", "proc/net/tcp6"] {
+        sockets_of(&root.text(path), state).for_each(&mut take);
+    }
 }
 
-fn sockets_of(text: &str) -> Vec<Socket> {
-    let socket = |line: &str| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
-        (*state == LISTEN).then_some(())?;
-        Some(Socket { local: address(local)?, inode: inode.parse().ok()?, cgroup: None })
-    };
-    text.lines().skip(1).filter_map(socket).collect()
+fn sockets_of(text: &str, wanted: State) -> impl Iterator<Item = Socket> {
+    text.lines().skip(1).filter_map(move |line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+        (u8::from_str_radix(state, 16) == Ok(wanted as u8)).then_some(())?;
+        let inode = words.nth(5)?.parse().ok()?;
+        Some(Socket { local: address(local)?, remote: address(remote)?, inode, cgroup: None })
+    })
 }
 
 /// `0100007F:1F90` → 127.0.0.1:8080.
@@ -44,15 +44,17 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn listening_rows_are_sockets_and_others_are_not() {
+    fn rows_are_told_apart_by_state() {
         let text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0\n\
             1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20 4 30 10 -1\n\
             2: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4713 1\n\
             3: torn\n";
-        let found = sockets_of(text);
+        let found: Vec<Socket> = sockets_of(text, State::Listening).collect();
         assert_eq!(found.iter().map(|socket| socket.inode).collect::<Vec<_>>(), [4711, 4713]);
         assert_eq!(found[0].local.to_string(), "127.0.0.1:8080");
         assert_eq!(found[1].local.to_string(), "[::1]:80");
+        let connected: Vec<Socket> = sockets_of(text, State::Established).collect();
+        assert_eq!((connected.len(), connected[0].remote.to_string()), (1, "127.0.0.1:54321".to_owned()));
     }
 }
