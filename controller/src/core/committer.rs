@@ -12,13 +12,13 @@ use watchkeep_desk::desk::Agent;
 use watchkeep_desk::input::{AgentChange, AgentEvent};
 use watchkeep_desk::{Decision, Desk, FactBody, Input, InputBody, Millis, Record, Refusal, Subject};
 
-use super::checkpoints;
 use super::handle::{Answer, Carried, Work};
+use super::{checkpoints, hosts};
 use crate::access::certificates;
 use crate::access::keys::SigningKey;
 use crate::detect::{self, Rules, Watches};
 use crate::generation::{Generation, GenerationError};
-use crate::ingest::{HostRow, KeptHost, Mark, Proposal};
+use crate::ingest::{KeptHost, Proposal};
 use crate::ledger::LedgerSecret;
 use crate::ledger::inputs::{InputLog, InputLogError};
 use crate::store::{self, Store, StoreError, Tx};
@@ -60,6 +60,8 @@ pub struct Committed {
     pub generation: Option<Arc<Generation>>,
     /// Agents as they now stand, where they changed.
     pub agents: Vec<Agent>,
+    /// Agents whose hosts were retired.
+    pub retired: Vec<String>,
 }
 
 /// The desk and where it is kept.
@@ -111,7 +113,7 @@ impl Committer {
             let records = store::records::restore(tx)?;
             let mark = store::marks::committed(tx, CHAIN)?;
             let head = crate::ledger::head(tx, CHAIN)?;
-            Ok((records, mark, head, kept_hosts(tx)?))
+            Ok((records, mark, head, hosts::kept(tx)?))
         })?;
         let (order, at) = mark.unwrap_or_default();
         let mut inputs = InputLog::open(inputs)?;
@@ -199,7 +201,8 @@ impl Committer {
                 Work::Stop => {}
             }
         }
-        self.keep(now, &judged, &committed.proposals, &taken_up, &carry)?;
+        committed.retired = hosts::retired(&judged.decisions, self.desk.cmdb());
+        self.keep(now, &judged, &committed, &taken_up, &carry)?;
         committed.head = self.head;
         committed.owed = judged.decisions.iter().any(|decision| !decision.effects.is_empty());
         committed.generation = taken_up.last().map(|(generation, _)| Arc::clone(generation));
@@ -248,7 +251,7 @@ impl Committer {
         &mut self,
         now: Millis,
         judged: &Judged,
-        proposals: &[Proposal],
+        Committed { proposals, retired, .. }: &Committed,
         taken_up: &[(Arc<Generation>, String)],
         carried: &[(String, Carried)],
     ) -> Result<(), CoreError> {
@@ -276,9 +279,8 @@ impl Committer {
             for (id, carried) in carried {
                 keep_carried(tx, id, carried, now)?;
             }
-            for rows in rows(proposals) {
-                keep_rows(tx, &rows, now)?;
-            }
+            hosts::keep(tx, proposals)?;
+            retired.iter().try_for_each(|agent| detect::kept::retire(tx, agent))?;
             let head = head.map_or(was, |head| head.seq);
             let signed = due.is(head, now);
             if signed {
@@ -357,70 +359,5 @@ fn agent(record: &Record) -> Option<&Agent> {
     match record {
         Record::Agent(agent) => Some(agent),
         _ => None,
-    }
-}
-
-/// Marks and detection state stand for the whole host, so only the newest of a group is written; events are all written.
-fn rows(proposals: &[Proposal]) -> impl Iterator<Item = Rows<'_>> {
-    let mut newest: BTreeMap<&str, (Option<usize>, Option<usize>)> = BTreeMap::new();
-    for (place, proposal) in proposals.iter().enumerate() {
-        let entry = newest.entry(&proposal.agent).or_default();
-        entry.0 = proposal.mark.as_ref().map(|_| place).or(entry.0);
-        entry.1 = proposal.row.as_ref().map(|_| place).or(entry.1);
-    }
-    proposals.iter().enumerate().map(move |(place, proposal)| {
-        let (mark, row) = newest.get(proposal.agent.as_str()).copied().unwrap_or_default();
-        Rows {
-            agent: &proposal.agent,
-            events: &proposal.events,
-            mark: proposal.mark.as_ref().filter(|_| mark == Some(place)),
-            row: proposal.row.as_ref().filter(|_| row == Some(place)),
-        }
-    })
-}
-
-struct Rows<'a> {
-    agent: &'a str,
-    events: &'a [store::events::Event],
-    mark: Option<&'a (String, Mark)>,
-    row: Option<&'a HostRow>,
-}
-
-fn keep_rows(tx: &mut dyn Tx, rows: &Rows<'_>, now: Millis) -> Result<(), StoreError> {
-    for event in rows.events {
-        store::events::save(tx, event)?;
-    }
-    if let Some((spool, mark)) = rows.mark {
-        store::spools::save(
-            tx,
-            &store::spools::SpoolMark {
-                spool: spool.clone(),
-                agent: rows.agent.to_owned(),
-                next_matter: mark.next,
-                hashes: mark.contents().flat_map(u64::to_be_bytes).collect(),
-                updated_at: now,
-            },
-        )?;
-    }
-    rows.row.map_or(Ok(()), |row| detect::kept::save(tx, rows.agent, row))
-}
-
-/// What the store keeps of hosts: states of detection and spool marks.
-fn kept_hosts(tx: &mut dyn Tx) -> Result<BTreeMap<String, KeptHost>, StoreError> {
-    let mut kept: BTreeMap<String, KeptHost> = BTreeMap::new();
-    for (agent, row) in detect::kept::all(tx)? {
-        kept.entry(agent).or_default().row = row;
-    }
-    let mut after = (String::new(), String::new());
-    loop {
-        let page = store::spools::all(tx, (&after.0, &after.1), 500)?;
-        let Some(last) = page.last() else { return Ok(kept) };
-        after = (last.agent.clone(), last.spool.clone());
-        for mark in page {
-            let contents =
-                mark.hashes.chunks_exact(8).map(|bytes| bytes.iter().fold(0, |sum, b| (sum << 8) | u64::from(*b)));
-            let stored = Mark::stored(mark.next_matter, contents);
-            kept.entry(mark.agent).or_default().marks.insert(mark.spool, stored);
-        }
     }
 }

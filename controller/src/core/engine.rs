@@ -73,6 +73,8 @@ struct News {
     restore: Option<Restore>,
     rules: Option<Arc<Rules>>,
     watches: Option<Arc<Watches>>,
+    /// Agents of this worker whose hosts were retired.
+    retired: Vec<String>,
 }
 
 /// A new life: the hosts as the store kept them.
@@ -234,8 +236,9 @@ impl Worker {
                 self.shard = Shard::restore(Arc::clone(&rules), kept, (self.now)());
                 batch.insert(0, Incoming::Rules(rules));
             }
-            let news = news.rules.map(Incoming::Rules).into_iter().chain(news.watches.map(Incoming::Watches));
-            batch.splice(0..0, news);
+            let (rules, watches) = (news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches));
+            let retired = news.retired.into_iter().map(|agent| Incoming::Retired { agent });
+            batch.splice(0..0, rules.into_iter().chain(watches).chain(retired));
             if !self.step(batch) || stop {
                 return;
             }
@@ -334,8 +337,10 @@ impl DeskThread {
             let _gone = kept.send(());
         }
         self.told.send_if_modified(|head| std::mem::replace(head, committed.head) != committed.head);
-        for slot in &self.slots {
+        for (number, slot) in self.slots.iter().enumerate() {
             slot.put(|news| {
+                let here = |agent: &&String| shard_of(agent) as usize % self.slots.len() == number;
+                news.retired.extend(committed.retired.iter().filter(here).cloned());
                 news.rules = committed.rules.clone().or(news.rules.take());
                 news.watches = committed.watches.clone().or(news.watches.take());
             });
@@ -368,7 +373,7 @@ impl DeskThread {
         for (slot, kept) in self.slots.iter().zip(shares) {
             let restore = Restore { life: self.life, rules: self.committer.rules(), kept };
             let watches = Some(self.committer.watches());
-            slot.put(|news| *news = News { restore: Some(restore), rules: None, watches });
+            slot.put(|news| *news = News { restore: Some(restore), watches, ..News::default() });
         }
     }
 }

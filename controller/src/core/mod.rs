@@ -16,6 +16,10 @@ pub mod committer;
 pub mod engine;
 pub mod gate;
 pub mod handle;
+mod hosts;
 pub mod live;
 pub mod outlet;
 pub mod registry;
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,14 @@ pub fn save(tx: &mut dyn Tx, agent: &str, row: &HostRow) -> Result<(), StoreErro
     .map(drop)
 }
 
+/// What was on the agent's host is retired; a host of which nothing is kept has nothing to be told again.
+pub fn retire(tx: &mut dyn Tx, agent: &str) -> Result<(), StoreError> {
+    let sql = "SELECT state FROM host_state WHERE agent = $1";
+    let Some(row) = tx.query(sql, &[agent.into()])?.pop() else { return Ok(()) };
+    let row: HostRow = Columns::new("host_state", row).json()?;
+    save(tx, agent, &HostRow { sections: BTreeMap::new(), retired: true, ..row })
+}
+
 /// Every host's row, by agent.
 pub fn all(tx: &mut dyn Tx) -> Result<BTreeMap<String, HostRow>, StoreError> {
     let mut found: BTreeMap<String, HostRow> = BTreeMap::new();

@@ -21,11 +21,13 @@ pub struct Host {
     pub presence: Presence,
     /// How far the live session's streams are; none before its hello.
     pub streams: Option<Streams>,
-    /// Marks of the matters by spool id (hexadecimal). More than one only around a renumbering.
+    /// Marks of the matters by spool id (hexadecimal): of the spool in use, and of at most [`SPOOLS`] in all.
     pub marks: BTreeMap<String, Mark>,
     pub detection: HostDetection,
     pub samples: Samples,
     pub sections: Sections,
+    /// As in [`HostRow`].
+    pub retired: bool,
     /// Whether something that does not read was told of in this session already.
     complained: bool,
 }
@@ -38,8 +40,11 @@ pub struct Streams {
     pub spool: String,
     /// Reports below this number are taken.
     pub taken: u64,
-    /// Whether a new spool id was asked for and has not come.
-    pub renumbering: bool,
+    /// Matters below this number were seen in this session, or the agent no longer holds them. What is between it and the
+    /// mark was taken in an earlier session; it is acknowledged only once it came again with the content that was taken.
+    pub seen: u64,
+    /// When the agent was last asked for a new spool id or a hello.
+    pub asked_at: Option<Millis>,
 }
 
 /// The newest values of a host, in its layout's shape.
@@ -65,6 +70,9 @@ pub struct HostRow {
     pub detection: detect::Kept,
     /// The hash that each section of its inventory stands at, hexadecimal.
     pub sections: BTreeMap<String, String>,
+    /// What was on it is retired in the CMDB: once it is back it is asked for its whole inventory, until that comes.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 /// Everything of a host that survives a restart.
@@ -74,6 +82,18 @@ pub struct KeptHost {
     pub marks: BTreeMap<String, Mark>,
     /// The session that the desk knew as live, hexadecimal.
     pub session: Option<String>,
+}
+
+/// Spools that are remembered of an agent; past it the mark of the one that was used longest ago goes.
+const SPOOLS: usize = 8;
+
+/// What a hello changed of the streams.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// A spool that was asked for has come in place of a condemned one.
+    pub renumbered: bool,
+    /// Spools whose marks went.
+    pub forgotten: Vec<String>,
 }
 
 /// A time ahead of the controller's by more than this is taken as the controller's.
@@ -95,24 +115,46 @@ impl Host {
             detection: HostDetection::restore(agent, rules, kept.row.detection),
             samples: Samples::default(),
             sections: Sections::restore(&kept.row.sections),
+            retired: kept.row.retired,
             complained: false,
         }
     }
 
-    /// Begins the streams that `hello` tells of. Returns whether a spool that was asked for has come.
-    pub fn begin(&mut self, session: [u8; 16], hello: &Hello) -> bool {
+    /// Begins the streams that `hello` tells of.
+    pub fn begin(&mut self, session: [u8; 16], hello: &Hello, now: Millis) -> Begun {
         let spool = super::matter::hexadecimal(&hello.spool);
-        let before = self.streams.take();
-        let renumbered = before.as_ref().is_some_and(|before| before.renumbering && before.spool != spool);
-        if !self.marks.contains_key(&spool) {
-            let old = before.as_ref().filter(|_| renumbered).and_then(|before| self.marks.remove(&before.spool));
-            self.marks.insert(spool.clone(), old.unwrap_or_default().renumbered(hello.matters.first));
+        let last = self.marks.iter().max_by_key(|(_, mark)| mark.used_at);
+        let (last_spool, last_used) = last.map(|(spool, mark)| (spool.clone(), mark.used_at)).unzip();
+        let follows = last_spool.as_ref().filter(|last| **last != spool);
+        let renumbered = follows.is_some_and(|last| self.marks[last].condemned);
+        let mut mark = self.marks.remove(&spool).unwrap_or_else(|| Mark::begun(hello.matters.first));
+        if follows.is_some() {
+            mark.inherit(self.marks.values(), hello.matters.next);
         }
-        let same = before.as_ref().filter(|before| before.session == session);
+        mark.used_at = last_used.map_or(now, |last| now.max(Millis(last.0 + 1)));
+        self.marks.insert(spool.clone(), mark);
+        let same = self.streams.take().filter(|before| before.session == session);
         self.complained &= same.is_some();
-        let taken = same.filter(|before| before.spool == spool).map_or(hello.samples.first, |before| before.taken);
-        self.streams = Some(Streams { session, spool, taken, renumbering: false });
-        renumbered
+        let same = same.filter(|before| before.spool == spool);
+        let seen = same.as_ref().map_or(0, |before| before.seen).max(hello.matters.first);
+        let taken = same.map_or(hello.samples.first, |before| before.taken);
+        self.streams = Some(Streams { session, spool, taken, seen, asked_at: None });
+        Begun { renumbered, forgotten: self.forget_spools() }
+    }
+
+    /// Keeps the list of marks bounded.
+    fn forget_spools(&mut self) -> Vec<String> {
+        let mut forgotten = Vec::new();
+        while self.marks.len() > SPOOLS {
+            let oldest = self.marks.iter().min_by_key(|(_, mark)| mark.used_at).map(|(spool, _)| spool.clone());
+            forgotten.extend(oldest.inspect(|oldest| drop(self.marks.remove(oldest))));
+        }
+        forgotten
+    }
+
+    /// Whether the live spool is condemned: nothing of it is taken until it numbers anew.
+    pub fn is_condemned(&self) -> bool {
+        self.spool_mark().is_some_and(|(_, mark)| mark.condemned)
     }
 
     /// Whether a fault of this session is to be told: the first is, so that a broken agent cannot fill the ledger.
@@ -120,16 +162,23 @@ impl Host {
         !std::mem::replace(&mut self.complained, true)
     }
 
-    /// The live spool and its mark, as it is committed.
-    pub fn spool_mark(&self) -> Option<(String, Mark)> {
+    /// What was on it is retired: what it tells from now on says nothing about what it told before.
+    pub fn retire(&mut self) {
+        self.sections = Sections::default();
+        self.retired = true;
+        self.detection.touch();
+    }
+
+    /// The live spool and its mark.
+    pub fn spool_mark(&self) -> Option<(&String, &Mark)> {
         let spool = &self.streams.as_ref()?.spool;
-        Some((spool.clone(), self.marks.get(spool)?.clone()))
+        Some((spool, self.marks.get(spool)?))
     }
 
     /// What to keep of it, where that changed.
     pub fn row_if_changed(&mut self) -> Option<HostRow> {
         let detection = self.detection.kept_if_changed()?;
-        Some(HostRow { detection, sections: self.sections.hashes() })
+        Some(HostRow { detection, sections: self.sections.hashes(), retired: self.retired })
     }
 
     /// The agent's time as ours; never more than a minute ahead of now.

@@ -42,6 +42,7 @@ pub fn take(
             let section = inventory.section.clone();
             match host.sections.take(&host.agent, inventory, at) {
                 Took::Fragment(fragment) => {
+                    host.retired = false;
                     host.detection.touch();
                     into.inputs.push(InputBody::Inventory(fragment));
                 }

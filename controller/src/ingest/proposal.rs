@@ -1,5 +1,7 @@
 //! What a shard proposes: inputs for the desk, rows that commit with them, and what goes down to the agent after.
 
+use std::collections::BTreeMap;
+
 use watchkeep_desk::InputBody;
 use watchkeep_protocol::{Ack, Resync};
 
@@ -16,8 +18,10 @@ pub struct Proposal {
     pub inputs: Vec<InputBody>,
     /// Events as they are kept and listed.
     pub events: Vec<Event>,
-    /// The spool (hexadecimal) and its mark, where it moved.
-    pub mark: Option<(String, Mark)>,
+    /// The marks of spools (hexadecimal) that moved.
+    pub marks: BTreeMap<String, Mark>,
+    /// Spools that the agent has not used for long, and whose marks go.
+    pub forgotten: Vec<String>,
     /// What is kept of the host, where it changed.
     pub row: Option<HostRow>,
     /// Sent once all of it is durable.
@@ -29,7 +33,7 @@ pub struct Proposal {
 impl Proposal {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.events.is_empty() && self.mark.is_none() && self.row.is_none()
+        self.inputs.is_empty() && self.events.is_empty() && self.marks.is_empty() && self.row.is_none()
     }
 
     /// Whether `down` may go out at once. Not with an acknowledgement: it names the mark in memory, which a proposal of the

@@ -21,6 +21,10 @@ use crate::fleet::session::Heard;
 
 /// Messages that an agent may have under way unacknowledged.
 const CREDIT: u32 = 256;
+/// What an agent was asked for and did not do is asked for again with its next message after this long, ms …
+const ASK_AGAIN: i64 = 2_000;
+/// … and without one after this long.
+const ASK_UNASKED: i64 = 15_000;
 /// Layouts that a shard keeps; past it those that no host stands at are forgotten (and asked for when they come back).
 const LAYOUTS: usize = 4_096;
 
@@ -44,6 +48,10 @@ pub enum Incoming {
     Rules(Arc<Rules>),
     /// What runs wait for now, of this shard's agents.
     Watches(Arc<Watches>),
+    /// The CMDB has retired this agent's host with all that is on it.
+    Retired {
+        agent: String,
+    },
     /// Time passed. `behind`: messages still wait to be read, so nobody's silence counts.
     Tick {
         behind: bool,
@@ -108,6 +116,7 @@ impl Shard {
                 self.each_host(now, said, |step| step.reload());
             }
             Incoming::Watches(watches) => self.watches = watches,
+            Incoming::Retired { agent } => self.host_step(&agent, now, said, |step| step.retired()),
             Incoming::Tick { behind } => self.each_host(now, said, |step| step.tick(behind)),
         }
     }
@@ -214,9 +223,25 @@ impl Step<'_> {
         self.proposal.inputs.extend(inputs);
     }
 
+    fn retired(&mut self) {
+        self.host.retire();
+        // It may have come back in between.
+        if let Some(session) = self.host.presence.live().map(|live| live.session) {
+            self.ask_for_inventory(session);
+        }
+    }
+
+    fn ask_for_inventory(&mut self, session: [u8; 16]) {
+        let reason = "what was on this host is retired; tell what is there now".to_owned();
+        self.resync(session, Resync { sections: vec!["*".to_owned()], reason, ..Resync::default() });
+    }
+
     fn tick(&mut self, behind: bool) {
         if behind || self.host.presence.next_due().is_some_and(|due| due <= self.now) {
             self.note(Heard::Tick { behind });
+        }
+        if self.host.presence.live().is_some() && self.host.is_condemned() {
+            self.ask_for_spool(ASK_UNASKED);
         }
         let inputs = self.host.detection.tick(&self.host.agent, self.watches, self.now);
         self.proposal.inputs.extend(inputs);
@@ -265,32 +290,70 @@ impl Step<'_> {
     }
 
     fn hello(&mut self, session: [u8; 16], hello: &Hello) {
-        let renumbered = self.host.begin(session, hello);
+        if self.is_old_news(session, hello) {
+            return;
+        }
+        let begun = self.host.begin(session, hello, self.now);
+        self.proposal.forgotten.extend(begun.forgotten);
         let Some(streams) = self.host.streams.clone() else { return };
-        if renumbered {
+        if begun.renumbered {
             let reason = "its spool had numbers that came before with other content".to_owned();
             self.said(AgentEvent::Renumbered { spool: streams.spool.clone(), reason });
         }
-        if self.host.marks.get(&streams.spool).is_some_and(|mark| mark.next > hello.matters.next) {
-            return self.renumber();
+        let mark = self.host.marks.entry(streams.spool.clone()).or_default();
+        if mark.condemned || mark.next > hello.matters.next {
+            return self.condemn();
         }
-        if let Some(missing) = self.host.marks.entry(streams.spool).or_default().skip_to(hello.matters.first) {
+        if let Some(missing) = mark.skip_to(hello.matters.first) {
             let (first, next) = (missing.start, missing.end);
             let detail =
                 format!("matters {first}..{next} were acknowledged once and are not in this store: was it restored?");
             self.said(AgentEvent::Said { what: "lost".to_owned(), detail });
         }
-        self.proposal.mark = self.host.spool_mark();
+        self.keep_mark();
         self.ack();
+        if self.host.retired {
+            self.ask_for_inventory(session);
+        }
+    }
+
+    /// A hello that was overtaken by a later one of the same session, which had a new spool by then.
+    fn is_old_news(&self, session: [u8; 16], hello: &Hello) -> bool {
+        let Some(live) = self.host.streams.as_ref().filter(|live| live.session == session) else { return false };
+        let spool = hexadecimal(&hello.spool);
+        live.spool != spool && self.host.marks.get(&spool).is_some_and(|mark| mark.condemned)
     }
 
     /// The spool does not go with its mark: a restored or cloned host. Nothing of it is taken until it numbers anew.
-    fn renumber(&mut self) {
-        let Some(streams) = self.host.streams.as_mut() else { return };
-        streams.renumbering = true;
-        let session = streams.session;
+    fn condemn(&mut self) {
+        let Some(streams) = &self.host.streams else { return };
+        if let Some(mark) = self.host.marks.get_mut(&streams.spool) {
+            mark.condemned = true;
+        }
+        self.keep_mark();
+        self.ask_for_spool(0);
+    }
+
+    /// Asks for a new spool id, unless that was asked for less than `pause` ms ago: neither the request nor its answer is
+    /// sure to arrive.
+    fn ask_for_spool(&mut self, pause: i64) {
         let reason = "numbers of this spool came before with other content; draw a new spool id".to_owned();
-        self.resync(session, Resync { new_spool: true, reason, ..Resync::default() });
+        self.ask_again(pause, Resync { new_spool: true, reason, ..Resync::default() });
+    }
+
+    fn ask_again(&mut self, pause: i64, resync: Resync) {
+        let now = self.now;
+        let Some(streams) = &mut self.host.streams else { return };
+        if streams.asked_at.is_none_or(|asked| now.since(asked) >= pause) {
+            streams.asked_at = Some(now);
+            let session = streams.session;
+            self.resync(session, resync);
+        }
+    }
+
+    fn keep_mark(&mut self) {
+        let mark = self.host.spool_mark().map(|(spool, mark)| (spool.clone(), mark.clone()));
+        self.proposal.marks.extend(mark);
     }
 
     fn resync(&mut self, session: [u8; 16], resync: Resync) {
@@ -299,6 +362,10 @@ impl Step<'_> {
 
     fn report(&mut self, report: Report) -> Result<(), WireError> {
         let Some(session) = self.host.streams.as_ref().map(|streams| streams.session) else { return Ok(()) };
+        if self.host.is_condemned() {
+            self.ask_for_spool(ASK_AGAIN);
+            return Ok(());
+        }
         let Some(layout) = self.layouts.get(&report.layout) else {
             let reason = "unknown layout".to_owned();
             self.resync(session, Resync { layouts: vec![report.layout], reason, ..Resync::default() });
@@ -316,32 +383,51 @@ impl Step<'_> {
     /// A matter that makes no sense is taken all the same, and told of: refused for ever it would hold up all behind it.
     fn matter(&mut self, message: Matter) -> Result<(), WireError> {
         let Some(streams) = self.host.streams.clone() else { return Ok(()) };
-        if streams.renumbering || hexadecimal(&message.spool) != streams.spool {
+        if hexadecimal(&message.spool) != streams.spool {
             return Ok(());
         }
-        let content = content(&message);
+        if self.host.is_condemned() {
+            self.ask_for_spool(ASK_AGAIN);
+            return Ok(());
+        }
+        let (number, content) = (message.number, content(&message));
         let mark = self.host.marks.entry(streams.spool.clone()).or_default();
         let mut sense = Ok(());
-        match mark.judge(message.number, content) {
+        match mark.judge(number, content, streams.seen) {
             Numbered::Other => {
-                self.renumber();
+                self.condemn();
                 return Ok(());
             }
-            Numbered::Again | Numbered::Ahead => {}
+            Numbered::Again => self.seen(number),
+            // The agent had an acknowledgement of a life before, and will not bring again what is waited for.
+            Numbered::Ahead if streams.seen < mark.next => {
+                let reason = "where its matters begin is not known here".to_owned();
+                self.ask_again(ASK_AGAIN, Resync { hello: true, reason, ..Resync::default() });
+            }
+            Numbered::Ahead => {}
             Numbered::Next => {
                 let known = mark.take(content);
+                mark.used_at = mark.used_at.max(self.now);
+                self.seen(number);
                 sense = message.check();
                 if let (false, Ok(()), Some(body)) = (known, &sense, message.body) {
                     let at = self.host.corrected(message.at_ms, self.now);
-                    let id = format!("{}/{}/{}", self.host.agent, streams.spool, message.number);
+                    let id = format!("{}/{}/{}", self.host.agent, streams.spool, number);
                     let resync = matter::take(self.host, &id, body, at, self.now, &mut self.proposal);
                     resync.into_iter().for_each(|resync| self.resync(streams.session, resync));
                 }
-                self.proposal.mark = self.host.spool_mark();
+                self.keep_mark();
             }
         }
         self.ack();
         sense
+    }
+
+    /// Number by number this session shows that it goes with the mark.
+    fn seen(&mut self, number: u64) {
+        if let Some(streams) = self.host.streams.as_mut().filter(|streams| streams.seen == number) {
+            streams.seen += 1;
+        }
     }
 
     /// What is taken so far. Samples are kept as the newest values only, so what is taken may be deleted.
@@ -349,7 +435,7 @@ impl Step<'_> {
         let Some(streams) = &self.host.streams else { return };
         let ack = Ack {
             spool: unhexadecimal(&streams.spool),
-            matters: self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next),
+            matters: self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next.min(streams.seen)),
             taken: streams.taken,
             sealed: streams.taken,
             credit: CREDIT,

@@ -10,7 +10,7 @@ use watchkeep_desk::{InputBody, Millis};
 use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
 use watchkeep_protocol::matter::MatterBody;
 use watchkeep_protocol::topic::Kind;
-use watchkeep_protocol::{Envelope, Event, Hello, Layout, Matter, Report, Resync, Row, Span};
+use watchkeep_protocol::{Envelope, Event, Hello, Inventory, Layout, Matter, Report, Resync, Row, Span};
 
 use super::{Down, Incoming, KeptHost, Proposal, Shard};
 use crate::detect::Rules;
@@ -34,6 +34,13 @@ impl World {
         world
     }
 
+    /// The controller starts anew, with what the last proposal brought to the store.
+    fn restart(&mut self, last: &Proposal) {
+        let kept = KeptHost { marks: last.marks.clone(), ..KeptHost::default() };
+        let kept = BTreeMap::from([("web-1".to_owned(), kept)]);
+        self.shard = Shard::restore(Arc::new(Rules::default()), kept, Millis(0));
+    }
+
     fn step(&mut self, incoming: Incoming) -> Proposal {
         self.steps(vec![incoming])
     }
@@ -46,15 +53,28 @@ impl World {
     }
 }
 
+/// The same message of another process of the agent.
+fn in_session(session: [u8; 16], incoming: Incoming) -> Incoming {
+    let Incoming::Message { agent, kind, payload, .. } = incoming else { panic!("a message: {incoming:?}") };
+    let envelope = Envelope::read(&payload).expect("an envelope");
+    let payload = Bytes::from(Envelope { session: session.to_vec(), ..envelope }.encode_to_vec());
+    let client = format!("web-1/{}", super::hexadecimal(&session[..8]));
+    Incoming::Message { agent, client, kind, payload }
+}
+
 fn message(kind: Kind, body: &impl prost::Message) -> Incoming {
     let payload = Bytes::from(Envelope::new(SESSION, 1, body).encode_to_vec());
     Incoming::Message { agent: "web-1".into(), client: CLIENT.into(), kind, payload }
 }
 
 fn hello(spool: u8, next: u64) -> Incoming {
+    hello_from(spool, 0, next)
+}
+
+fn hello_from(spool: u8, first: u64, next: u64) -> Incoming {
     let hello = Hello {
         spool: vec![spool; 16],
-        matters: Span { first: 0, next },
+        matters: Span { first, next },
         clock_ms: 500,
         interval_ms: 15_000,
         version: "0.1.0".into(),
@@ -119,7 +139,7 @@ fn a_batch_commits_as_one_with_one_ack() {
     assert_eq!((proposal.events.len(), acked(&proposal)), (9, Some(9)));
     let acks = proposal.down.iter().filter(|down| matches!(down, Down::Ack { .. }));
     assert_eq!(acks.count(), 1);
-    assert_eq!(proposal.mark.map(|(_, mark)| mark.next), Some(9));
+    assert_eq!(proposal.marks.into_values().map(|mark| mark.next).collect::<Vec<_>>(), [9]);
 }
 
 #[test]
@@ -137,6 +157,95 @@ fn a_number_with_other_content_asks_for_a_new_spool_and_takes_nothing_twice_afte
     assert!(told, "{anew:?}");
     let proposal = world.steps(vec![event(2, 0, "b"), event(2, 1, "c"), event(2, 2, "d")]);
     assert_eq!((kinds(&proposal), acked(&proposal)), (vec!["c", "d"], Some(3)), "b was in already");
+}
+
+#[test]
+fn a_renumbering_survives_a_restart() {
+    let mut world = World::greeted(1, 2);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    let condemned = world.step(event(1, 1, "c"));
+    world.restart(&condemned);
+    let asked = world.step(hello(1, 3));
+    assert!(resync(&asked).new_spool && acked(&asked).is_none(), "{asked:?}");
+    let anew = world.step(hello(2, 3));
+    let mut kept = anew;
+    kept.marks.extend(condemned.marks);
+    world.restart(&kept);
+    world.step(hello(2, 3));
+    let proposal = world.steps(vec![event(2, 0, "b"), event(2, 1, "c"), event(2, 2, "d")]);
+    assert_eq!((kinds(&proposal), acked(&proposal)), (vec!["c", "d"], Some(3)), "b was in before both restarts");
+}
+
+#[test]
+fn a_new_spool_is_asked_for_until_it_comes() {
+    let mut world = World::greeted(1, 2);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    assert!(resync(&world.step(event(1, 1, "c"))).new_spool);
+    assert_eq!(world.step(event(1, 1, "c")).down, [], "once a moment");
+    world.now += 2_000;
+    let again = world.step(event(1, 1, "c"));
+    assert!(resync(&again).new_spool && acked(&again).is_none(), "the request was lost: {again:?}");
+    world.now += 15_000;
+    assert!(resync(&world.step(Incoming::Tick { behind: false })).new_spool, "it says nothing");
+    assert!(resync(&world.step(hello(1, 3))).new_spool, "it came back under the old id");
+}
+
+#[test]
+fn a_condemned_spool_is_never_acknowledged() {
+    let mut world = World::greeted(1, 2);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    world.step(event(1, 1, "c"));
+    world.now += 2_000;
+    let said = world.step(report(0, &layout(&["nginx.service"]), vec![1.0]));
+    assert!(acked(&said).is_none() && resync(&said).new_spool, "an ack would have it delete its own matters: {said:?}");
+}
+
+#[test]
+fn a_restored_host_that_has_more_to_say_by_now_loses_nothing() {
+    let mut world = World::greeted(1, 3);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b"), event(1, 2, "c")]);
+    // Restored to where only "a" was there, and more happened since than was ever taken.
+    let incarnation = [8; 16];
+    let back = |number, what: &str| in_session(incarnation, event(1, number, what));
+    assert_eq!(acked(&world.step(in_session(incarnation, hello(1, 4)))), Some(0));
+    assert_eq!(acked(&world.step(back(0, "a"))), Some(1));
+    assert!(resync(&world.step(back(1, "x"))).new_spool);
+    world.step(in_session(incarnation, hello(2, 4)));
+    let held = ["a", "x", "y", "z"];
+    let batch = (0..).zip(held).map(|(number, what)| in_session(incarnation, event(2, number, what)));
+    let proposal = world.steps(batch.collect());
+    assert_eq!((kinds(&proposal), acked(&proposal)), (vec!["x", "y", "z"], Some(4)));
+}
+
+#[test]
+fn a_spool_that_nobody_asked_for_brings_nothing_twice() {
+    let mut world = World::greeted(1, 2);
+    world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    world.step(hello(2, 3));
+    let proposal = world.steps(vec![event(2, 0, "a"), event(2, 1, "b"), event(2, 2, "c")]);
+    assert_eq!((kinds(&proposal), acked(&proposal)), (vec!["c"], Some(3)));
+}
+
+#[test]
+fn marks_of_spools_are_bounded() {
+    let mut world = World::greeted(1, 0);
+    let forgotten: Vec<String> = (2..20).flat_map(|spool| world.step(hello(spool, 0)).forgotten).collect();
+    assert_eq!(forgotten.len(), 11);
+    assert_eq!(forgotten[0], "01".repeat(16), "the one used longest ago");
+    assert_eq!(world.shard.host("web-1").map(|host| host.marks.len()), Some(8));
+}
+
+#[test]
+fn an_agent_that_had_an_ack_of_a_life_before_is_asked_where_it_stands() {
+    let mut world = World::greeted(1, 3);
+    let last = world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    world.restart(&last);
+    // Its hello was on its way when the ack of both arrived: it will not say them again.
+    world.step(hello(1, 3));
+    let asked = world.step(event(1, 2, "c"));
+    assert!(resync(&asked).hello && kinds(&asked).is_empty(), "{asked:?}");
+    world.step(hello_from(1, 2, 3));
+    assert_eq!(kinds(&world.step(event(1, 2, "c"))), ["c"]);
 }
 
 #[test]
@@ -211,12 +320,10 @@ fn a_layout_is_asked_for_and_then_its_reports_are_taken() {
 fn what_is_kept_of_a_host_brings_it_back() {
     let mut world = World::greeted(1, 2);
     let proposal = world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
-    let (spool, mark) = proposal.mark.expect("it moved");
-    let kept = KeptHost { marks: BTreeMap::from([(spool, mark)]), ..KeptHost::default() };
-    let kept = BTreeMap::from([("web-1".to_owned(), kept)]);
-    world.shard = Shard::restore(Arc::new(Rules::default()), kept, Millis(0));
-    assert_eq!(acked(&world.step(hello(1, 2))), Some(2));
-    assert_eq!(kinds(&world.step(event(1, 1, "b"))), Vec::<&str>::new());
+    world.restart(&proposal);
+    assert_eq!(acked(&world.step(hello(1, 2))), Some(0), "whether it is the same spool is still to be seen");
+    let again = world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);
+    assert_eq!((kinds(&again), acked(&again)), (vec![], Some(2)));
 }
 
 #[test]
@@ -226,4 +333,17 @@ fn a_will_comes_in_an_envelope_as_agents_send_it() {
     let lost =
         |input: &InputBody| matches!(input, InputBody::Agent(change) if matches!(change.what, AgentEvent::Lost { .. }));
     assert!(said.inputs.iter().any(lost), "{:?}", said.inputs);
+}
+
+#[test]
+fn a_host_back_from_retirement_is_asked_for_all_that_is_on_it_until_that_comes() {
+    let mut world = World::greeted(1, 1);
+    let retired = world.step(Incoming::Retired { agent: "web-1".to_owned() });
+    assert_eq!(resync(&retired).sections, ["*"], "it is there");
+    assert!(retired.row.is_some_and(|row| row.retired && row.sections.is_empty()), "it is kept");
+    assert_eq!(resync(&world.step(hello(1, 1))).sections, ["*"], "what was asked may be lost");
+    let inventory = Inventory { section: "service".into(), hash: vec![3; 32], parts: 1, ..Inventory::default() };
+    let body = Some(MatterBody::Inventory(inventory));
+    world.step(message(Kind::Inventory, &Matter { spool: vec![1; 16], number: 0, at_ms: 600, body }));
+    assert_eq!(resync(&world.step(hello(1, 1))).sections, Vec::<String>::new());
 }

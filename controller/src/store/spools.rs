@@ -14,6 +14,12 @@ pub struct SpoolMark {
     pub next_matter: u64,
     /// Rolling content hashes, as ingest writes them: what a cloned spool is noticed by.
     pub hashes: Vec<u8>,
+    /// The same of what was taken under other spools of the agent and is passed over when it comes under this one …
+    pub before: Vec<u8>,
+    /// … below this number.
+    pub before_until: u64,
+    /// Nothing more is taken under this id; the agent was asked for another.
+    pub condemned: bool,
     pub updated_at: Millis,
 }
 
@@ -22,15 +28,20 @@ pub struct SpoolMark {
 /// Errors: a mark that would go back is refused as corrupt, since what was acknowledged would be taken twice.
 pub fn save(tx: &mut dyn Tx, mark: &SpoolMark) -> Result<(), StoreError> {
     let touched = tx.execute(
-        "INSERT INTO spool_mark (spool, agent, next_matter, hashes, updated_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (agent, spool) DO UPDATE SET next_matter = excluded.next_matter,
-             hashes = excluded.hashes, updated_at = excluded.updated_at
+        "INSERT INTO spool_mark (spool, agent, next_matter, hashes, before_hashes, before_until, condemned, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (agent, spool) DO UPDATE SET next_matter = excluded.next_matter, hashes = excluded.hashes,
+             before_hashes = excluded.before_hashes, before_until = excluded.before_until,
+             condemned = excluded.condemned, updated_at = excluded.updated_at
          WHERE excluded.next_matter >= spool_mark.next_matter",
         &[
             mark.spool.as_str().into(),
             mark.agent.as_str().into(),
             mark.next_matter.into(),
             mark.hashes.as_slice().into(),
+            mark.before.as_slice().into(),
+            mark.before_until.into(),
+            mark.condemned.into(),
             mark.updated_at.into(),
         ],
     )?;
@@ -44,7 +55,13 @@ pub fn save(tx: &mut dyn Tx, mark: &SpoolMark) -> Result<(), StoreError> {
     Err(StoreError::Corrupt { table: "spool_mark", found })
 }
 
-const COLUMNS: &str = "spool, agent, next_matter, hashes, updated_at";
+/// Forgets a spool that the agent has not used for long.
+pub fn forget(tx: &mut dyn Tx, agent: &str, spool: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM spool_mark WHERE agent = $1 AND spool = $2";
+    tx.execute(sql, &[agent.into(), spool.into()]).map(drop)
+}
+
+const COLUMNS: &str = "spool, agent, next_matter, hashes, before_hashes, before_until, condemned, updated_at";
 
 /// The mark of one spool of an agent. The same spool id under another agent is another spool: a host that was cloned and
 /// enrolled anew brings it along.
@@ -75,6 +92,9 @@ fn mark(row: Row) -> Result<SpoolMark, StoreError> {
         agent: columns.text()?,
         next_matter: columns.count()?,
         hashes: columns.blob()?,
+        before: columns.opt_blob()?.unwrap_or_default(),
+        before_until: columns.count()?,
+        condemned: columns.truth()?,
         updated_at: Millis(columns.int()?),
     })
 }

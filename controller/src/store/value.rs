@@ -164,6 +164,14 @@ impl Columns {
         }
     }
 
+    pub fn opt_blob(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.value()? {
+            Value::Null => Ok(None),
+            Value::Blob(bytes) => Ok(Some(bytes)),
+            other => Err(self.wrong(&other, "bytes or nothing")),
+        }
+    }
+
     pub fn opt_int(&mut self) -> Result<Option<i64>, StoreError> {
         match self.value()? {
             Value::Null => Ok(None),

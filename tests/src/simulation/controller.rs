@@ -30,7 +30,11 @@ use crate::chance::Chance;
 
 /// Workers, each with its share of the shards.
 const WORKERS: usize = 2;
-const SETTINGS: &str = "packs:\n  - use: systemd\n  - use: demonstration\n";
+/// Two configurations, between which the controller is reloaded while things go wrong.
+const SETTINGS: [&str; 2] = [
+    "packs:\n  - use: systemd\n  - use: demonstration\n",
+    "packs:\n  - use: systemd\n    overrides:\n      UnitFailed: {resolve_after: 5s}\n  - use: demonstration\n",
+];
 
 /// What goes down.
 pub enum Sent {
@@ -63,7 +67,10 @@ pub struct Controller {
     pub store: Shared,
     pub fault: Fault,
     pub inputs: PathBuf,
-    pub generation: Arc<Generation>,
+    /// What may be taken up, by hash.
+    pub generations: BTreeMap<String, Arc<Generation>>,
+    /// What is in force.
+    generation: Arc<Generation>,
     pub checkpoint: Arc<LedgerKeys>,
     command_key: SigningKey,
     running: Option<Running>,
@@ -91,13 +98,18 @@ impl Controller {
     /// # Errors
     /// The store, the shipped packs or the folder cannot be used.
     pub fn new(folder: &Path) -> Result<Self> {
-        let files = BTreeMap::from([("watchkeep.yaml".to_owned(), SETTINGS.to_owned())]);
+        let mut generations = Vec::new();
+        for settings in SETTINGS {
+            let files = BTreeMap::from([("watchkeep.yaml".to_owned(), settings.to_owned())]);
+            generations.push(Arc::new(Generation::check(files).context("check the shipped packs")?));
+        }
         let keys = LedgerKeys { secret: LedgerSecret::new([7; 32]), checkpoint: SigningKey::generate() };
         Ok(Self {
             store: Shared::fresh().context("open a database in memory")?,
             fault: Fault::default(),
             inputs: folder.join("inputs"),
-            generation: Arc::new(Generation::check(files).context("check the shipped packs")?),
+            generation: Arc::clone(&generations[0]),
+            generations: generations.into_iter().map(|one| (one.hash.clone(), one)).collect(),
             checkpoint: Arc::new(keys),
             command_key: SigningKey::generate(),
             running: None,
@@ -194,6 +206,15 @@ impl Controller {
         Ok(())
     }
 
+    /// Somebody reloads the configuration: the one that is not in force is to be taken up.
+    pub fn reload(&mut self, timeline: &mut Timeline) {
+        let other = self.generations.values().find(|one| one.hash != self.generation.hash);
+        let (Some(running), Some(generation)) = (&mut self.running, other.cloned()) else { return };
+        timeline.say("controller", format!("is to take up generation {}", &generation.hash[..8]));
+        let (answer, _) = tokio::sync::oneshot::channel();
+        running.work.push(Work::TakeUp { generation, author: "simulation".to_owned(), answer });
+    }
+
     /// Something came for the shard of `agent`. Whether the desk has work now.
     pub fn hear(&mut self, agent: &str, incoming: Incoming, now: Millis) {
         if let Some(running) = &mut self.running {
@@ -228,6 +249,14 @@ impl Controller {
                 }
                 for proposal in std::mem::take(&mut committed.proposals) {
                     running.send_down(proposal);
+                }
+                if let Some(generation) = committed.generation {
+                    self.generation = generation;
+                }
+                if let Some(rules) = committed.rules {
+                    for worker in 0..WORKERS {
+                        running.step(worker, Incoming::Rules(Arc::clone(&rules)), now);
+                    }
                 }
                 if let Some(watches) = committed.watches {
                     for worker in 0..WORKERS {
@@ -264,11 +293,11 @@ impl Controller {
         Ok(())
     }
 
-    /// Carries out what the outbox owes: signs and sends commands, tells notices.
+    /// Carries out what the outbox owes: signs and sends commands, tells notices. With `deaf` nobody takes a notice now.
     ///
     /// # Errors
     /// The outbox cannot be read, or an order cannot be signed.
-    pub fn carry(&mut self, now: Millis, timeline: &mut Timeline) -> Result<()> {
+    pub fn carry(&mut self, now: Millis, deaf: bool, timeline: &mut Timeline) -> Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
         let due = reading(&mut self.store, |tx| outbox::due(tx, now, 256)).context("read the outbox")?;
         let (epoch, dispatcher) = (running.epoch, &mut running.dispatcher);
@@ -298,14 +327,16 @@ impl Controller {
             if let Effect::Notice(notice) = &owed.effect
                 && !waiting.contains(&owed.id)
             {
-                *self.told.entry(owed.id.clone()).or_default() += 1;
-                let told = InputBody::Notified { notice: notice.notice, delivered: true, detail: String::new() };
-                running.work.push(Work::Carried {
-                    id: owed.id,
-                    carried: Carried::Done,
-                    told: Some(told),
-                    kept: tokio::sync::oneshot::channel().0,
-                });
+                let (carried, told) = if deaf {
+                    timeline.say("controller", format!("notice {} is not taken", &owed.id[..8]));
+                    (Carried::Failed { error: "nobody is there".to_owned(), again_at: now.plus(2_000) }, None)
+                } else {
+                    *self.told.entry(owed.id.clone()).or_default() += 1;
+                    let told = InputBody::Notified { notice: notice.notice, delivered: true, detail: String::new() };
+                    (Carried::Done, Some(told))
+                };
+                let kept = tokio::sync::oneshot::channel().0;
+                running.work.push(Work::Carried { id: owed.id, carried, told, kept });
             }
         }
         Ok(())

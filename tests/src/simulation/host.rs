@@ -51,6 +51,10 @@ pub struct Host {
     pub act_back_at: u64,
     /// Events that the spool said are durable: each must come to the store, once.
     pub durable: BTreeSet<String>,
+    /// Events of a past that a restored host no longer has: they may have come before, or never.
+    pub undone: BTreeSet<String>,
+    /// What a restore would bring back: the disk, and what was durable then.
+    snapshot: Option<(MemoryDisk, BTreeSet<String>)>,
     /// Added to the spool and not known to be durable: a crash may keep or lose them.
     loose: Vec<String>,
     /// The host's clock against the true one, ms.
@@ -90,6 +94,8 @@ impl Host {
             back_at: chance.below(2_000),
             act_back_at: 0,
             durable: BTreeSet::new(),
+            undone: BTreeSet::new(),
+            snapshot: None,
             loose: Vec::new(),
             offset,
             failed: UNITS.iter().map(|unit| (*unit, false)).collect(),
@@ -196,6 +202,28 @@ impl Host {
             self.act_back_at = back_at;
         }
         Ok(life.connection.map(|(connection, _)| connection))
+    }
+
+    /// Somebody takes a snapshot of the agent's disk.
+    pub fn take_snapshot(&mut self, timeline: &mut Timeline) {
+        timeline.say(&self.name, "a snapshot of the spool is taken");
+        self.snapshot = Some((self.disk.cloned(), self.durable.clone()));
+    }
+
+    /// The agent ends, and comes back with the spool of the snapshot; what happened since is undone.
+    ///
+    /// # Errors
+    /// `act`'s journal cannot be torn.
+    pub fn restore_snapshot(&mut self, back_at: u64, timeline: &mut Timeline) -> Result<Option<u64>> {
+        let Some((disk, durable)) = &self.snapshot else { return Ok(None) };
+        let (disk, durable) = (disk.cloned(), durable.clone());
+        let connection = self.crash(false, back_at, timeline)?;
+        timeline.say(&self.name, "the snapshot of the spool is put back");
+        self.disk = disk;
+        let since = std::mem::replace(&mut self.durable, durable);
+        self.undone.extend(since);
+        self.undone.extend(std::mem::take(&mut self.loose));
+        Ok(connection)
     }
 
     /// `act` alone is killed.

@@ -280,6 +280,15 @@ impl World {
                 let back_at = now + 200 + self.chance.below(10_000);
                 self.hosts[host].crash_act(back_at, &mut self.timeline)?;
             }
+            20..=27 => self.hosts[host].take_snapshot(&mut self.timeline),
+            28..=33 => {
+                let back_at = now + 500 + self.chance.below(15_000);
+                if let Some(connection) = self.hosts[host].restore_snapshot(back_at, &mut self.timeline)?
+                    && !self.is_cut(host)
+                {
+                    self.after(10, Due::Closed { host, connection });
+                }
+            }
             9..=12 => {
                 let operation = 1 + self.chance.below(6);
                 self.hosts[host].disk.fail_at(operation);
@@ -480,7 +489,8 @@ impl World {
         }
         self.controller.tick(now);
         self.turn()?;
-        self.controller.carry(now, &mut self.timeline)?;
+        let deaf = self.is_storm() && self.chance.below(3) == 0;
+        self.controller.carry(now, deaf, &mut self.timeline)?;
         self.after_step();
         if self.timeline.now.is_multiple_of(25 * TICK) {
             invariants::always(&mut self.controller, &self.hosts, &mut self.seen)?;
@@ -505,6 +515,7 @@ impl World {
                 let step = 1 + self.chance.below(40);
                 self.controller.fault.arm(step);
             }
+            10 => self.controller.reload(&mut self.timeline),
             _ => {}
         }
         Ok(())

@@ -38,6 +38,9 @@ fn matter(tx: &mut dyn Tx, number: u64, secret: &LedgerSecret) -> Result<(), Sto
             agent: "web-1".into(),
             next_matter: number + 1,
             hashes: vec![number as u8],
+            before: Vec::new(),
+            before_until: 0,
+            condemned: false,
             updated_at: Millis(order as i64),
         },
     )

@@ -61,6 +61,9 @@ pub(super) fn a_spool_mark_never_goes_back(database: &Database) {
         agent: "web-1".into(),
         next_matter,
         hashes: vec![0, 255],
+        before: Vec::new(),
+        before_until: 0,
+        condemned: false,
         updated_at: Millis(1),
     };
     store.write(&mut |tx| spools::save(tx, &mark(5))).expect("saved");
