@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::cmdb::Verdict;
+use crate::ids::CiId;
 use crate::input::{Act, ActBody, AgentEvent};
 use crate::work::Work;
 use crate::{Actor, Desk, FactBody, Refusal, Subject, incidents, runbooks};
@@ -42,6 +44,13 @@ pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
             let outcome = work.estate(|estate, moment| estate.set(*ci, (name, value), &act.who, note, moment))?;
             work.take_estate(outcome);
         }
+        ActBody::RelationPin { from, to, note } => {
+            relation(work, &act.who, (*from, *to), Some(Verdict::Pinned), note)?;
+        }
+        ActBody::RelationDeny { from, to, note } => {
+            relation(work, &act.who, (*from, *to), Some(Verdict::Denied), note)?;
+        }
+        ActBody::RelationForget { from, to, note } => relation(work, &act.who, (*from, *to), None, note)?,
         ActBody::AgentRevoke { agent, note } => revoke(work, &act.who, agent, note)?,
         of_incident => incidents::act(work, &act.who, of_incident)?,
     }
@@ -84,6 +93,18 @@ fn stop_switch(work: &mut Work<'_>, who: Actor, on: bool, note: &str) -> Result<
     if !on {
         runbooks::wake_all(work);
     }
+    Ok(())
+}
+
+fn relation(
+    work: &mut Work<'_>,
+    who: &str,
+    ends: (CiId, CiId),
+    verdict: Option<Verdict>,
+    note: &str,
+) -> Result<(), Refusal> {
+    let outcome = work.estate(|estate, moment| estate.judge(ends, verdict, who, note, moment))?;
+    work.take_estate(outcome);
     Ok(())
 }
 

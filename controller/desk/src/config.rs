@@ -22,6 +22,8 @@ pub struct Settings {
     pub missing_after: i64,
     /// … and for this long retired.
     pub retired_after: i64,
+    /// What follows from a connection between hosts ends after it was unseen for this long.
+    pub relation_unseen_after: i64,
     /// "Succeeded but came back" within this long counts as failure.
     pub came_back_within: i64,
     /// A change was good if no incident opened on its CIs within this long of its end.
@@ -45,6 +47,7 @@ impl Default for Settings {
             close_after: 3 * DAY,
             missing_after: 45_000,
             retired_after: 30 * DAY,
+            relation_unseen_after: 60 * MINUTE,
             came_back_within: 60 * MINUTE,
             measured_after: DAY,
             command_valid_for: MINUTE,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::cmdb::{Class, Context, Graph, Outcome, Source};
+use crate::cmdb::{Class, Context, Graph, Outcome, Source, Verdict};
 use crate::desk::Agent;
 use crate::ids::CiId;
 use crate::input::{AgentEvent, Fragment};
@@ -99,6 +99,18 @@ impl Estate {
         moment: Moment<'_>,
     ) -> Result<Outcome, Refusal> {
         moment.with(|context| self.0.set(ci, (name, value), (Source::Hand, who), note, context))
+    }
+
+    /// Pins or denies that one item depends on another, or takes that word back.
+    pub fn judge(
+        &mut self,
+        ends: (CiId, CiId),
+        verdict: Option<Verdict>,
+        who: &str,
+        note: &str,
+        moment: Moment<'_>,
+    ) -> Result<Outcome, Refusal> {
+        moment.with(|context| self.0.judge(ends, verdict, who, note, context))
     }
 
     /// The one item of a class with these attributes.

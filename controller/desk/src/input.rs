@@ -274,6 +274,24 @@ pub enum ActBody {
         value: String,
         note: String,
     },
+    /// `from` depends on `to`, whatever connections show.
+    RelationPin {
+        from: crate::ids::CiId,
+        to: crate::ids::CiId,
+        note: String,
+    },
+    /// `from` does not depend on `to`, whatever connections show.
+    RelationDeny {
+        from: crate::ids::CiId,
+        to: crate::ids::CiId,
+        note: String,
+    },
+    /// Takes a pin or a denial back: what connections show counts again.
+    RelationForget {
+        from: crate::ids::CiId,
+        to: crate::ids::CiId,
+        note: String,
+    },
     AgentRevoke {
         agent: String,
         note: String,

@@ -1,6 +1,6 @@
 //! A fragment of an agent's inventory, taken in; and how any conclusion becomes a fact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ci::Lifecycle;
 use super::classes::Class;
@@ -8,7 +8,7 @@ use super::facts::{Added, CmdbFact};
 use super::found::{self, Reading};
 use super::graph::{Context, Graph, Outcome};
 use super::relations::{Source, When};
-use super::section;
+use super::{links, section};
 use crate::fact::FactBody;
 use crate::ids::{CiId, derive};
 use crate::input::Fragment;
@@ -22,6 +22,14 @@ impl Graph {
     pub fn apply_fragment(&mut self, fragment: &Fragment, ctx: &Context<'_>) -> Outcome {
         let mut out = Outcome::default();
         let host = self.host_for(&fragment.agent, fragment.happened_at, ctx, &mut out);
+        let before = self.addresses_of(host);
+        if fragment.section == links::SECTION {
+            self.wake(host, fragment.happened_at, ctx, &mut out);
+            self.take_links(host, fragment, ctx, &mut out);
+            self.follow(host, before, ctx, &mut out);
+            self.note(host, |ci| ci.last_seen = ci.last_seen.max(ctx.at));
+            return self.finish(out);
+        }
         let reading = found::read(fragment);
         let host = match reading.items.iter().find(|found| found.class == Class::Host && fragment.section == "host") {
             Some(found) => self.identify(host, found, fragment.happened_at, ctx, &mut out),
@@ -29,6 +37,9 @@ impl Graph {
         };
         self.wake(host, fragment.happened_at, ctx, &mut out);
         self.take_in(host, fragment, reading, ctx, &mut out);
+        if out.facts.iter().any(moves_links) {
+            self.follow(host, before, ctx, &mut out);
+        }
         self.note(host, |ci| ci.last_seen = ci.last_seen.max(ctx.at));
         self.finish(out)
     }
@@ -86,6 +97,7 @@ impl Graph {
         let reason = Reason::new("seen", format!("the agent {agent} is here"));
         let body = CmdbFact::Lifecycle { ci: host, from, to: Lifecycle::InUse, also: Vec::new() };
         self.decide(host, happened, Actor::Agent(agent), vec![reason], body, ctx, out);
+        self.follow(host, BTreeSet::new(), ctx, out);
     }
 
     /// One more fact: taken into the graph, and into the outcome.
@@ -120,6 +132,23 @@ impl Graph {
                 ci.wants.clear();
             });
         }
+    }
+}
+
+/// Whether what connections lead to may be another thing after it.
+fn moves_links(fact: &Fact) -> bool {
+    match &fact.body {
+        FactBody::Cmdb(CmdbFact::Merged { .. }) => true,
+        FactBody::Cmdb(CmdbFact::Section(section)) => match section.section.as_str() {
+            "listener" | "interface" => true,
+            // How units fare moves nothing.
+            "service" => {
+                let is_back = section.changed.iter().any(|changed| changed.back_from.is_some());
+                is_back || !section.added.is_empty() || !section.removed.is_empty()
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::classes::{Class, Value};
+use super::links::Link;
 use super::recent::Turn;
 use super::relations::{RelationKind, Source, When};
 use crate::Millis;
@@ -146,6 +147,9 @@ pub struct Ci {
     /// Hosts: section → what was last taken in of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sections: BTreeMap<String, SectionMark>,
+    /// Hosts: connections to others that its processes opened, by the agent's key. A view: what follows from them is facts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, Link>,
     /// Things on a host: section that names it → digest of what it says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub named_by: BTreeMap<String, Digest>,

@@ -11,7 +11,7 @@ use super::classes::Class;
 use super::compare::Comparison;
 use super::facts::Edge;
 use super::found::Found;
-use super::relations::{RelationKind, Source};
+use super::relations::{LINK_CLAIM, RelationKind, Source};
 use super::section::Note;
 use crate::ids::CiId;
 
@@ -26,7 +26,8 @@ impl Comparison<'_> {
             }
             let want = |by: &String| Want { by: by.clone(), kind: relation.kind, class: ci.class, key: ci.key.clone() };
             let told = |by: &&String| *by == self.section && self.spoken.contains(&relation.from);
-            let add = relation.claims.iter().filter(|by| !told(by)).map(want).collect();
+            let of_section = relation.claims.iter().filter(|by| !by.starts_with(LINK_CLAIM));
+            let add = of_section.filter(|by| !told(by)).map(want).collect();
             self.notes.push((relation.from, Note::Wants { add, drop: BTreeSet::new() }));
         }
     }

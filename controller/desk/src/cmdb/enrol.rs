@@ -1,6 +1,6 @@
 //! Agents coming: enrolled with labels, seen again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ci::Lifecycle;
 use super::classes::Class;
@@ -23,6 +23,9 @@ impl Graph {
         let service = labels.get("service").map(|name| name.trim()).filter(|name| !name.is_empty());
         let service = service.map(|name| self.service(name, ctx, &mut out));
         self.join(host, service, ctx, &mut out);
+        if !out.facts.is_empty() {
+            self.follow(host, BTreeSet::new(), ctx, &mut out);
+        }
         self.finish(out)
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ci::{Identifier, Lifecycle};
 use super::classes::{Class, Value};
-use super::relations::{RelationKind, Source};
+use super::relations::{RelationKind, Source, Verdict};
 use crate::ids::CiId;
 
 /// What happens to a configuration item. The subject of the fact is the item; for a section, its host.
@@ -44,6 +44,20 @@ pub enum CmdbFact {
     },
     Unrelated {
         edge: Edge,
+    },
+    /// What follows from connections between hosts: relations came and went. The subject is the host whose news it was.
+    Followed {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        came: Vec<Edge>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        went: Vec<Edge>,
+    },
+    /// A person pinned or denied a relation, or (none) took that word back. The subject is where it leads from.
+    Judged {
+        from: CiId,
+        kind: RelationKind,
+        to: CiId,
+        verdict: Option<Verdict>,
     },
     /// Two hosts turned out to be one: `kept` lives on under `agent`, `dropped` is retired. Section facts follow.
     Merged {

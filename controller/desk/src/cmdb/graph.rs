@@ -4,11 +4,12 @@
 //! cannot fall behind. All maps are ordered; the same records give the same graph, in whatever order they come.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use super::ci::{Ci, Identifier};
+use super::ci::{Ci, Identifier, Lifecycle};
 use super::classes::{Class, Value};
-use super::identify;
-use super::relations::{Relation, RelationKind, Source, When};
+use super::relations::{HAND_CLAIM, Relation, RelationKind, Source, Verdict, When};
+use super::{identify, peers};
 use crate::config::Settings;
 use crate::ids::CiId;
 use crate::{Fact, Millis, Record, Timer};
@@ -39,7 +40,7 @@ pub struct Outcome {
 }
 
 /// `from kind to`.
-pub(super) type RelationKey = (CiId, RelationKind, CiId);
+pub type RelationKey = (CiId, RelationKind, CiId);
 
 /// Records that changed since somebody last asked.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +67,10 @@ pub struct Graph {
     values: BTreeMap<(Class, &'static str), BTreeMap<Value, BTreeSet<CiId>>>,
     /// Host → class → key of what is not there → who would have a relation to it.
     wanted: BTreeMap<CiId, BTreeMap<(Class, String), BTreeSet<CiId>>>,
+    /// Address → the hosts that others reach by it.
+    addresses: BTreeMap<IpAddr, BTreeSet<CiId>>,
+    /// Address → the hosts with a connection there.
+    clients: BTreeMap<IpAddr, BTreeSet<CiId>>,
     /// Identity of a change → the items that saw it.
     changed: BTreeMap<String, BTreeSet<CiId>>,
     pub(super) touched: Touched,
@@ -162,6 +167,21 @@ impl Graph {
         self.changed.get(identity).into_iter().flatten().filter_map(|id| self.items.get(id))
     }
 
+    /// Hosts with that address.
+    pub(super) fn hosts_at(&self, address: IpAddr) -> impl Iterator<Item = &Ci> {
+        self.addresses.get(&address).into_iter().flatten().filter_map(|id| self.items.get(id))
+    }
+
+    /// Hosts with a connection to that address.
+    pub(super) fn clients_of(&self, address: IpAddr) -> impl Iterator<Item = CiId> {
+        self.clients.get(&address).into_iter().flatten().copied()
+    }
+
+    /// A relation, whether it holds, ended or is denied.
+    pub fn relation(&self, key: RelationKey) -> Option<&Relation> {
+        self.relations.get(&key)
+    }
+
     /// Relations that hold, from an item.
     pub fn relations_from(&self, from: CiId) -> impl Iterator<Item = &Relation> {
         let first = (from, RelationKind::RunsOn, CiId([0; 16]));
@@ -221,10 +241,9 @@ impl Graph {
 
     /// One more claim on a relation; it begins, or begins again, with the first.
     pub(super) fn relate(&mut self, key: RelationKey, source: Source, claim: &str, when: When) {
-        let (from, kind, to) = key;
-        let fresh = || Relation { from, kind, to, source, claims: BTreeSet::new(), since: when, until: None };
-        let mut relation = self.relations.remove(&key).unwrap_or_else(fresh);
-        if relation.until.take().is_some() {
+        let mut relation = self.relations.remove(&key).unwrap_or_else(|| new_relation(key, source, when));
+        let is_denied = relation.verdict == Some(Verdict::Denied);
+        if !is_denied && relation.until.take().is_some() {
             (relation.since, relation.source) = (when, source);
         }
         relation.claims.insert(claim.to_owned());
@@ -239,6 +258,35 @@ impl Graph {
             relation.until = Some(when);
         }
         self.put_relation(relation);
+    }
+
+    /// A person's word on a relation: pinned, denied, or neither any more, and only the other claims count.
+    pub(super) fn judge_relation(&mut self, key: RelationKey, verdict: Option<Verdict>, when: When) {
+        let mut relation = self.relations.remove(&key).unwrap_or_else(|| new_relation(key, Source::Hand, when));
+        relation.verdict = verdict;
+        relation.claims.remove(HAND_CLAIM);
+        let others = if relation.claims.is_empty() { relation.source } else { Source::Agent };
+        relation.source = if verdict.is_some() { Source::Hand } else { others };
+        if verdict == Some(Verdict::Pinned) {
+            relation.claims.insert(HAND_CLAIM.to_owned());
+        }
+        let holds = verdict != Some(Verdict::Denied) && !relation.claims.is_empty();
+        if !holds {
+            relation.until.get_or_insert(when);
+        } else if relation.until.take().is_some() {
+            relation.since = when;
+        }
+        self.put_relation(relation);
+    }
+
+    /// Since when a relation is not seen, if it is not: a view.
+    pub(super) fn see(&mut self, key: RelationKey, unseen_since: Option<Millis>) {
+        let Some(relation) = self.relations.get_mut(&key).filter(|relation| relation.unseen_since != unseen_since)
+        else {
+            return;
+        };
+        relation.unseen_since = unseen_since;
+        self.touched.relations.insert(key);
     }
 
     fn put_relation(&mut self, relation: Relation) {
@@ -277,6 +325,12 @@ impl Graph {
             let wanted = self.wanted.entry(ci.host.unwrap_or(ci.id)).or_default();
             wanted.entry((want.class, want.key.clone())).or_default().insert(ci.id);
         }
+        for (address, host) in reachable_at(ci) {
+            self.addresses.entry(address).or_default().insert(host);
+        }
+        for link in ci.links.values() {
+            self.clients.entry(link.remote.ip()).or_default().insert(ci.id);
+        }
     }
 
     fn unindex(&mut self, ci: &Ci) {
@@ -307,7 +361,25 @@ impl Graph {
                 drop_from(wanted, &(want.class, want.key.clone()), ci.id);
             }
         }
+        for (address, host) in reachable_at(ci) {
+            drop_from(&mut self.addresses, &address, host);
+        }
+        for link in ci.links.values() {
+            drop_from(&mut self.clients, &link.remote.ip(), ci.id);
+        }
     }
+}
+
+fn new_relation((from, kind, to): RelationKey, source: Source, when: When) -> Relation {
+    let claims = BTreeSet::new();
+    Relation { from, kind, to, source, claims, since: when, until: None, unseen_since: None, verdict: None }
+}
+
+/// The addresses of an interface that is there, each with its host.
+fn reachable_at(ci: &Ci) -> impl Iterator<Item = (IpAddr, CiId)> {
+    let is_there = ci.class == Class::NetworkInterface && ci.lifecycle == Lifecycle::InUse;
+    let host = ci.host.filter(|_| is_there);
+    host.into_iter().flat_map(move |host| peers::addresses(ci).into_iter().map(move |address| (address, host)))
 }
 
 fn drop_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<CiId>>, key: &K, id: CiId) {

@@ -1,5 +1,7 @@
 //! Coming to an end: hosts unseen, things long gone, what people set and take out.
 
+use std::collections::BTreeSet;
+
 use super::ci::{Ci, Lifecycle};
 use super::classes::Class;
 use super::compare::admits;
@@ -20,10 +22,15 @@ impl Graph {
         self.decide(ci, ctx.at.max(last_seen), Actor::Controller, vec![reason], body, ctx, &mut out);
         let due = ctx.at.plus(ctx.settings.retired_after);
         out.timers.push(Timer { due, kind: TimerKind::CiUnseen { ci } });
+        if self.get(ci).is_some_and(|host| !host.links.is_empty()) {
+            let due = ctx.at.plus(ctx.settings.relation_unseen_after);
+            out.timers.push(Timer { due, kind: TimerKind::CiUnseen { ci } });
+        }
         self.finish(out)
     }
 
-    /// A timer of that host fell due: it is retired if it has been missing for `retired_after`, and so is each thing on it.
+    /// A timer of that host fell due: it is retired if it has been missing for `retired_after`, and so is each thing on it; and
+    /// what follows from a connection unseen for `relation_unseen_after` ends.
     /// Safe to call at any time.
     pub fn due(&mut self, host: CiId, ctx: &Context<'_>) -> Outcome {
         let mut out = Outcome::default();
@@ -42,6 +49,7 @@ impl Graph {
             let body = CmdbFact::Lifecycle { ci, from: Lifecycle::Missing, to: Lifecycle::Retired, also };
             self.decide(host, ctx.at, Actor::Controller, reasons, body, ctx, &mut out);
         }
+        self.follow(host, BTreeSet::new(), ctx, &mut out);
         self.finish(out)
     }
 
@@ -71,8 +79,11 @@ impl Graph {
         let Some(from) = self.get(ci).map(|known| known.lifecycle) else { return };
         let also = self.all_on(ci).filter(|on_it| on_it.is_current()).map(|on_it| on_it.id).collect();
         let body = CmdbFact::Lifecycle { ci, from, to: Lifecycle::Retired, also };
+        let host = self.get(ci).map_or(ci, |known| known.host.unwrap_or(ci));
+        let before = self.addresses_of(host);
         self.decide(ci, ctx.at, actor, reasons, body, ctx, out);
         self.forget_sections(ci);
+        self.follow(host, before, ctx, out);
         if let Some(host) = self.get(ci).and_then(|known| known.host) {
             // Should its agent name it still, it is to be noticed.
             self.note(host, |host| host.sections.clear());
@@ -133,10 +144,10 @@ impl Graph {
     }
 }
 
-fn unknown(ci: CiId) -> Refusal {
+pub(super) fn unknown(ci: CiId) -> Refusal {
     refusal("unknown", format!("there is no configuration item {ci}"))
 }
 
-fn refusal(code: &str, sentence: String) -> Refusal {
+pub(super) fn refusal(code: &str, sentence: String) -> Refusal {
     Refusal { code: code.to_owned(), sentence }
 }

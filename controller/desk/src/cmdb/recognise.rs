@@ -1,5 +1,7 @@
 //! A host that says who it is: recognised, told apart, or found to be another.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::ci::{Ci, Dispute};
 use super::facts::{CmdbFact, Match};
 use super::found::{self, Found};
@@ -78,11 +80,20 @@ impl Graph {
         let body = CmdbFact::Merged { kept, dropped, agent: agent.clone(), matched: matched.to_vec(), weight };
         self.decide(kept, happened, Actor::Agent(agent), reasons, body, ctx, out);
         self.forget_sections(dropped);
+        self.move_links(dropped, kept, ctx, out);
         self.wake(kept, happened, ctx, out);
         for fragment in &told {
             self.take_in(kept, fragment, found::read(fragment), ctx, out);
         }
         kept
+    }
+
+    /// The connections of a host that turned out to be another are that one's.
+    fn move_links(&mut self, dropped: CiId, kept: CiId, ctx: &Context<'_>, out: &mut Outcome) {
+        self.follow(dropped, BTreeSet::new(), ctx, out);
+        let mut theirs = BTreeMap::new();
+        self.edit(dropped, |ci| theirs = std::mem::take(&mut ci.links));
+        self.edit(kept, |ci| ci.links.extend(theirs));
     }
 
     /// The sections of a host, as its agent would send them whole.

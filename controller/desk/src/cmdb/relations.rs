@@ -102,6 +102,30 @@ impl fmt::Display for RelationKind {
     }
 }
 
+/// The claim of an observed connection; between services, followed by the host that has it.
+pub(super) const LINK_CLAIM: &str = "observed connection";
+/// The claim of a person who pinned a relation.
+pub(super) const HAND_CLAIM: &str = "hand";
+
+/// A person's word on a relation, whatever was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It holds.
+    Pinned,
+    /// It does not hold.
+    Denied,
+}
+
+impl Verdict {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Denied => "denied",
+        }
+    }
+}
+
 /// One relation, current or ended. One record for `from kind to`; its history is in the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
@@ -109,11 +133,17 @@ pub struct Relation {
     pub kind: RelationKind,
     pub to: CiId,
     pub source: Source,
-    /// Who claims it: sections of the agent's inventory, a token, a person. It ends with the last claim.
+    /// Who claims it: sections of the agent's inventory, connections, a token, a person. It ends with the last claim; a denied
+    /// one keeps its claims and does not hold.
     pub claims: BTreeSet<String>,
     pub since: When,
     /// None: it holds.
     pub until: Option<When>,
+    /// Observed ones: since when neither end says that it is used. A view, never a fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_since: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 impl Relation {

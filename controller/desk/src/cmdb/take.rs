@@ -9,7 +9,7 @@ use super::ci::{Ci, Dispute, Held, Lifecycle};
 use super::classes::{Class, Value};
 use super::facts::{Added, AttributeChange, Changed, CmdbFact, Conflict, Edge, SectionFact};
 use super::graph::Graph;
-use super::relations::{RelationKind, Source, When};
+use super::relations::{LINK_CLAIM, RelationKind, Source, When};
 use crate::ids::CiId;
 
 /// Who claims that what is in a host's inventory runs on it: whichever section names it.
@@ -29,6 +29,12 @@ impl Graph {
             }
             CmdbFact::Related { edge, source } => self.relate(edge.key(), *source, &edge.by, when),
             CmdbFact::Unrelated { edge } => self.unrelate(edge.key(), &edge.by, when),
+            CmdbFact::Followed { came, went } => {
+                // What one lets go of another may take up: first what comes.
+                came.iter().for_each(|edge| self.relate(edge.key(), Source::Agent, &edge.by, when));
+                went.iter().for_each(|edge| self.unrelate(edge.key(), &edge.by, when));
+            }
+            CmdbFact::Judged { from, kind, to, verdict } => self.judge_relation((*from, *kind, *to), *verdict, when),
             CmdbFact::Merged { kept, dropped, agent, .. } => self.merge(*kept, *dropped, agent, when),
             CmdbFact::Conflict(conflict) => self.dispute(conflict),
             CmdbFact::ConflictEnded { ci, with, over } => {
@@ -78,6 +84,7 @@ impl Graph {
             conflicts: Default::default(),
             merged_into: None,
             sections: BTreeMap::new(),
+            links: BTreeMap::new(),
             named_by: BTreeMap::new(),
             wants: Default::default(),
         };
@@ -122,7 +129,8 @@ impl Graph {
         });
     }
 
-    /// Brings an item to a state. What an agent said of the relations of one that is gone ends; what people said stays.
+    /// Brings an item to a state. What an agent said of the relations of one that is gone ends; what people said stays, and so
+    /// does what follows from connections while it may come back: those have an age of their own.
     fn enter(&mut self, id: CiId, to: Lifecycle, when: When) {
         self.edit(id, |ci| (ci.lifecycle, ci.lifecycle_since) = (to, when));
         let is_host = self.get(id).is_some_and(|ci| ci.class == Class::Host);
@@ -132,17 +140,17 @@ impl Graph {
             Lifecycle::Planned | Lifecycle::InStock | Lifecycle::InUse => false,
         };
         if gone {
-            self.end_relations(id, when);
+            self.end_relations(id, to == Lifecycle::Missing, when);
         }
     }
 
-    fn end_relations(&mut self, id: CiId, when: When) {
+    fn end_relations(&mut self, id: CiId, may_come_back: bool, when: When) {
         let both = self.relations_from(id).chain(self.relations_to(id));
         let observed = both.filter(|relation| relation.source == Source::Agent);
         let ending: Vec<_> = observed.map(|r| ((r.from, r.kind, r.to), r.claims.clone())).collect();
         for (key, claims) in ending {
-            for claim in claims {
-                self.unrelate(key, &claim, when);
+            for claim in claims.iter().filter(|claim| !(may_come_back && claim.starts_with(LINK_CLAIM))) {
+                self.unrelate(key, claim, when);
             }
         }
     }
@@ -176,7 +184,7 @@ impl Graph {
     }
 
     fn drop_into(&mut self, id: CiId, into: CiId, when: When) {
-        self.end_relations(id, when);
+        self.end_relations(id, false, when);
         let by_people: Vec<_> = self.relations_from(id).cloned().collect();
         for relation in by_people {
             for claim in &relation.claims {

@@ -2,7 +2,7 @@
 
 use super::short;
 use crate::cmdb::facts::{Added, Changed, Conflict, ConflictKind, Edge, Match, Named, SectionFact, Side};
-use crate::cmdb::{AttributeChange, CmdbFact, Value};
+use crate::cmdb::{AttributeChange, CmdbFact, Value, Verdict};
 
 /// Items, attributes or identifiers named in one sentence; of further ones only the number is said.
 const NAMED_MOST: usize = 5;
@@ -18,6 +18,12 @@ pub(super) fn sentence(fact: &CmdbFact) -> String {
         }
         CmdbFact::Related { edge, .. } => format!("a relation came: {}", relation(edge)),
         CmdbFact::Unrelated { edge } => format!("a relation went: {}", relation(edge)),
+        CmdbFact::Followed { came, went } => of_connections(came, went),
+        CmdbFact::Judged { from, kind, to, verdict } => {
+            let edge = Edge { from: *from, kind: *kind, to: *to, by: String::new() };
+            let what = verdict.map_or("left to what is observed", Verdict::word);
+            format!("a relation was {what}: {}", relation(&edge))
+        }
         CmdbFact::Merged { kept, dropped, agent, matched, weight } => format!(
             "CI {} turned out to be CI {}, which lives on under agent {agent}: both have {} (weight {weight})",
             short(&dropped.to_string()),
@@ -59,6 +65,13 @@ fn of_section(section: &SectionFact) -> String {
     say("relations came:", listed(&section.related, relation));
     say("relations went:", listed(&section.unrelated, relation));
     format!("section {} has {} items; {}", section.section, section.items, said.join("; "))
+}
+
+fn of_connections(came: &[Edge], went: &[Edge]) -> String {
+    let parts = [("relations came", came), ("relations went", went)];
+    let said = parts.iter().filter(|(_, edges)| !edges.is_empty());
+    let said: Vec<String> = said.map(|(what, edges)| format!("{what}: {}", listed(edges, relation))).collect();
+    format!("by connections between hosts {}", said.join("; "))
 }
 
 fn changed(item: &Changed) -> String {

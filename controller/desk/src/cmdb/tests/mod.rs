@@ -1,5 +1,6 @@
 //! The CMDB from outside: fragments in, facts and records out.
 
+mod connections;
 mod fixture;
 mod hosts;
 mod lifecycle;
