@@ -17,5 +17,6 @@ pub mod ledger;
 pub mod metrics;
 pub mod notify;
 pub mod replay;
+pub mod samples;
 pub mod store;
 pub mod up;

@@ -120,7 +120,9 @@ impl Committer {
         inputs.cut(order)?;
         let agents: Vec<Agent> = records.iter().filter_map(agent).cloned().collect();
         for agent in &agents {
-            kept.entry(agent.name.clone()).or_default().session.clone_from(&agent.session);
+            let kept = kept.entry(agent.name.clone()).or_default();
+            kept.session.clone_from(&agent.session);
+            kept.labels.clone_from(&agent.labels);
         }
         let desk = Desk::restore(records);
         let watches = desk.watches();

@@ -16,7 +16,7 @@ use watchkeep_desk::{InputBody, Millis};
 use watchkeep_rules::events::{Event, EventEngine, EventRules, HostState, Transition, What};
 
 use crate::generation::Generation;
-use crate::ingest::Samples;
+use crate::samples::HostSeries;
 
 pub use silence::AGENT_DOWN;
 pub use watch::Watches;
@@ -71,7 +71,7 @@ impl HostDetection {
     }
 
     /// A report of the host came in.
-    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches) -> Vec<InputBody> {
+    pub fn report(&mut self, agent: &str, samples: &HostSeries, watches: &Watches) -> Vec<InputBody> {
         self.watching.report(agent, samples, watches)
     }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use watchkeep_desk::ids::RunId;
 use watchkeep_desk::runbooks::Watch;
 use watchkeep_desk::{InputBody, Millis};
-use watchkeep_protocol::layout::Flag;
 use watchkeep_rules::model::Condition;
+use watchkeep_rules::promql::series::Point;
 use watchkeep_rules::selector::Compiled;
 
-use crate::ingest::Samples;
+use crate::samples::HostSeries;
 
 /// Every condition that runs wait for now, by agent.
 #[derive(Debug, Default)]
@@ -70,13 +70,13 @@ impl Watches {
 impl Watching {
     /// A report of the host came in. What counts is when each value was read, not when the report came: a block that was
     /// not due keeps the values and the time of its last reading.
-    pub fn report(&mut self, agent: &str, samples: &Samples, watches: &Watches) -> Vec<InputBody> {
+    pub fn report(&mut self, agent: &str, samples: &HostSeries, watches: &Watches) -> Vec<InputBody> {
         self.forget(agent, watches);
         let mut told = Vec::new();
         for watched in watches.of(agent) {
             let watch = &watched.watch;
             let progress = self.0.entry((watch.run, watch.step)).or_default();
-            let seen = look(agent, samples, watched);
+            let seen = look(samples, watched);
             progress.last = seen.what;
             progress.since = seen.passed.map(|read| progress.since.unwrap_or(read));
             let held = seen.passed.zip(progress.since).is_some_and(|(read, since)| read.since(since) >= watch.held);
@@ -114,14 +114,15 @@ impl Watching {
 
 /// Whether any series of the host that the selector takes passes the comparison by a value that was read while it is waited
 /// for.
-fn look(agent: &str, samples: &Samples, watched: &Watched) -> Seen {
+fn look(samples: &HostSeries, watched: &Watched) -> Seen {
     let (watch, Some(selector)) = (&watched.watch, &watched.selector) else {
         return Seen { passed: None, what: "its selector does not compile".to_owned() };
     };
     let mut what = format!("no series {} matches", watch.metric);
     let mut passed: Option<Millis> = None;
-    for (labels, value, read) in series(agent, samples, &watch.metric) {
-        if passed >= Some(read) || !selector.matches(&labels) {
+    for (labels, Point { at, value }) in samples.newest(&watch.metric) {
+        let read = Millis(at);
+        if passed >= Some(read) || !selector.matches_by(|label| labels.get(label)) {
             continue;
         }
         if read < watch.from {
@@ -136,48 +137,24 @@ fn look(agent: &str, samples: &Samples, watched: &Watched) -> Seen {
     Seen { passed, what }
 }
 
-/// The host's series of one metric that were read last time, with the labels that PromQL would see and when each was read.
-fn series<'a>(
-    agent: &'a str,
-    samples: &'a Samples,
-    metric: &'a str,
-) -> impl Iterator<Item = (BTreeMap<String, String>, f64, Millis)> + 'a {
-    let blocks = samples.layout.iter().flat_map(|layout| &layout.blocks).zip(&samples.blocks);
-    blocks.flat_map(move |(block, values)| {
-        let metrics = &block.template.metrics;
-        let columns = metrics.iter().enumerate().filter(move |(_, column)| column.name == metric);
-        columns.flat_map(move |(column, known)| {
-            block.instances.iter().enumerate().filter_map(move |(row, instance)| {
-                let place = row * metrics.len() + column;
-                let read = values.flags.get(place).is_none_or(|flag| *flag == Flag::Read as u8);
-                let value = values.values.get(place).copied().filter(|_| read)?;
-                let mut labels = known.labels.clone();
-                labels.extend(block.template.instance_labels.iter().cloned().zip(instance.values.iter().cloned()));
-                labels.insert("instance".to_owned(), agent.to_owned());
-                labels.insert("job".to_owned(), "node".to_owned());
-                Some((labels, value, values.at))
-            })
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use watchkeep_desk::ids::RunId;
-    use watchkeep_protocol::Layout;
     use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
+    use watchkeep_protocol::{Layout, Report, Row};
     use watchkeep_rules::selector::Selector;
 
     use super::*;
-    use crate::ingest::BlockValues;
+    use crate::samples::Templates;
 
     /// What one host reports of `load`, and a wait for `load < 5` that began at 100 and must hold for 20 ms.
     struct Bench {
         watches: Watches,
         watching: Watching,
-        samples: Samples,
+        samples: HostSeries,
+        layout: Arc<Layout>,
     }
 
     impl Bench {
@@ -200,14 +177,19 @@ mod tests {
                 from: Millis(100),
                 until: Millis(1_000),
             };
-            let samples =
-                Samples { layout: Some(Arc::new(Layout::whole(vec![block]))), blocks: vec![BlockValues::default()] };
-            Self { watches: Watches::new(vec![watch]), watching: Watching::default(), samples }
+            Self {
+                watches: Watches::new(vec![watch]),
+                watching: Watching::default(),
+                samples: HostSeries::new("web-1", &BTreeMap::new()),
+                layout: Arc::new(Layout::whole(vec![block])),
+            }
         }
 
         /// A report comes; `load` was read at `read`. Whether the desk is told that the condition held.
         fn report(&mut self, read: i64, load: f64) -> bool {
-            self.samples.blocks[0] = BlockValues { at: Millis(read), values: vec![load], flags: Vec::new() };
+            let rows = vec![Row { block: 0, values: vec![load], flags: Vec::new() }];
+            let report = Report { rows, ..Report::default() };
+            self.samples.take(&report, &self.layout, read, &mut Templates::default());
             let told = self.watching.report("web-1", &self.samples, &self.watches);
             told.iter().any(|input| matches!(input, InputBody::Watched { held: true, .. }))
         }

@@ -1,16 +1,16 @@
 //! What a shard knows of one host.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchkeep_desk::Millis;
-use watchkeep_protocol::{Hello, Layout};
+use watchkeep_protocol::Hello;
 
 use super::inventory::Sections;
 use super::marks::Mark;
 use crate::detect::{self, HostDetection, Rules};
 use crate::fleet::session::{Live, Presence};
+use crate::samples::HostSeries;
 
 /// One agent's side of the shard.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Host {
     /// Marks of the matters by spool id (hexadecimal): of the spool in use, and of at most [`SPOOLS`] in all.
     pub marks: BTreeMap<String, Mark>,
     pub detection: HostDetection,
-    pub samples: Samples,
+    pub samples: HostSeries,
     pub sections: Sections,
     /// As in [`HostRow`].
     pub retired: bool,
@@ -47,23 +47,6 @@ pub struct Streams {
     pub asked_at: Option<Millis>,
 }
 
-/// The newest values of a host, in its layout's shape.
-#[derive(Clone, Debug, Default)]
-pub struct Samples {
-    pub layout: Option<Arc<Layout>>,
-    /// One list a block: `instances × metrics`, as in the report.
-    pub blocks: Vec<BlockValues>,
-}
-
-/// The newest values of one block.
-#[derive(Clone, Debug, Default)]
-pub struct BlockValues {
-    pub at: Millis,
-    pub values: Vec<f64>,
-    /// One [`watchkeep_protocol::layout::Flag`] a value; empty says that all were read.
-    pub flags: Vec<u8>,
-}
-
 /// What the store keeps of a host between inputs, as one row of `host_state`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostRow {
@@ -82,6 +65,8 @@ pub struct KeptHost {
     pub marks: BTreeMap<String, Mark>,
     /// The session that the desk knew as live, hexadecimal.
     pub session: Option<String>,
+    /// The labels of its enrolment, which its series carry.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Spools that are remembered of an agent; past it the mark of the one that was used longest ago goes.
@@ -113,7 +98,7 @@ impl Host {
             streams: None,
             marks: kept.marks,
             detection: HostDetection::restore(agent, rules, kept.row.detection),
-            samples: Samples::default(),
+            samples: HostSeries::new(agent, &kept.labels),
             sections: Sections::restore(&kept.row.sections),
             retired: kept.row.retired,
             complained: false,

@@ -13,7 +13,7 @@ mod proposal;
 mod report;
 mod shard;
 
-pub use host::{BlockValues, Host, HostRow, KeptHost, Samples};
+pub use host::{Host, HostRow, KeptHost};
 pub use marks::{Mark, Numbered};
 pub use matter::{hexadecimal, unhexadecimal};
 pub use proposal::{Down, Proposal};

@@ -1,33 +1,29 @@
-//! Reports: rows of values into the host's columns. The hot path: no hashing, no labels, no allocation once the columns
-//! have their size.
+//! Reports: rows of values into the host's columns.
 
 use std::sync::Arc;
 
 use watchkeep_desk::Millis;
 use watchkeep_protocol::{Layout, Report, WireError};
 
-use super::host::{BlockValues, Host};
+use super::host::Host;
+use crate::samples::{Taken, Templates};
 
-/// Takes `report`, read at `at`, whose layout is `layout`; whether its values are the newest now.
+/// Takes `report`, read at `at`, whose layout is `layout`; says what became of its values.
 ///
 /// # Errors
 /// Its rows do not fit the layout; it is passed over, and its number counts as taken.
-pub fn take(host: &mut Host, report: Report, layout: &Arc<Layout>, at: Millis) -> Result<bool, WireError> {
-    let Some(streams) = host.streams.as_mut() else { return Ok(false) };
+pub fn take(
+    host: &mut Host,
+    report: &Report,
+    layout: &Arc<Layout>,
+    at: Millis,
+    templates: &mut Templates,
+) -> Result<Taken, WireError> {
+    let Some(streams) = host.streams.as_mut() else { return Ok(Taken::default()) };
     if report.number < streams.taken {
-        return Ok(false);
+        return Ok(Taken::default());
     }
     streams.taken = report.number + 1;
     report.check_against(&layout.blocks)?;
-    if host.samples.layout.as_ref().is_none_or(|known| known.id != layout.id) {
-        host.samples.layout = Some(Arc::clone(layout));
-        host.samples.blocks.clear();
-        host.samples.blocks.resize_with(layout.blocks.len(), BlockValues::default);
-    }
-    for row in report.rows {
-        if let Some(block) = host.samples.blocks.get_mut(row.block as usize) {
-            *block = BlockValues { at, values: row.values, flags: row.flags };
-        }
-    }
-    Ok(true)
+    Ok(host.samples.take(report, layout, at.0, templates))
 }

@@ -18,6 +18,7 @@ use super::{Numbered, report};
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
+use crate::samples::Templates;
 
 /// Messages that an agent may have under way unacknowledged.
 const CREDIT: u32 = 256;
@@ -65,6 +66,7 @@ pub struct Shard {
     watches: Arc<Watches>,
     hosts: BTreeMap<String, Host>,
     layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
+    templates: Templates,
 }
 
 impl Shard {
@@ -72,7 +74,7 @@ impl Shard {
     pub fn restore(rules: Arc<Rules>, kept: BTreeMap<String, KeptHost>, now: Millis) -> Self {
         let restore = |(agent, kept): (String, KeptHost)| (agent.clone(), Host::restore(&agent, &rules, kept, now));
         let hosts = kept.into_iter().map(restore).collect();
-        Self { rules, watches: Arc::default(), hosts, layouts: BTreeMap::new() }
+        Self { rules, watches: Arc::default(), hosts, layouts: BTreeMap::new(), templates: Templates::default() }
     }
 
     /// One step.
@@ -129,8 +131,9 @@ impl Shard {
     fn each_host(&mut self, now: Millis, said: &mut BTreeMap<String, Proposal>, mut work: impl FnMut(&mut Step<'_>)) {
         for (agent, host) in &mut self.hosts {
             let proposal = said.remove(agent).unwrap_or_default();
-            let (rules, watches, layouts) = (&*self.rules, &*self.watches, &mut self.layouts);
-            let mut step = Step { host, rules, watches, layouts, now, proposal };
+            let (rules, watches) = (&*self.rules, &*self.watches);
+            let (layouts, templates) = (&mut self.layouts, &mut self.templates);
+            let mut step = Step { host, rules, watches, layouts, templates, now, proposal };
             work(&mut step);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
@@ -150,8 +153,9 @@ impl Shard {
         }
         let host = self.hosts.get_mut(agent).expect("it was put there above");
         let proposal = said.remove(agent).unwrap_or_default();
-        let (rules, watches, layouts) = (&*self.rules, &*self.watches, &mut self.layouts);
-        let mut step = Step { host, rules, watches, layouts, now, proposal };
+        let (rules, watches) = (&*self.rules, &*self.watches);
+        let (layouts, templates) = (&mut self.layouts, &mut self.templates);
+        let mut step = Step { host, rules, watches, layouts, templates, now, proposal };
         work(&mut step);
         said.insert(agent.to_owned(), step.proposal);
     }
@@ -177,6 +181,7 @@ struct Step<'a> {
     rules: &'a Rules,
     watches: &'a Watches,
     layouts: &'a mut BTreeMap<Vec<u8>, Arc<Layout>>,
+    templates: &'a mut Templates,
     now: Millis,
     proposal: Proposal,
 }
@@ -372,7 +377,7 @@ impl Step<'_> {
             return Ok(());
         };
         let at = self.host.corrected(report.at_ms, self.now);
-        if report::take(self.host, report, layout, at)? {
+        if report::take(self.host, &report, layout, at, self.templates)?.newest {
             let host = &mut *self.host;
             self.proposal.inputs.extend(host.detection.report(&host.agent, &host.samples, self.watches));
         }

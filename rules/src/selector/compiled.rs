@@ -67,8 +67,7 @@ thread_local! {
     static PATTERNS: RefCell<BTreeMap<String, Option<Regex>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-pub(super) fn matches_cached(matcher: &Matcher, labels: &BTreeMap<String, String>) -> bool {
-    let value = labels.get(&matcher.label).map_or("", String::as_str);
+pub(super) fn matches_cached(matcher: &Matcher, value: &str) -> bool {
     match matcher.op {
         MatchOp::Equal => value == matcher.value,
         MatchOp::NotEqual => value != matcher.value,

@@ -79,7 +79,13 @@ impl Selector {
     /// Regular expressions come from a small cache of the thread; who matches often keeps a [`Compiled`]. A selector that
     /// was not made by parsing and holds a broken regular expression matches nothing.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.matchers.iter().all(|matcher| compiled::matches_cached(matcher, labels))
+        self.matches_by(|label| labels.get(label).map(String::as_str))
+    }
+
+    /// As [`Selector::matches`], with the labels of whoever keeps them in another shape.
+    pub fn matches_by<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let holds = |matcher: &Matcher| compiled::matches_cached(matcher, value_of(&matcher.label).unwrap_or(""));
+        self.matchers.iter().all(holds)
     }
 
     /// Whether it takes everything: no matcher of it refuses the empty string, as in `{}` or `{unit=~".*"}`.

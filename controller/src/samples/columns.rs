@@ -1,0 +1,488 @@
+//! One block's columns on one host, from layout to layout.
+//!
+//! The head is a plain table, row behind row as reports bring them. An instance that comes gets a column behind the others,
+//! one that goes keeps its column until the head is cut; so a change of the layout costs one copy of the head at most.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchkeep_protocol::layout::{Flag, Instance};
+use watchkeep_rules::promql::labels::{Labels, NAME};
+use watchkeep_rules::promql::series::{Point, STALE};
+
+use super::chunk::{Chunk, Rows};
+use super::template::Indexed;
+use super::{gap, is_gap};
+
+/// Rows of the head, and of what came late, after which it is cut without waiting for the seal: a host that catches up
+/// brings thousands.
+pub const ROWS: usize = 256;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Columns {
+    pub indexed: Arc<Indexed>,
+    slots: BTreeMap<u32, Slot>,
+    next_slot: u32,
+    /// Slots of the instances that the layout has now, in its order.
+    live: Vec<u32>,
+    /// Those of them that came since the newest row: there is nothing of theirs to end yet.
+    fresh: Vec<u32>,
+    head: Head,
+    /// Rows older than the head's last, by time.
+    late: BTreeMap<i64, LateRow>,
+    chunks: Vec<Arc<Chunk>>,
+    /// How many of `chunks` are in block files.
+    sealed: usize,
+}
+
+/// One instance that the block has or had.
+#[derive(Debug)]
+struct Slot {
+    instance: Instance,
+    /// By metric; made when first asked for.
+    labels: OnceCell<Box<[OnceCell<Labels>]>>,
+}
+
+#[derive(Debug, Default)]
+struct Head {
+    /// The slot at each place of a row.
+    order: Vec<u32>,
+    /// Where in a row each of the layout's instances stands; none where that is the same order.
+    places: Option<Vec<u32>>,
+    /// Places whose instance is gone: the next row ends them.
+    going: Vec<u32>,
+    times: Vec<i64>,
+    values: Vec<f64>,
+    /// The newest row, while no other came since it was cut off: its time, and its values in the order of `order`.
+    before: Option<(i64, Vec<f64>)>,
+}
+
+#[derive(Debug)]
+struct LateRow {
+    slots: Vec<u32>,
+    values: Vec<f64>,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    Newest,
+    Late,
+    /// A row of this instant was taken before.
+    Again,
+}
+
+impl Columns {
+    pub fn new(indexed: Arc<Indexed>) -> Self {
+        Self {
+            indexed,
+            slots: BTreeMap::new(),
+            next_slot: 0,
+            live: Vec::new(),
+            fresh: Vec::new(),
+            head: Head::default(),
+            late: BTreeMap::new(),
+            chunks: Vec::new(),
+            sealed: 0,
+        }
+    }
+
+    /// The time of the newest row.
+    pub fn newest_at(&self) -> Option<i64> {
+        self.head.times.last().copied().or(self.head.before.as_ref().map(|(at, _)| *at))
+    }
+
+    /// The newest row: its time, and where each live instance's values are in it.
+    fn newest_row(&self) -> Option<(i64, &[f64])> {
+        match self.head.times.last() {
+            Some(at) => Some((*at, self.head.values.rchunks(self.width().max(1)).next().unwrap_or_default())),
+            None => self.head.before.as_ref().map(|(at, values)| (*at, values.as_slice())),
+        }
+    }
+
+    /// Values of a row of the head.
+    fn width(&self) -> usize {
+        self.head.order.len() * self.indexed.metrics()
+    }
+
+    /// Takes the layout's instances as they now are. What went is ended by the next row, or by [`Columns::settle`], of which
+    /// one must follow.
+    pub fn stand_at(&mut self, instances: &[Instance]) {
+        let same = self.live.len() == instances.len()
+            && self.live.iter().zip(instances).all(|(slot, instance)| self.slots[slot].instance == *instance);
+        if same {
+            return;
+        }
+        let before = std::mem::take(&mut self.live);
+        self.live = self.slots_of(instances);
+        let known: BTreeMap<u32, u32> = self.head.order.iter().copied().zip(0..).collect();
+        let mut added: Vec<u32> = Vec::new();
+        let mut places = Vec::with_capacity(instances.len());
+        for slot in &self.live {
+            let appended = || added.iter().position(|other| other == slot).map(|place| (known.len() + place) as u32);
+            places.push(known.get(slot).copied().or_else(appended).unwrap_or_else(|| {
+                added.push(*slot);
+                (known.len() + added.len() - 1) as u32
+            }));
+        }
+        self.widen(&added);
+        self.head.places = unless_same(places, self.head.order.len());
+        let gone = before.iter().filter(|slot| !self.live.contains(slot) && !self.fresh.contains(slot));
+        self.head.going.extend(gone.filter_map(|slot| known.get(slot)));
+        self.fresh.retain(|slot| self.live.contains(slot));
+        self.fresh.extend(self.live.iter().filter(|slot| !before.contains(slot)));
+    }
+
+    /// The slots of these instances, known or new.
+    fn slots_of(&mut self, instances: &[Instance]) -> Vec<u32> {
+        let held = self.slots.iter().map(|(slot, held)| (held.instance.values.as_slice(), *slot));
+        let mut known: BTreeMap<&[String], u32> = held.collect();
+        let mut added = Vec::new();
+        let mut found = Vec::with_capacity(instances.len());
+        for instance in instances {
+            found.push(*known.entry(instance.values.as_slice()).or_insert_with(|| {
+                added.push(instance);
+                self.next_slot + added.len() as u32 - 1
+            }));
+        }
+        let added: Vec<Instance> = added.into_iter().cloned().collect();
+        for instance in added {
+            self.slots.insert(self.next_slot, Slot { instance, labels: OnceCell::new() });
+            self.next_slot += 1;
+        }
+        found
+    }
+
+    /// Gives the head's rows columns for more slots, with gaps in them so far.
+    fn widen(&mut self, added: &[u32]) {
+        if added.is_empty() {
+            return;
+        }
+        let (old, metrics) = (self.width(), self.indexed.metrics());
+        self.head.order.extend_from_slice(added);
+        let new = self.width();
+        let wider = |values: &[f64]| {
+            let mut out = Vec::with_capacity(new);
+            out.extend_from_slice(values);
+            out.resize(new, gap());
+            out
+        };
+        if let Some((_, values)) = &mut self.head.before {
+            *values = wider(values);
+        }
+        if metrics > 0 {
+            self.head.values = match old {
+                0 => vec![gap(); new * self.head.times.len()],
+                old => self.head.values.chunks(old).flat_map(wider).collect(),
+            };
+        }
+    }
+
+    /// Appends a row that is newer than all before; `values` and `flags` as the report holds them. The hot path.
+    pub fn push(&mut self, at: i64, values: &[f64], flags: &[u8]) {
+        let from = self.head.values.len();
+        if self.head.places.is_some() {
+            self.push_mapped(values, flags);
+        } else {
+            self.head.values.extend_from_slice(values);
+            flag(&mut self.head.values[from..], flags);
+        }
+        self.head.times.push(at);
+        if !self.head.going.is_empty() {
+            self.end_going(from);
+        }
+        self.head.before = None;
+        self.fresh.clear();
+        if self.head.times.len() >= ROWS {
+            self.cut_head();
+        }
+    }
+
+    fn push_mapped(&mut self, values: &[f64], flags: &[u8]) {
+        let (from, metrics) = (self.head.values.len(), self.indexed.metrics());
+        self.head.values.resize(from + self.width(), gap());
+        for (row, place) in self.head.places.iter().flatten().enumerate() {
+            let target = from + *place as usize * metrics;
+            let cells = &mut self.head.values[target..target + metrics];
+            let source = row * metrics..(row + 1) * metrics;
+            cells.copy_from_slice(&values[source.clone()]);
+            flag(cells, flags.get(source).unwrap_or_default());
+        }
+    }
+
+    /// Writes the stale markers of what is gone into the row that begins at `from`, where the row before did not end it.
+    fn end_going(&mut self, from: usize) {
+        let (width, metrics) = (self.width(), self.indexed.metrics());
+        for place in std::mem::take(&mut self.head.going) {
+            for cell in place as usize * metrics..(place as usize + 1) * metrics {
+                let before = match &self.head.before {
+                    Some((_, values)) => values.get(cell).copied(),
+                    None => from.checked_sub(width).map(|row| self.head.values[row + cell]),
+                };
+                if before.is_some_and(|value| value.to_bits() != STALE) {
+                    self.head.values[from + cell] = f64::from_bits(STALE);
+                }
+            }
+        }
+    }
+
+    /// Ends what is gone at `at`, where no row of that instant did: beside the head, whose newest row stays what it is.
+    pub fn settle(&mut self, at: i64) {
+        let going = std::mem::take(&mut self.head.going);
+        let metrics = self.indexed.metrics();
+        let Some((_, newest)) = self.newest_row().filter(|_| !going.is_empty()) else { return };
+        let ended = |value: &f64| if value.to_bits() == STALE { gap() } else { f64::from_bits(STALE) };
+        let cells = |place: &u32| &newest[*place as usize * metrics..(*place as usize + 1) * metrics];
+        let values = going.iter().flat_map(|place| cells(place).iter().map(ended)).collect();
+        let slots = going.iter().map(|place| self.head.order[*place as usize]).collect();
+        self.late.insert(at, LateRow { slots, values });
+    }
+
+    /// Takes a row that is not the newest, of a layout with these instances.
+    pub fn put_late(&mut self, at: i64, instances: &[Instance], values: &[f64], flags: &[u8]) -> Placed {
+        if self.holds(at) {
+            return Placed::Again;
+        }
+        let slots = self.slots_of(instances);
+        let mut values = values.to_vec();
+        flag(&mut values, flags);
+        self.late.insert(at, LateRow { slots, values });
+        if self.late.len() >= ROWS {
+            self.cut_late();
+        }
+        Placed::Late
+    }
+
+    /// Whether a row of this instant is in memory.
+    pub fn holds(&self, at: i64) -> bool {
+        let in_chunk = |chunk: &&Arc<Chunk>| chunk.from <= at && at <= chunk.until;
+        self.head.times.binary_search(&at).is_ok()
+            || self.late.contains_key(&at)
+            || self.chunks.iter().filter(in_chunk).any(|chunk| chunk.times().binary_search(&at).is_ok())
+    }
+
+    /// Packs what is open into chunks.
+    pub fn cut(&mut self) {
+        self.cut_late();
+        self.cut_head();
+    }
+
+    fn cut_head(&mut self) {
+        let metrics = self.indexed.metrics();
+        let head = &self.head;
+        let rows = Rows { slots: &head.order, metrics, times: &head.times, values: &head.values };
+        let Some(chunk) = Chunk::pack(&rows) else { return };
+        self.chunks.push(Arc::new(chunk));
+        // The newest row stays at hand, for the live columns and those whose end is not written yet.
+        let going: Vec<u32> = head.going.iter().map(|place| head.order[*place as usize]).collect();
+        let mut order = self.live.clone();
+        order.sort_unstable();
+        order.dedup();
+        if order.len() == self.live.len() {
+            order.clone_from(&self.live);
+        }
+        order.extend(&going);
+        let before = self.newest_row().map(|(at, row)| {
+            let of_slot = |slot: &u32| {
+                let place = self.head.order.iter().position(|known| known == slot).unwrap_or_default() * metrics;
+                row[place..place + metrics].iter().copied()
+            };
+            (at, order.iter().flat_map(of_slot).collect())
+        });
+        let place_of = |slot: &u32| order.iter().position(|known| known == slot).unwrap_or_default() as u32;
+        let places: Vec<u32> = self.live.iter().map(place_of).collect();
+        let places = unless_same(places, order.len());
+        let going = going.iter().map(place_of).collect();
+        let (times, values) = (&mut self.head.times, &mut self.head.values);
+        times.clear();
+        values.clear();
+        self.head = Head { order, places, going, times: std::mem::take(times), values: std::mem::take(values), before };
+    }
+
+    fn cut_late(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        let metrics = self.indexed.metrics();
+        let mut slots: Vec<u32> = late.values().flat_map(|row| row.slots.iter().copied()).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        for (at, row) in &late {
+            let from = values.len();
+            times.push(*at);
+            values.resize(from + slots.len() * metrics, gap());
+            for (place, slot) in row.slots.iter().enumerate() {
+                let target = from + slots.binary_search(slot).unwrap_or_default() * metrics;
+                values[target..target + metrics].copy_from_slice(&row.values[place * metrics..(place + 1) * metrics]);
+            }
+        }
+        let chunk = Chunk::pack(&Rows { slots: &slots, metrics, times: &times, values: &values });
+        self.chunks.extend(chunk.map(Arc::new));
+    }
+
+    /// Drops chunks that end before `before` and are sealed, and the instances that nothing is held of.
+    pub fn forget(&mut self, before: i64) {
+        let (count, sealed) = (self.chunks.len(), self.sealed);
+        let mut place = 0;
+        self.chunks.retain(|chunk| {
+            place += 1;
+            place > sealed || chunk.until >= before
+        });
+        self.sealed -= count - self.chunks.len();
+        if count != self.chunks.len() {
+            let late = self.late.values().flat_map(|row| &row.slots);
+            let in_chunks = self.chunks.iter().flat_map(|chunk| chunk.slots.iter());
+            let held: std::collections::BTreeSet<u32> =
+                self.head.order.iter().chain(&self.live).chain(late).chain(in_chunks).copied().collect();
+            self.slots.retain(|slot, _| held.contains(slot));
+        }
+    }
+
+    /// Whether nothing is held and no layout has it.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.chunks.is_empty()
+    }
+
+    /// Bytes in memory, about; labels that were asked for are not counted.
+    pub fn bytes(&self) -> usize {
+        let late: usize = self.late.values().map(|row| 64 + 8 * row.values.len() + 4 * row.slots.len()).sum();
+        let head = 8 * (self.head.values.capacity() + self.head.times.capacity());
+        let before = self.head.before.as_ref().map_or(0, |(_, values)| 8 * values.len());
+        let text = |slot: &Slot| slot.instance.values.iter().map(|value| value.len() + 24).sum::<usize>() + 64;
+        let slots: usize = self.slots.values().map(text).sum();
+        size_of::<Self>() + head + before + late + slots + self.chunks.iter().map(|chunk| chunk.bytes()).sum::<usize>()
+    }
+
+    /// The newest values of the metric's live columns that were read in the newest row.
+    pub fn newest<'a>(&'a self, metric: &'a str, base: &'a Labels) -> impl Iterator<Item = (Labels, Point)> + 'a {
+        let metrics = self.indexed.metrics();
+        let row = self.newest_row();
+        let columns = if row.is_some() { self.indexed.columns(Some(metric)) } else { Vec::new() };
+        columns.into_iter().flat_map(move |column| {
+            self.live.iter().enumerate().filter_map(move |(row_place, slot)| {
+                let place = self.head.places.as_ref().map_or(row_place, |places| places[row_place] as usize);
+                let (at, values) = row?;
+                let value = *values.get(place * metrics + column as usize)?;
+                let read = !is_gap(value) && value.to_bits() != STALE;
+                read.then(|| (self.labels(*slot, column, base), Point { at, value }))
+            })
+        })
+    }
+
+    /// Every column whose metric is `name` (or any) and whose labels `takes`, with its points in `(after, until]`, in any order
+    /// of time.
+    pub fn select(
+        &self,
+        name: Option<&str>,
+        base: &Labels,
+        takes: &mut dyn FnMut(&Labels) -> bool,
+        (after, until): (i64, i64),
+        found: &mut Vec<(Labels, Vec<Point>)>,
+    ) {
+        let columns = self.indexed.columns(name);
+        if columns.is_empty() {
+            return;
+        }
+        let window = Window::of(self, after, until);
+        for slot in self.slots.keys() {
+            for column in &columns {
+                let labels = self.labels(*slot, *column, base);
+                if takes(&labels) {
+                    let points = window.points(*slot, *column as usize);
+                    if !points.is_empty() {
+                        found.push((labels, points));
+                    }
+                }
+            }
+        }
+    }
+
+    fn labels(&self, slot: u32, column: u32, base: &Labels) -> Labels {
+        let held = &self.slots[&slot];
+        let row = held.labels.get_or_init(|| self.indexed.template.metrics.iter().map(|_| OnceCell::new()).collect());
+        row[column as usize].get_or_init(|| labels_of(&self.indexed, &held.instance, column, base)).clone()
+    }
+
+    /// Forgets the labels that were made: those of the host are others now.
+    pub fn relabel(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.labels = OnceCell::new();
+        }
+    }
+}
+
+/// The template's labels, the instance's, the host's; of two of one name the series' own stands.
+pub fn labels_of(indexed: &Indexed, instance: &Instance, column: u32, base: &Labels) -> Labels {
+    let metric = &indexed.template.metrics[column as usize];
+    let of_host = base.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let own = metric.labels.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let of_instance = indexed.template.instance_labels.iter().cloned().zip(instance.values.iter().cloned());
+    let name = std::iter::once((NAME.to_owned(), metric.name.clone()));
+    Labels::new(of_host.chain(own).chain(of_instance).chain(name))
+}
+
+/// No places where they are `0..count` in order.
+fn unless_same(places: Vec<u32>, count: usize) -> Option<Vec<u32>> {
+    let same = places.iter().map(|place| *place as usize).eq(0..count);
+    (!same).then_some(places)
+}
+
+fn flag(values: &mut [f64], flags: &[u8]) {
+    for (value, flag) in values.iter_mut().zip(flags) {
+        if *flag == Flag::Failed as u8 {
+            *value = gap();
+        } else if *flag == Flag::Ended as u8 {
+            *value = f64::from_bits(STALE);
+        }
+    }
+}
+
+/// What of a block lies in a stretch of time, its times unpacked once for all columns.
+struct Window<'a> {
+    after: i64,
+    until: i64,
+    chunks: Vec<(&'a Chunk, Vec<i64>)>,
+    late: Vec<(i64, &'a LateRow)>,
+    head: &'a Head,
+    metrics: usize,
+    places: BTreeMap<u32, usize>,
+}
+
+impl<'a> Window<'a> {
+    fn of(columns: &'a Columns, after: i64, until: i64) -> Self {
+        let overlaps = |chunk: &&Arc<Chunk>| chunk.from <= until && chunk.until > after;
+        let chunks = columns.chunks.iter().filter(overlaps).map(|chunk| (chunk.as_ref(), chunk.times())).collect();
+        let late = match after < until {
+            true => columns.late.range(after.saturating_add(1)..=until).map(|(at, row)| (*at, row)).collect(),
+            false => Vec::new(),
+        };
+        let places = columns.head.order.iter().copied().zip(0..).collect();
+        Self { after, until, chunks, late, head: &columns.head, metrics: columns.indexed.metrics(), places }
+    }
+
+    fn points(&self, slot: u32, metric: usize) -> Vec<Point> {
+        let mut points = Vec::new();
+        let within = |at: i64| at > self.after && at <= self.until;
+        for (chunk, times) in &self.chunks {
+            let column = chunk.points(times, slot, metric).filter(|(at, _)| within(*at));
+            points.extend(column.map(|(at, value)| Point { at, value }));
+        }
+        for (at, row) in &self.late {
+            let place = row.slots.iter().position(|known| *known == slot);
+            let value = place.map(|place| row.values[place * self.metrics + metric]);
+            points.extend(value.filter(|value| !is_gap(*value)).map(|value| Point { at: *at, value }));
+        }
+        if let Some(place) = self.places.get(&slot) {
+            let width = self.places.len() * self.metrics;
+            let from = self.head.times.partition_point(|at| *at <= self.after);
+            for (row, at) in self.head.times.iter().enumerate().skip(from).take_while(|(_, at)| **at <= self.until) {
+                let value = self.head.values[row * width + place * self.metrics + metric];
+                if !is_gap(value) {
+                    points.push(Point { at: *at, value });
+                }
+            }
+        }
+        points
+    }
+}

@@ -1,0 +1,213 @@
+//! One host's series.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchkeep_protocol::layout::Block;
+use watchkeep_protocol::{Layout, Report};
+use watchkeep_rules::promql::labels::{Labels, NAME};
+use watchkeep_rules::promql::series::{Point, Samples, Series};
+use watchkeep_rules::selector::{MatchOp, Selector};
+
+use super::columns::{Columns, Placed};
+use super::derived::Derived;
+use super::template::Templates;
+
+/// The label `job` of what agents report.
+const JOB: &str = "node";
+
+/// Everything held in memory of one host's series. Times are UTC milliseconds, as the controller corrected them.
+#[derive(Debug)]
+pub struct HostSeries {
+    /// `instance`, `job` and the labels of the host's enrolment: for series that have none of that name themselves.
+    base: Labels,
+    layout: Option<Arc<Layout>>,
+    /// Which of `columns` each block of the layout has.
+    places: Vec<usize>,
+    columns: Vec<Columns>,
+    derived: Derived,
+    newest_at: Option<i64>,
+}
+
+/// What became of a report's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// It is the newest of the host, so that what depends on its values may be judged at its instant.
+    pub newest: bool,
+    /// Values beside the head, since newer ones were in already.
+    pub late: usize,
+    /// Values of instants that were in already: passed over.
+    pub again: usize,
+    /// Values taken, late ones included.
+    pub values: usize,
+}
+
+impl HostSeries {
+    /// An empty host, named `instance` in its series; `labels` are those of its enrolment.
+    pub fn new(instance: &str, labels: &BTreeMap<String, String>) -> Self {
+        Self {
+            base: base(instance, labels),
+            layout: None,
+            places: Vec::new(),
+            columns: Vec::new(),
+            derived: Derived::default(),
+            newest_at: None,
+        }
+    }
+
+    /// Takes other labels of the host up, for what is asked from now on: a series' past goes with them.
+    pub fn relabel(&mut self, instance: &str, labels: &BTreeMap<String, String>) {
+        let base = base(instance, labels);
+        if base != self.base {
+            self.base = base;
+            self.columns.iter_mut().for_each(Columns::relabel);
+        }
+    }
+
+    /// The instant of the newest report.
+    pub fn newest_at(&self) -> Option<i64> {
+        self.newest_at
+    }
+
+    /// Takes a report, read at `at`, whose rows fit `layout` ([`Report::check_against`]).
+    pub fn take(&mut self, report: &Report, layout: &Arc<Layout>, at: i64, templates: &mut Templates) -> Taken {
+        let mut taken = Taken { newest: self.newest_at.is_none_or(|newest| at > newest), ..Taken::default() };
+        let current = self.layout.as_ref().is_some_and(|known| Arc::ptr_eq(known, layout) || known.id == layout.id);
+        let changed = taken.newest && !current;
+        if changed {
+            self.stand_at(layout, templates);
+        }
+        for row in &report.rows {
+            let Some(block) = layout.blocks.get(row.block as usize) else { continue };
+            let columns = match self.places.get(row.block as usize) {
+                Some(place) if current || changed => &mut self.columns[*place],
+                _ => self.past(block, templates),
+            };
+            let follows = (current || changed) && columns.newest_at().is_none_or(|newest| at > newest);
+            // Nothing of the host is newer than its newest report; else a late row may be of this very instant.
+            let placed = if follows && (taken.newest || !columns.holds(at)) {
+                columns.push(at, &row.values, &row.flags);
+                Placed::Newest
+            } else {
+                columns.put_late(at, &block.instances, &row.values, &row.flags)
+            };
+            let values = row.values.len();
+            taken.late += if placed == Placed::Late { values } else { 0 };
+            taken.again += if placed == Placed::Again { values } else { 0 };
+            taken.values += if placed == Placed::Again { 0 } else { values };
+        }
+        if changed {
+            self.columns.iter_mut().for_each(|columns| columns.settle(at));
+        }
+        if taken.newest {
+            self.newest_at = Some(at);
+        }
+        taken
+    }
+
+    /// Makes `layout` the one that newest reports have: columns go on where template and instance are the same.
+    fn stand_at(&mut self, layout: &Arc<Layout>, templates: &mut Templates) {
+        let mut free: Vec<usize> = (0..self.columns.len()).collect();
+        self.places.clear();
+        for block in &layout.blocks {
+            let known = free.iter().position(|place| self.columns[*place].indexed.template == block.template);
+            let place = known.map(|at| free.remove(at)).unwrap_or_else(|| {
+                self.columns.push(Columns::new(templates.shared(&block.template)));
+                self.columns.len() - 1
+            });
+            self.columns[place].stand_at(&block.instances);
+            self.places.push(place);
+        }
+        for place in free {
+            self.columns[place].stand_at(&[]);
+        }
+        self.layout = Some(Arc::clone(layout));
+    }
+
+    /// The columns of a block of a layout that is not the newest report's.
+    fn past(&mut self, block: &Block, templates: &mut Templates) -> &mut Columns {
+        let known = self.columns.iter().position(|columns| columns.indexed.template == block.template);
+        let place = known.unwrap_or_else(|| {
+            self.columns.push(Columns::new(templates.shared(&block.template)));
+            self.columns.len() - 1
+        });
+        &mut self.columns[place]
+    }
+
+    /// Writes a sample of a series that rules derive, under exactly these labels. Of two at one instant the first stands.
+    pub fn write(&mut self, labels: &Labels, at: i64, value: f64) {
+        self.derived.write(labels, at, value);
+    }
+
+    /// The newest value of each series of one metric, where the newest row of its block has one: with labels as rules see
+    /// them and the instant at which it was read.
+    pub fn newest<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (Labels, Point)> + 'a {
+        self.places.iter().flat_map(move |place| self.columns[*place].newest(metric, &self.base))
+    }
+
+    /// Packs what is open. Until the next report the newest values stay at hand all the same.
+    pub fn cut(&mut self) {
+        self.columns.iter_mut().for_each(Columns::cut);
+        self.derived.cut();
+    }
+
+    /// Drops what is sealed and ends before `before`.
+    pub fn forget(&mut self, before: i64) {
+        self.columns.iter_mut().for_each(|columns| columns.forget(before));
+        self.derived.forget(before);
+        let (columns, mut kept) = (std::mem::take(&mut self.columns), Vec::new());
+        for (place, columns) in columns.into_iter().enumerate() {
+            if self.places.contains(&place) || !columns.is_empty() {
+                kept.push(self.columns.len());
+                self.columns.push(columns);
+            } else {
+                kept.push(usize::MAX);
+            }
+        }
+        self.places.iter_mut().for_each(|place| *place = kept[*place]);
+    }
+
+    /// Bytes in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(Columns::bytes).sum::<usize>() + self.derived.bytes() + size_of::<Self>()
+    }
+}
+
+fn base(instance: &str, labels: &BTreeMap<String, String>) -> Labels {
+    let own = [("instance".to_owned(), instance.to_owned()), ("job".to_owned(), JOB.to_owned())];
+    Labels::new(labels.iter().map(|(name, value)| (name.clone(), value.clone())).chain(own))
+}
+
+impl Samples for HostSeries {
+    fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
+        let mut named =
+            matchers.matchers.iter().filter(|matcher| matcher.label == NAME && matcher.op == MatchOp::Equal);
+        let name = named.next().map(|matcher| matcher.value.as_str());
+        let mut takes = |labels: &Labels| matchers.matches_by(|label| labels.get(label));
+        let mut found = Vec::new();
+        for columns in &self.columns {
+            columns.select(name, &self.base, &mut takes, (after, until), &mut found);
+        }
+        self.derived.select(name, &mut takes, (after, until), &mut found);
+        Ok(merged(found))
+    }
+}
+
+/// Each label set once, its points in order of time, of two at one instant the first.
+pub(super) fn merged(mut found: Vec<(Labels, Vec<Point>)>) -> Vec<Series> {
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut series: Vec<Series> = Vec::with_capacity(found.len());
+    for (labels, points) in found {
+        match series.last_mut() {
+            Some(last) if last.labels == labels => last.points.extend(points),
+            _ => series.push(Series { labels, points }),
+        }
+    }
+    for series in &mut series {
+        if !series.points.is_sorted_by(|a, b| a.at < b.at) {
+            series.points.sort_by_key(|point| point.at);
+            series.points.dedup_by_key(|point| point.at);
+        }
+    }
+    series
+}

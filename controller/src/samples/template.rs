@@ -1,0 +1,57 @@
+//! Templates, each held once for the whole shard, with its metrics by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchkeep_protocol::layout::Template;
+
+/// A template and where in it each metric's columns are.
+#[derive(Debug)]
+pub struct Indexed {
+    pub template: Template,
+    by_name: BTreeMap<String, Vec<u32>>,
+}
+
+impl Indexed {
+    pub fn new(template: Template) -> Self {
+        let mut by_name: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (place, metric) in (0..).zip(&template.metrics) {
+            by_name.entry(metric.name.clone()).or_default().push(place);
+        }
+        Self { template, by_name }
+    }
+
+    pub fn metrics(&self) -> usize {
+        self.template.metrics.len()
+    }
+
+    /// The columns of the metric `name`; of all metrics where none is named.
+    pub fn columns(&self, name: Option<&str>) -> Vec<u32> {
+        match name {
+            Some(name) => self.by_name.get(name).cloned().unwrap_or_default(),
+            None => (0..).take(self.metrics()).collect(),
+        }
+    }
+}
+
+/// The templates that hosts of one shard stand at.
+#[derive(Debug, Default)]
+pub struct Templates(Vec<Arc<Indexed>>);
+
+/// Templates kept before those that no host stands at are looked for.
+const MANY: usize = 256;
+
+impl Templates {
+    /// The shared one that equals `template`.
+    pub fn shared(&mut self, template: &Template) -> Arc<Indexed> {
+        if let Some(known) = self.0.iter().find(|known| known.template == *template) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= MANY {
+            self.0.retain(|known| Arc::strong_count(known) > 1);
+        }
+        let new = Arc::new(Indexed::new(template.clone()));
+        self.0.push(Arc::clone(&new));
+        new
+    }
+}
