@@ -1,31 +1,42 @@
 //! A series' labels.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+
+use crate::selector::{is_label_name, quoted};
 
 /// The label that holds the metric's name.
 pub const NAME: &str = "__name__";
 
-/// Labels in order of their names, none empty (an empty label is a missing one). Cheap to clone.
+/// Labels in order of their names, none empty (an empty label is a missing one). Cheap to clone; those made of others
+/// share their texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(Arc<[(String, String)]>);
+pub struct Labels(Arc<[Pair]>);
+
+type Pair = (Arc<str>, Arc<str>);
 
 impl Labels {
     /// Sorts; of a name that comes twice the last stands; empty values are left out.
     pub fn new<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let all: BTreeMap<String, String> =
             pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+        let present = all.into_iter().filter(|(_, value)| !value.is_empty());
+        Self(present.map(|(name, value)| (name.into(), value.into())).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        let place = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
-        Some(self.0[place].1.as_str())
+        self.place(name).ok().map(|place| &*self.0[place].1)
+    }
+
+    /// Where it is, or where it would be.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(name))
     }
 
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// Those for which `keep` holds.
@@ -37,11 +48,46 @@ impl Labels {
     /// With `name` set to `value`, or without it where `value` is empty.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
-        let others = self.0.iter().filter(|(known, _)| known != name).cloned();
-        Self::new(others.chain([(name.to_owned(), value.to_owned())]))
+        let (before, after) = match self.place(name) {
+            Ok(place) => (&self.0[..place], &self.0[place + 1..]),
+            Err(place) => self.0.split_at(place),
+        };
+        let set = (!value.is_empty()).then(|| (name.into(), value.into()));
+        Self(before.iter().cloned().chain(set).chain(after.iter().cloned()).collect())
     }
 
     pub fn to_map(&self) -> BTreeMap<String, String> {
-        self.0.iter().cloned().collect()
+        self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+/// As a selector of just this series: `up{instance="web-1"}`.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.get(NAME).unwrap_or("");
+        let shown = |label: &str| if is_label_name(label) { label.to_owned() } else { quoted(label) };
+        let others = self.iter().filter(|(label, _)| *label != NAME);
+        let pairs: Vec<String> = others.map(|(label, value)| format!("{}={}", shown(label), quoted(value))).collect();
+        match (name.is_empty(), pairs.is_empty()) {
+            (false, true) => f.write_str(name),
+            _ => write!(f, "{name}{{{}}}", pairs.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_sorted_and_none_is_empty() {
+        let labels = Labels::new([("b", "2"), (NAME, "up"), ("a", "1"), ("c", ""), ("b", "3")]);
+        assert_eq!(labels.to_string(), "up{a=\"1\", b=\"3\"}");
+        assert_eq!((labels.get("b"), labels.get("c")), (Some("3"), None));
+        assert_eq!(labels.with("aa", "x").to_string(), "up{a=\"1\", aa=\"x\", b=\"3\"}");
+        assert_eq!(labels.with("a", "\"").to_string(), "up{a=\"\\\"\", b=\"3\"}");
+        assert_eq!(labels.with("b", "").with(NAME, ""), Labels::new([("a", "1")]));
+        assert_eq!(labels.filtered(|name| name == NAME).to_string(), "up");
+        assert_eq!(Labels::default().to_string(), "{}");
     }
 }
