@@ -7,6 +7,7 @@ pub mod ast;
 mod display;
 mod functions;
 pub mod labels;
+pub mod memory;
 mod parse;
 pub mod series;
 mod types;
