@@ -5,6 +5,7 @@
 
 pub mod ast;
 mod display;
+pub mod eval;
 mod functions;
 pub mod labels;
 pub mod memory;

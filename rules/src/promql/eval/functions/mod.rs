@@ -1,0 +1,176 @@
+//! Functions, a file for each family of the documentation.
+
+mod absence;
+mod clamps;
+mod dates;
+mod histograms;
+mod labels;
+mod math;
+mod over_time;
+mod rates;
+mod trends;
+
+use super::grouping::nameless;
+use super::node::{Evaluator, relabelled, unique};
+use super::ranked::Order;
+use super::steps::{Steps, Vectors};
+use super::windows::Window;
+use super::{EvalError, Sample};
+use crate::promql::ast::{Expr, ExprKind, Span};
+use crate::promql::labels::Labels;
+
+/// What a function makes of one window: none where it has too few points.
+type OfWindow = fn(&Window<'_>) -> Option<f64>;
+
+/// Calls a function that gives a scalar.
+pub(super) fn scalars(
+    evaluator: &mut Evaluator<'_>,
+    span: Span,
+    name: &str,
+    args: &[Expr],
+    steps: Steps,
+) -> Result<Vec<f64>, EvalError> {
+    match (name, args) {
+        ("time", []) => Ok(steps.iter().map(seconds).collect()),
+        ("pi", []) => Ok(vec![std::f64::consts::PI; steps.count()]),
+        ("scalar", [arg]) => {
+            let vectors = evaluator.vectors(arg, steps)?;
+            let only = vectors.iter().map(|vector| match vector.as_slice() {
+                [sample] => sample.value,
+                _ => f64::NAN,
+            });
+            Ok(only.collect())
+        }
+        _ => Err(unknown(span, name)),
+    }
+}
+
+/// Calls a function that gives an instant vector.
+pub(super) fn vectors(
+    evaluator: &mut Evaluator<'_>,
+    span: Span,
+    name: &str,
+    args: &[Expr],
+    steps: Steps,
+) -> Result<Vectors, EvalError> {
+    if let Some(function) = math::named(name) {
+        let vectors = evaluator.vectors(argument(span, args, 0)?, steps)?;
+        return mapped(span, vectors, function);
+    }
+    if let Some(part) = dates::named(name) {
+        return dates::parts(evaluator, span, part, args, steps);
+    }
+    if let Some(function) = rates::named(name).or_else(|| over_time::named(name)).or_else(|| trends::named(name)) {
+        return over_windows(evaluator, span, name, argument(span, args, 0)?, steps, |_, window| function(window));
+    }
+    match (name, args) {
+        ("predict_linear", [range, ahead]) => {
+            let ahead = evaluator.scalars(ahead, steps)?;
+            let predict = |step: usize, window: &Window<'_>| trends::predict(window, ahead[step]);
+            over_windows(evaluator, span, name, range, steps, predict)
+        }
+        ("quantile_over_time", [phi, range]) => over_time::quantiles(evaluator, span, phi, range, steps),
+        ("absent", [arg]) => absence::absent(evaluator, arg, steps),
+        ("absent_over_time", [arg]) => absence::absent_over_time(evaluator, arg, steps),
+        ("clamp", [arg, least, most]) => clamps::clamp(evaluator, span, arg, Some(least), Some(most), steps),
+        ("clamp_min", [arg, least]) => clamps::clamp(evaluator, span, arg, Some(least), None, steps),
+        ("clamp_max", [arg, most]) => clamps::clamp(evaluator, span, arg, None, Some(most), steps),
+        ("round", [arg]) => clamps::round(evaluator, span, arg, None, steps),
+        ("round", [arg, nearest]) => clamps::round(evaluator, span, arg, Some(nearest), steps),
+        ("histogram_quantile", [phi, arg]) => histograms::quantile(evaluator, phi, arg, steps),
+        ("histogram_fraction", [lower, upper, arg]) => histograms::fraction(evaluator, lower, upper, arg, steps),
+        // Floats are no native histograms: these pass over them.
+        ("histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum", [arg]) => {
+            Ok(evaluator.vectors(arg, steps)?.into_iter().map(|_| Vec::new()).collect())
+        }
+        ("label_replace", [arg, texts @ ..]) => labels::replace(evaluator, span, arg, texts, steps),
+        ("label_join", [arg, texts @ ..]) => labels::join(evaluator, span, arg, texts, steps),
+        ("sort", [arg]) => sorted(evaluator, arg, steps, Order::Rising),
+        ("sort_desc", [arg]) => sorted(evaluator, arg, steps, Order::Falling),
+        ("timestamp", [arg]) => timestamp(evaluator, span, arg, steps),
+        ("vector", [arg]) => {
+            let values = evaluator.scalars(arg, steps)?.into_iter();
+            Ok(values.map(|value| vec![Sample { labels: Labels::default(), value }]).collect())
+        }
+        _ => Err(unknown(span, name)),
+    }
+}
+
+fn argument(span: Span, args: &[Expr], place: usize) -> Result<&Expr, EvalError> {
+    args.get(place).ok_or_else(|| EvalError::new(span, "an argument is missing"))
+}
+
+/// The parser knows no such function, or takes other arguments.
+fn unknown(span: Span, name: &str) -> EvalError {
+    EvalError::new(span, format!("there is no function '{name}' with these arguments"))
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// Each value by `function`; the name goes.
+fn mapped(span: Span, vectors: Vectors, function: impl Fn(f64) -> f64) -> Result<Vectors, EvalError> {
+    let make = |sample: &Sample| Sample { labels: nameless(&sample.labels), value: function(sample.value) };
+    relabelled(span, vectors, make)
+}
+
+/// Each window of each series by `function`, which also gets the step's number. The name goes, except from those
+/// functions that act as an offset does.
+fn over_windows(
+    evaluator: &mut Evaluator<'_>,
+    span: Span,
+    name: &str,
+    range: &Expr,
+    steps: Steps,
+    function: impl Fn(usize, &Window<'_>) -> Option<f64>,
+) -> Result<Vectors, EvalError> {
+    let windows = evaluator.windows(range, steps)?;
+    let keeps_name = matches!(name, "last_over_time" | "first_over_time");
+    let mut vectors: Vectors = vec![Vec::new(); steps.count()];
+    let mut made = Vec::with_capacity(windows.series.len());
+    evaluator.spend(windows.series.len().saturating_mul(steps.count()), span)?;
+    for series in &windows.series {
+        let labels = if keeps_name { series.labels.clone() } else { nameless(&series.labels) };
+        let mut any = false;
+        for (place, step) in steps.iter().enumerate() {
+            let Some(window) = windows.window(series, step) else { continue };
+            evaluator.spend(window.points.len(), range.span)?;
+            let value = function(place, &window);
+            any |= value.is_some();
+            vectors[place].extend(value.map(|value| Sample { labels: labels.clone(), value }));
+        }
+        if any {
+            rates::remark(evaluator, name, range.span, &series.labels);
+            made.push((labels, &series.labels));
+        }
+    }
+    unique(span, made.iter().map(|(labels, source)| (labels, *source)).collect())?;
+    Ok(vectors)
+}
+
+/// Over a range the order shows nowhere.
+fn sorted(evaluator: &mut Evaluator<'_>, arg: &Expr, steps: Steps, order: Order) -> Result<Vectors, EvalError> {
+    let mut vectors = evaluator.vectors(arg, steps)?;
+    for vector in &mut vectors {
+        vector.sort_by(|one, other| order.compare(one.value, other.value));
+    }
+    Ok(vectors)
+}
+
+/// When each value was taken: of a plain selector the point's own time, of anything else the step's.
+fn timestamp(evaluator: &mut Evaluator<'_>, span: Span, arg: &Expr, steps: Steps) -> Result<Vectors, EvalError> {
+    let mut inner = arg;
+    while let ExprKind::Paren(within) = &inner.kind {
+        inner = within;
+    }
+    if let ExprKind::Vector(selector) = &inner.kind {
+        let vectors = evaluator.newest(inner.span, selector, steps, |point| seconds(point.at))?;
+        return mapped(span, vectors, |at| at);
+    }
+    let mut vectors = evaluator.vectors(inner, steps)?;
+    for (at, vector) in steps.iter().zip(&mut vectors) {
+        vector.iter_mut().for_each(|sample| sample.value = seconds(at));
+    }
+    mapped(span, vectors, |at| at)
+}

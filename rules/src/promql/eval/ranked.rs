@@ -1,0 +1,98 @@
+//! `topk`, `bottomk` and `count_values`.
+
+use std::cmp::Ordering;
+
+use super::aggregate::groups;
+use super::node::{Evaluator, text};
+use super::numbers::written;
+use super::steps::{Steps, Vectors};
+use super::{EvalError, Sample};
+use crate::promql::ast::{Expr, Grouping, Span};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Rising,
+    Falling,
+}
+
+impl Order {
+    /// NaN comes last either way.
+    pub fn compare(self, one: f64, other: f64) -> Ordering {
+        let ordering = one.partial_cmp(&other).map(|ordering| match self {
+            Self::Rising => ordering,
+            Self::Falling => ordering.reverse(),
+        });
+        ordering.unwrap_or_else(|| one.is_nan().cmp(&other.is_nan()))
+    }
+}
+
+impl Evaluator<'_> {
+    /// The first `k` of each group, with their own labels; of equal ones the first by label.
+    pub fn ranked(
+        &mut self,
+        param: &Expr,
+        inner: &Expr,
+        grouping: &Grouping,
+        steps: Steps,
+        order: Order,
+    ) -> Result<Vectors, EvalError> {
+        let counts = self.scalars(param, steps)?;
+        let vectors = self.vectors(inner, steps)?;
+        if counts.iter().all(|count| *count < 1.0) {
+            return Ok(vec![Vec::new(); steps.count()]);
+        }
+        counts.iter().try_for_each(|count| check_count(param.span, *count))?;
+        let ranked = vectors.iter().zip(counts).map(|(vector, count)| {
+            let groups = groups(grouping, vector).into_values();
+            let first = groups.flat_map(|mut group| {
+                group.sort_by(|one, other| order.compare(one.value, other.value));
+                group.truncate(count.max(0.0) as usize);
+                group
+            });
+            first.cloned().collect()
+        });
+        Ok(ranked.collect())
+    }
+
+    /// How often each value comes in each group; the value becomes the label that the parameter names.
+    pub fn count_values(
+        &mut self,
+        param: &Expr,
+        inner: &Expr,
+        grouping: &Grouping,
+        steps: Steps,
+    ) -> Result<Vectors, EvalError> {
+        let label = text(param)?;
+        if label.is_empty() {
+            return Err(EvalError::new(param.span, "invalid label name \"\" for count_values"));
+        }
+        let grouping = match grouping {
+            Grouping::Only(names) => Grouping::Only([names.as_slice(), &[label.to_owned()]].concat()),
+            Grouping::Except(names) => Grouping::Except(names.clone()),
+        };
+        let counted = self.vectors(inner, steps)?.into_iter().map(|vector| {
+            let labelled = vector.into_iter();
+            let labelled: Vec<Sample> = labelled
+                .map(|sample| Sample { labels: sample.labels.with(label, &written(sample.value)), ..sample })
+                .collect();
+            let groups = groups(&grouping, &labelled).into_values();
+            let counted = groups.map(|group| Sample {
+                labels: group[0].labels.filtered(|name| grouping.counts(name)),
+                value: group.len() as f64,
+            });
+            counted.collect()
+        });
+        Ok(counted.collect())
+    }
+}
+
+/// Prometheus takes k as a 64-bit integer and refuses what is none.
+fn check_count(span: Span, count: f64) -> Result<(), EvalError> {
+    if count.is_nan() {
+        return Err(EvalError::new(span, "the parameter is NaN; it says how many elements to keep"));
+    }
+    if count.abs() >= 9_223_372_036_854_775_808.0 {
+        return Err(EvalError::new(span, format!("the parameter {} overflows int64", written(count))));
+    }
+    Ok(())
+}
