@@ -200,6 +200,7 @@ proptest! {
                     What::Firing => prop_assert!(open.insert(transition.labels, ()).is_none()),
                     What::FiringAgain => prop_assert!(open.contains_key(&transition.labels)),
                     What::Resolved => prop_assert!(open.remove(&transition.labels).is_some()),
+                    What::Stale => prop_assert!(false, "events do not go missing"),
                 }
             }
         }

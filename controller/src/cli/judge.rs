@@ -84,6 +84,7 @@ fn alert(transition: &Transition) -> AlertChange {
         annotations: transition.annotations.clone(),
         state: match transition.what {
             What::Firing | What::FiringAgain => AlertState::Firing,
+            What::Stale => AlertState::Stale,
             What::Resolved => AlertState::Resolved,
         },
         happened_at: Millis(transition.at),

@@ -140,6 +140,7 @@ fn change(agent: &str, transition: Transition) -> AlertChange {
         annotations: transition.annotations,
         state: match transition.what {
             What::Firing | What::FiringAgain => AlertState::Firing,
+            What::Stale => AlertState::Stale,
             What::Resolved => AlertState::Resolved,
         },
         happened_at: Millis(transition.at),

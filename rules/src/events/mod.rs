@@ -58,6 +58,8 @@ pub enum What {
     Firing,
     /// A further match while it fires.
     FiringAgain,
+    /// It fires, and is held for want of samples: it neither resolves nor fires anew until they are back.
+    Stale,
     Resolved,
 }
 

@@ -34,6 +34,10 @@ impl EventRules {
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
 }
 
 impl Ready {

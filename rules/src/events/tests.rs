@@ -43,6 +43,7 @@ fn show(transition: &Transition) -> String {
         What::Firing => "firing",
         What::FiringAgain => "again",
         What::Resolved => "resolved",
+        What::Stale => "stale",
     };
     let unit = transition.labels.get("unit").map_or("", String::as_str);
     format!("{} {what} {} {unit}", transition.at, transition.rule).trim_end().to_owned()
