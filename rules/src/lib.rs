@@ -11,6 +11,7 @@ pub mod events;
 pub mod fault;
 pub mod jinja;
 pub mod load;
+pub mod metric;
 pub mod model;
 mod near;
 pub mod packs;

@@ -1,0 +1,223 @@
+//! One alert rule at one instant: results become alerts, alerts take a step.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::rules::Ready;
+use super::state::{ActiveAlert, RuleState};
+use super::{Settings, Written};
+use crate::absence::{Absence, absence};
+use crate::alert::{AlertState, Change};
+use crate::duration;
+use crate::events::{Transition, What};
+use crate::promql::ast::ExprKind;
+use crate::promql::eval::Sample;
+use crate::promql::labels::{Labels, NAME};
+use crate::promql::series::Samples;
+
+/// Steps all alerts of a rule. The state is changed only where there is no error.
+pub(super) fn step(
+    ready: &Ready,
+    state: &mut RuleState,
+    results: Vec<Sample>,
+    at: i64,
+    samples: &dyn Samples,
+    settings: &Settings,
+) -> Result<Vec<Transition>, String> {
+    let mut results = results_by_labels(ready, results)?;
+    let mut alerts = std::mem::take(&mut state.alerts);
+    let mut transitions = Vec::new();
+    let mut kept = BTreeMap::new();
+    for (key, mut alert) in std::mem::take(&mut alerts) {
+        let keeps = match results.remove(&key) {
+            Some(result) => {
+                seen(ready, &mut alert, result, at, &mut transitions);
+                true
+            }
+            None => missed(ready, &mut alert, at, samples, settings, &mut transitions),
+        };
+        if keeps {
+            kept.insert(key, alert);
+        }
+    }
+    for (key, mut alert) in results {
+        advance(ready, &mut alert, true, at, String::new, &mut transitions);
+        kept.insert(key, alert);
+    }
+    let limit = settings.limit;
+    if limit > 0 && kept.len() > limit {
+        // As in Prometheus: a rule beyond its limit has no alerts at all.
+        return Err(format!("{} alerts exceed the group's limit of {limit}", kept.len()));
+    }
+    state.alerts = kept;
+    transitions.sort_by(|one, other| one.labels.cmp(&other.labels));
+    Ok(transitions)
+}
+
+fn results_by_labels(ready: &Ready, results: Vec<Sample>) -> Result<BTreeMap<String, ActiveAlert>, String> {
+    let mut found = BTreeMap::new();
+    for sample in results {
+        let result = sample.labels.to_map();
+        let mut labels = result.clone();
+        labels.remove(NAME);
+        labels.extend(ready.labels.rendered(&result, sample.value));
+        labels.insert("alertname".to_owned(), ready.rule.name().to_owned());
+        labels.retain(|_, value| !value.is_empty());
+        let annotations = ready.annotations.rendered(&result, sample.value);
+        let key = serde_json::to_string(&labels).expect("a map of texts is JSON");
+        let shown = Labels::new(labels.clone());
+        let alert = ActiveAlert {
+            labels,
+            result,
+            annotations,
+            value: sample.value,
+            active_since: 0,
+            state: AlertState::Inactive,
+            held: None,
+        };
+        if found.insert(key, alert).is_some() {
+            return Err(format!("two results have the same labels once the rule's are applied: {shown}"));
+        }
+    }
+    Ok(found)
+}
+
+/// The expression gave a result for the labels of an alert that is known.
+fn seen(ready: &Ready, alert: &mut ActiveAlert, result: ActiveAlert, at: i64, transitions: &mut Vec<Transition>) {
+    alert.value = result.value;
+    alert.annotations = result.annotations;
+    alert.result = result.result;
+    let was_held = alert.held.take();
+    let fired = advance(ready, alert, true, at, String::new, transitions);
+    if was_held.is_some() && alert.is_firing() && !fired {
+        let reason = format!("samples are back, and {} holds still", ready.rule.expr().trim());
+        transitions.push(transition(ready, alert, What::FiringAgain, at, reason));
+    }
+}
+
+/// It gave none. Whether the alert is still pending or fires.
+fn missed(
+    ready: &Ready,
+    alert: &mut ActiveAlert,
+    at: i64,
+    samples: &dyn Samples,
+    settings: &Settings,
+    transitions: &mut Vec<Transition>,
+) -> bool {
+    let why = match judge(ready, alert, at, samples, settings) {
+        Absence::False => {
+            alert.held = None;
+            let reason = || "its condition is false".to_owned();
+            advance(ready, alert, false, at, reason, transitions);
+            return alert.state != AlertState::Inactive;
+        }
+        Absence::Ended { series } => {
+            if alert.is_firing() {
+                let reason = format!("{series} has ended");
+                transitions.push(transition(ready, alert, What::Resolved, at, reason));
+            }
+            return false;
+        }
+        Absence::Missing { selector } => format!("no samples of {selector} for longer than the lookback"),
+        Absence::Refilling { selector } => format!("too few samples of {selector} since they are back"),
+    };
+    if alert.held.is_none() && alert.is_firing() {
+        transitions.push(transition(ready, alert, What::Stale, at, why.clone()));
+    }
+    alert.held = Some(why);
+    true
+}
+
+fn judge(ready: &Ready, alert: &ActiveAlert, at: i64, samples: &dyn Samples, settings: &Settings) -> Absence {
+    if !settings.hold_missing || !alert.result.contains_key("instance") {
+        return Absence::False;
+    }
+    let mut labels = alert.result.clone();
+    labels.remove(NAME);
+    let looked_at = at.saturating_sub(settings.query_offset);
+    let found = absence(&ready.expr, &labels, samples, looked_at, settings.evaluation.lookback);
+    found.unwrap_or_else(|error| Absence::Missing { selector: format!("this rule ({error})") })
+}
+
+/// One step of the alert's states; whether it began to fire.
+fn advance(
+    ready: &Ready,
+    alert: &mut ActiveAlert,
+    is_active: bool,
+    at: i64,
+    why: impl FnOnce() -> String,
+    transitions: &mut Vec<Transition>,
+) -> bool {
+    let holds = ready.holds();
+    if alert.state == AlertState::Inactive {
+        alert.active_since = at;
+    }
+    let (state, change) = alert.state.step(is_active, at, holds);
+    alert.state = state;
+    match change {
+        Change::Fired => {
+            let expr = ready.rule.expr().trim();
+            let reason = match holds.hold {
+                0 => format!("{expr} holds"),
+                hold => format!("{expr} has held for {}", duration::format(hold)),
+            };
+            transitions.push(transition(ready, alert, What::Firing, at, reason));
+            true
+        }
+        Change::Resolved => {
+            transitions.push(transition(ready, alert, What::Resolved, at, why()));
+            false
+        }
+        Change::None | Change::Pending | Change::Dropped => false,
+    }
+}
+
+pub(super) fn transition(ready: &Ready, alert: &ActiveAlert, what: What, at: i64, reason: String) -> Transition {
+    Transition {
+        rule: ready.rule.name().to_owned(),
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        what,
+        at,
+        reason,
+        evidence: vec![evidence(ready, alert, at)],
+    }
+}
+
+/// What the alert was concluded from: the result with its value, the expression, and the threshold where it is a number.
+fn evidence(ready: &Ready, alert: &ActiveAlert, at: i64) -> Value {
+    let mut found = json!({
+        "at": at,
+        "labels": alert.result,
+        "value": number(alert.value),
+        "expr": ready.rule.expr().trim(),
+        "since": alert.active_since,
+    });
+    if let ExprKind::Binary(binary) = &ready.expr.kind
+        && binary.op.is_comparison()
+        && let ExprKind::Number(threshold) = binary.rhs.kind
+    {
+        found["threshold"] = json!({"op": binary.op.as_str(), "value": number(threshold)});
+    }
+    found
+}
+
+/// JSON has no numbers for NaN and the infinities: they are texts.
+fn number(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { json!(value.to_string()) }
+}
+
+/// `ALERTS` and `ALERTS_FOR_STATE` of the alerts that are pending or fire.
+pub(super) fn series(state: &RuleState, at: i64) -> Vec<Written> {
+    let mut found = Vec::with_capacity(2 * state.alerts.len());
+    for alert in state.alerts.values() {
+        let shown = if alert.is_firing() { "firing" } else { "pending" };
+        let labels = Labels::new(alert.labels.clone());
+        let alerts = labels.with(NAME, "ALERTS").with("alertstate", shown);
+        found.push(Written { labels: alerts, at, value: 1.0 });
+        let since = alert.active_since.div_euclid(1000);
+        found.push(Written { labels: labels.with(NAME, "ALERTS_FOR_STATE"), at, value: since as f64 });
+    }
+    found
+}

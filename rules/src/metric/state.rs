@@ -1,0 +1,77 @@
+//! What is remembered between evaluations.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::AlertState;
+
+/// All alerts of an engine's rules, and the series that its rules wrote last. Plain data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricState {
+    /// By what tells a rule apart: kind, name and labels.
+    pub(super) rules: BTreeMap<String, RuleState>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct RuleState {
+    pub rule: String,
+    /// By their labels as JSON.
+    pub alerts: BTreeMap<String, ActiveAlert>,
+    /// Labels of the series written at the last evaluation: those that are not written again have ended.
+    pub written: Vec<BTreeMap<String, String>>,
+}
+
+/// An alert that is pending or fires.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActiveAlert {
+    /// The identity: those of the result without its name, the rule's own, and `alertname`.
+    pub labels: BTreeMap<String, String>,
+    /// Those of the result as the expression gave them, `__name__` included.
+    pub result: BTreeMap<String, String>,
+    /// As rendered at the last evaluation that gave a result.
+    pub annotations: BTreeMap<String, String>,
+    #[serde(with = "bits")]
+    pub value: f64,
+    /// The first evaluation that gave a result, UTC milliseconds.
+    pub active_since: i64,
+    pub state: AlertState,
+    /// Why it is held though its result is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+impl MetricState {
+    /// Every alert that is pending or fires, with its rule's name.
+    pub fn alerts(&self) -> impl Iterator<Item = (&str, &ActiveAlert)> {
+        self.rules.values().flat_map(|state| state.alerts.values().map(|alert| (state.rule.as_str(), alert)))
+    }
+
+    /// How many alerts are pending or fire.
+    pub fn len(&self) -> usize {
+        self.rules.values().map(|state| state.alerts.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.values().all(|state| state.alerts.is_empty())
+    }
+}
+
+impl ActiveAlert {
+    pub fn is_firing(&self) -> bool {
+        matches!(self.state, AlertState::Firing { .. })
+    }
+}
+
+/// NaN and infinities, which JSON has no numbers for, and every bit of the others.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(value.to_bits())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
+}
