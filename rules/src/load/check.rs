@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fault::Fault;
 use crate::near::near;
+use crate::promql::SyntaxFault;
 use crate::selector::{Selector, SelectorError};
 use crate::template::{Template, TemplateError};
 use crate::yaml::{Kind, Node, Source, Style};
@@ -198,6 +199,14 @@ impl<'a> Checker<'a> {
 
     pub fn selector_fault(&mut self, node: &Node, error: &SelectorError) {
         self.fault_in(node, error.at, error.length, error.message.clone());
+    }
+
+    /// What is wrong with an expression, each at its place in the file.
+    pub fn syntax_faults(&mut self, node: &Node, found: Vec<SyntaxFault>) {
+        for fault in found {
+            let length = fault.span.to.saturating_sub(fault.span.from);
+            self.fault_in(node, fault.span.from, length, fault.message).near(fault.near);
+        }
     }
 
     /// A template of Prometheus's language; the text itself is returned even where it is at fault.

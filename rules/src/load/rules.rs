@@ -89,10 +89,7 @@ pub(super) fn alert(
 
 fn expression(check: &mut Checker<'_>, node: &Node) -> Option<String> {
     let text = check.name(node)?;
-    for fault in promql::parse(&text).err().unwrap_or_default() {
-        let length = fault.span.to.saturating_sub(fault.span.from);
-        check.fault_in(node, fault.span.from, length, fault.message).near(fault.near);
-    }
+    check.syntax_faults(node, promql::parse(&text).err().unwrap_or_default());
     Some(text)
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::expr::{self, ExprTest};
+use super::series::{self, InputSeries};
 use crate::fault::{Fault, Faults};
 use crate::load::{Checker, Fields, keys};
 use crate::yaml::{self, Kind, Node, Source};
@@ -9,14 +11,29 @@ use crate::yaml::{self, Kind, Node, Source};
 /// Events that one test may bring.
 const EVENTS_MAX: usize = 100_000;
 
+/// As in promtool: how often rules are evaluated, and how far values stand apart, where a file does not say it.
+const INTERVAL_DEFAULT: i64 = 60_000;
+
 pub(super) struct TestFile {
+    /// Ms between evaluations.
+    pub interval: i64,
+    /// Names of groups, in the order of their evaluation.
+    pub group_order: Vec<String>,
+    /// Whether values that differ in their last bit only are equal.
+    pub fuzzy: bool,
     pub tests: Vec<Test>,
 }
 
 pub(super) struct Test {
     pub name: String,
+    /// Line of the file.
+    pub line: usize,
+    /// Ms between the values of input series.
+    pub interval: i64,
+    pub series: Vec<InputSeries>,
     pub events: Vec<InputEvent>,
     pub expectations: Vec<Expectation>,
+    pub exprs: Vec<ExprTest>,
 }
 
 pub(super) struct InputEvent {
@@ -90,11 +107,15 @@ pub(super) fn read(file: &str, text: &str) -> Result<TestFile, Faults> {
     let node = parsed(&source)?;
     let mut check = Checker::new(&source);
     let fields = check.fields(&node, "a test file", &keys::TEST_FILE);
-    if let Some(node) = fields.get("evaluation_interval") {
-        check.positive_duration(node);
+    let interval = fields.get("evaluation_interval").and_then(|node| check.duration(node)).filter(|ms| *ms > 0);
+    let interval = interval.unwrap_or(INTERVAL_DEFAULT);
+    let group_order = fields.get("group_eval_order").map(|node| check.texts(node)).unwrap_or_default();
+    let fuzzy = fields.get("fuzzy_compare").and_then(|node| check.boolean(node)).unwrap_or(false);
+    if let Some(node) = fields.key("start_timestamp") {
+        check.fault(node, "times of a test count from 0; another start is not taken yet");
     }
-    let tests = fields.required(&mut check, "tests", "a test file").map(|node| tests(&mut check, node));
-    finish(check, TestFile { tests: tests.unwrap_or_default() })
+    let tests = fields.required(&mut check, "tests", "a test file").map(|node| tests(&mut check, node, interval));
+    finish(check, TestFile { interval, group_order, fuzzy, tests: tests.unwrap_or_default() })
 }
 
 fn parsed(source: &Source) -> Result<Node, Faults> {
@@ -106,28 +127,27 @@ fn finish<T>(check: Checker<'_>, value: T) -> Result<T, Faults> {
     if faults.is_empty() { Ok(value) } else { Err(faults) }
 }
 
-fn tests(check: &mut Checker<'_>, node: &Node) -> Vec<Test> {
+fn tests(check: &mut Checker<'_>, node: &Node, interval: i64) -> Vec<Test> {
     let mut found = Vec::new();
     for (place, node) in check.list(node).iter().enumerate() {
         let named = node.get("name").and_then(Node::scalar).unwrap_or_default();
         let name = if named.is_empty() { format!("test {}", place + 1) } else { named.to_owned() };
-        found.push(check.within(format!("test '{name}'"), |check| test(check, node, name.clone())));
+        found.push(check.within(format!("test '{name}'"), |check| test(check, node, name.clone(), interval)));
     }
     found
 }
 
-fn test(check: &mut Checker<'_>, node: &Node, name: String) -> Test {
+fn test(check: &mut Checker<'_>, node: &Node, name: String, interval: i64) -> Test {
     let fields = check.fields(node, "a test", &keys::TEST);
-    if let Some(node) = fields.get("interval") {
-        check.positive_duration(node);
+    let interval = fields.get("interval").and_then(|node| check.positive_duration(node)).unwrap_or(interval);
+    let mut series: Vec<InputSeries> = Vec::new();
+    for node in list(check, &fields, "input_series") {
+        let Some(read) = input_series(check, node) else { continue };
+        // Of a series that is given twice the last stands, as in promtool.
+        series.retain(|known| known.labels != read.labels);
+        series.push(read);
     }
-    for key in ["input_series", "promql_expr_test"] {
-        let Some(Kind::List(items)) = fields.get(key).map(|node| &node.kind) else { continue };
-        if let (false, Some(key_node)) = (items.is_empty(), fields.key(key)) {
-            let message = format!("'{key}' needs rules over samples to be evaluated, which is not done yet");
-            check.fault(key_node, message).hint("rules over events are tested by input_events");
-        }
-    }
+    let exprs = list(check, &fields, "promql_expr_test").iter().filter_map(|node| expr::read(check, node)).collect();
     let mut events: Vec<InputEvent> = Vec::new();
     for node in list(check, &fields, "input_events") {
         if events.len() == EVENTS_MAX {
@@ -152,10 +172,32 @@ fn test(check: &mut Checker<'_>, node: &Node, name: String) -> Test {
     if expectations.is_empty() && asks.iter().all(|key| fields.get(key).is_none()) {
         check.fault(node, "this test expects nothing, so it could not fail").hint("add alert_rule_test");
     }
-    Test { name, events, expectations }
+    let (line, _) = check.source.place(node.start);
+    Test { name, line, interval, series, events, expectations, exprs }
 }
 
-fn list<'n>(check: &mut Checker<'_>, fields: &Fields<'n>, key: &str) -> &'n [Node] {
+fn input_series(check: &mut Checker<'_>, node: &Node) -> Option<InputSeries> {
+    check.within("input_series", |check| {
+        let fields = check.fields(node, "a series", &["series", "values"]);
+        let labels =
+            fields.required(check, "series", "a series").and_then(|node| read_text(check, node, series::labels));
+        let values =
+            fields.required(check, "values", "a series").and_then(|node| read_text(check, node, series::values));
+        Some(InputSeries { labels: labels?, values: values? })
+    })
+}
+
+/// Reads a scalar's text; faults point into it.
+pub(super) fn read_text<T>(
+    check: &mut Checker<'_>,
+    node: &Node,
+    read: impl FnOnce(&str) -> Result<T, series::Wrong>,
+) -> Option<T> {
+    let text = check.text(node)?;
+    read(&text).map_err(|wrong| check.fault_in(node, wrong.at, wrong.length, wrong.message).length).ok()
+}
+
+pub(super) fn list<'n>(check: &mut Checker<'_>, fields: &Fields<'n>, key: &str) -> &'n [Node] {
     fields.get(key).map(|node| check.list(node)).unwrap_or_default()
 }
 

@@ -3,10 +3,13 @@
 //! [`run`] reads test files and the rule files that they name; [`run_file`] is its pure part. Times in a test count from 0.
 //! Which incidents stand is the desk's to say, and the desk is not known here: an [`IncidentJudge`] is handed in.
 
+mod course;
+mod expr;
 mod file;
 mod plan;
 mod report;
 mod run;
+mod series;
 
 use std::path::{Path, PathBuf};
 

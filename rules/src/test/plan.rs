@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::events::Transition;
+use super::course::FiringAlert;
 use crate::jinja;
 use crate::model::{Runbook, RunbookUse, StepAction};
 use crate::template;
@@ -19,12 +19,12 @@ pub(super) struct Planned {
 }
 
 /// The run that an alert's rule asks for.
-pub(super) fn of_alert(runbook: &Runbook, using: &RunbookUse, alert: &Transition) -> Planned {
+pub(super) fn of_alert(runbook: &Runbook, using: &RunbookUse, alert: &FiringAlert) -> Planned {
     let host = alert.labels.get("instance").cloned().unwrap_or_default();
     let steps = using
         .with
         .iter()
-        .map(|(name, text)| match template::render(text, &alert.labels, f64::NAN) {
+        .map(|(name, text)| match template::render(text, &alert.labels, alert.value) {
             Ok(value) => Ok((name.clone(), value)),
             Err(error) => Err(format!("parameter '{name}': {error}")),
         })

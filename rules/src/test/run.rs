@@ -1,14 +1,14 @@
-//! Running tests: events go through the same engine as live ones.
+//! Running tests: events and samples go through the same engines as live ones.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::file::{self, Expectation, Expected, ExpectedIncident, RunsOf, Test};
+use super::course::{Course, FiringAlert, ReadyRules};
+use super::expr;
+use super::file::{self, Expectation, Expected, ExpectedIncident, RunsOf, Test, TestFile};
 use super::plan::{self, Planned};
 use super::report::{Failure, FileReport, TestReport};
 use super::{IncidentJudge, IncidentSeen};
 use crate::duration;
-use crate::events::{Event, EventEngine, EventRules, Transition, What};
 use crate::fault::{Fault, Faults};
 use crate::model::RuleBook;
 
@@ -19,81 +19,51 @@ pub fn run_file(
     book: &RuleBook,
     judge: Option<&mut dyn IncidentJudge>,
 ) -> Result<FileReport, Faults> {
-    let tests = file::read(file, text)?.tests;
-    let rules = EventRules::new(&book.event_rules)
-        .map_err(|error| Faults { faults: vec![Fault::of_file(file, error.message)], more: 0 })?;
-    let rules = Arc::new(rules);
+    let read = file::read(file, text)?;
+    let rules = ReadyRules::new(book, read.interval, &read.group_order)
+        .map_err(|message| Faults { faults: vec![Fault::of_file(file, message)], more: 0 })?;
     let mut judge = judge;
-    let mut reports = Vec::with_capacity(tests.len());
-    for test in &tests {
+    let mut reports = Vec::with_capacity(read.tests.len());
+    for test in &read.tests {
         let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
-        reports.push(run_test(test, book, &rules, judge));
+        reports.push(run_test(test, &read, book, &rules, judge));
     }
     Ok(FileReport { file: file.to_owned(), tests: reports })
 }
 
-/// The hosts of one test, and all that happened so far.
-struct Course<'a> {
-    rules: &'a Arc<EventRules>,
-    hosts: BTreeMap<String, EventEngine>,
-    happened: Vec<Transition>,
-    next_event: usize,
-}
-
+/// Expectations are looked at as their times come; expressions at the end, when all samples are loaded.
 fn run_test(
     test: &Test,
+    file: &TestFile,
     book: &RuleBook,
-    rules: &Arc<EventRules>,
+    rules: &ReadyRules,
     mut judge: Option<&mut dyn IncidentJudge>,
 ) -> TestReport {
-    let mut course = Course { rules, hosts: BTreeMap::new(), happened: Vec::new(), next_event: 0 };
+    let mut course = Course::new(test, rules);
     let mut in_order: Vec<&Expectation> = test.expectations.iter().collect();
     in_order.sort_by_key(|expectation| expectation.at);
     let mut failures = Vec::new();
     for expectation in in_order {
-        course.go_to(test, expectation.at);
+        course.go_to(expectation.at);
+        if !course.failures.is_empty() {
+            break;
+        }
         let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
-        failures.extend(judged(expectation, book, &course, judge));
+        failures.extend(judged(expectation, test, book, &course, judge));
     }
+    course.go_to(test.exprs.iter().map(|expr| expr.at).max().unwrap_or(0));
+    if course.failures.is_empty() {
+        let settings = rules.evaluation();
+        failures.extend(test.exprs.iter().filter_map(|expr| expr::judged(expr, &course, &settings, file.fuzzy)));
+    }
+    failures.append(&mut course.failures);
     failures.sort_by_key(|failure| failure.line);
     TestReport { name: test.name.clone(), failures }
 }
 
-impl Course<'_> {
-    /// Lets everything up to and at `at` happen.
-    fn go_to(&mut self, test: &Test, at: i64) {
-        while let Some(event) = test.events.get(self.next_event).filter(|event| event.at <= at) {
-            self.next_event += 1;
-            let host = event.labels.get("instance").cloned().unwrap_or_else(|| "localhost".to_owned());
-            self.tick(event.at);
-            let rules = self.rules;
-            let engine = self.hosts.entry(host.clone()).or_insert_with(|| EventEngine::new(host, Arc::clone(rules)));
-            self.happened.extend(engine.event(&Event { labels: &event.labels, text: &event.text, at: event.at }));
-        }
-        self.tick(at);
-    }
-
-    fn tick(&mut self, at: i64) {
-        let mut due: Vec<Transition> = self.hosts.values_mut().flat_map(|engine| engine.tick(at)).collect();
-        due.sort_by_key(|transition| transition.at);
-        self.happened.append(&mut due);
-    }
-
-    /// The newest word of every alert of a rule that fires.
-    fn firing(&self, rule: &str) -> Vec<&Transition> {
-        let mut alerts: BTreeMap<&BTreeMap<String, String>, &Transition> = BTreeMap::new();
-        for transition in self.happened.iter().filter(|transition| transition.rule == rule) {
-            match transition.what {
-                What::Firing | What::FiringAgain => alerts.insert(&transition.labels, transition),
-                What::Resolved => alerts.remove(&transition.labels),
-            };
-        }
-        alerts.into_values().collect()
-    }
-}
-
 fn judged(
     expectation: &Expectation,
+    test: &Test,
     book: &RuleBook,
     course: &Course<'_>,
     judge: Option<&mut dyn IncidentJudge>,
@@ -102,8 +72,8 @@ fn judged(
     let (what, expected, found) = match &expectation.what {
         Expected::Alerts { name, alerts } => {
             let expected = alerts.iter().map(|alert| shown_alert(&alert.labels, &alert.annotations)).collect();
-            let found = match is_rule_over_events(book, name) {
-                Ok(()) => course.firing(name).into_iter().map(|t| shown_alert(&t.labels, &t.annotations)).collect(),
+            let found = match is_rule(book, test, name) {
+                Ok(()) => course.firing(name).iter().map(|a| shown_alert(&a.labels, &a.annotations)).collect(),
                 Err(sentence) => vec![sentence],
             };
             (format!("alert_rule_test at {at}, alert '{name}'"), expected, found)
@@ -113,7 +83,7 @@ fn judged(
             (format!("incident_test at {at}"), expected, found)
         }
         Expected::Runs { of, runs } => {
-            let planned = planned(of, book, course);
+            let planned = planned(of, test, book, course);
             let expected: Vec<String> = runs
                 .iter()
                 .enumerate()
@@ -147,15 +117,13 @@ fn differing(mut expected: Vec<String>, mut found: Vec<String>) -> (Vec<String>,
     (expected, found)
 }
 
-/// A test of a rule that is not there must not pass because nothing fires.
-fn is_rule_over_events(book: &RuleBook, name: &str) -> Result<(), String> {
-    if book.event_rules.iter().any(|rule| rule.name == name) {
+/// A test of a rule that is not there must not pass because nothing fires. In files that promtool runs too it does, as there.
+fn is_rule(book: &RuleBook, test: &Test, name: &str) -> Result<(), String> {
+    let events = book.event_rules.iter().map(|rule| rule.name.as_str());
+    let names: Vec<&str> = events.chain(book.alert_rules.iter().map(|rule| rule.name.as_str())).collect();
+    if names.contains(&name) || test.events.is_empty() {
         return Ok(());
     }
-    if book.alert_rules.iter().any(|rule| rule.name == name) {
-        return Err(format!("'{name}' is a rule over samples, which are not evaluated yet"));
-    }
-    let names = book.event_rules.iter().map(|rule| rule.name.as_str());
     let hint = crate::near::near(name, names).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
     Err(format!("the rule files have no rule '{name}'{hint}"))
 }
@@ -223,7 +191,7 @@ fn shown_incident(named: &[(&str, String)]) -> String {
     if pairs.is_empty() { "any incident".to_owned() } else { pairs.join(" ") }
 }
 
-fn planned(of: &RunsOf, book: &RuleBook, course: &Course<'_>) -> Vec<Planned> {
+fn planned(of: &RunsOf, test: &Test, book: &RuleBook, course: &Course<'_>) -> Vec<Planned> {
     let unknown =
         |sentence: String| vec![Planned { runbook: "none".to_owned(), host: String::new(), steps: Err(sentence) }];
     match of {
@@ -232,15 +200,17 @@ fn planned(of: &RunsOf, book: &RuleBook, course: &Course<'_>) -> Vec<Planned> {
             None => unknown(format!("the rule files have no runbook '{name}'")),
         },
         RunsOf::Alert(rule) => {
-            if let Err(sentence) = is_rule_over_events(book, rule) {
+            if let Err(sentence) = is_rule(book, test, rule) {
                 return unknown(sentence);
             }
-            let using =
-                book.event_rules.iter().find(|known| known.name == *rule).and_then(|rule| rule.runbook.as_ref());
+            let over_events = book.event_rules.iter().map(|known| (&known.name, &known.runbook));
+            let over_samples = book.alert_rules.iter().map(|known| (&known.name, &known.runbook));
+            let mut all = over_events.chain(over_samples);
+            let using = all.find(|(name, _)| *name == rule).and_then(|(_, runbook)| runbook.as_ref());
             let Some((using, runbook)) = using.and_then(|using| Some((using, book.runbooks.get(&using.name)?))) else {
                 return Vec::new();
             };
-            course.firing(rule).into_iter().map(|alert| plan::of_alert(runbook, using, alert)).collect()
+            course.firing(rule).iter().map(|alert: &FiringAlert| plan::of_alert(runbook, using, alert)).collect()
         }
     }
 }

@@ -55,7 +55,6 @@ fn alerts_are_compared_at_their_times() {
       - {eval_time: 20s, alertname: Failed}
       - {eval_time: 5s, alertname: Failed, exp_alerts: [{exp_labels: {instance: web-1}}]}
       - {eval_time: 5s, alertname: Faild}
-      - {eval_time: 5s, alertname: Samples}
 "#;
     assert_eq!(
         failures(unmet),
@@ -63,7 +62,6 @@ fn alerts_are_compared_at_their_times() {
             r#"7  >> {alertname="Failed", instance="web-1", unit="a.service"} annotations {summary="a.service failed"}"#,
             r#"8 {alertname="Failed", instance="web-1"} >> "#,
             "9  >> the rule files have no rule 'Faild'; did you mean 'Failed'?",
-            "10  >> 'Samples' is a rule over samples, which are not evaluated yet",
         ]
     );
 }
@@ -122,7 +120,6 @@ fn a_test_file_at_fault_says_where() {
     let faults = run_file("t.yaml", text, &book(), None).expect_err("a bad file");
     let shown: Vec<(usize, &str)> = faults.faults.iter().map(|fault| (fault.line, fault.message.as_str())).collect();
     let expected = [
-        (3, "'input_series' needs rules over samples to be evaluated, which is not done yet"),
         (4, "a test has no key 'alert_rule_tests'"),
         (5, "every event has the label 'kind'"),
         (6, "alert_rule_test needs 'eval_time'"),
@@ -171,4 +168,118 @@ fn every_shipped_pack_passes_its_tests() {
         let report = run(&[packs.join(pack.name).join("tests")], None);
         assert!(report.passed(), "{}:\n{report}", pack.name);
     }
+}
+
+const SAMPLES: &str = r#"groups:
+  - name: second
+    rules:
+      - alert: Busy
+        expr: 'host:load:sum > 5'
+        for: 2m
+        keep_firing_for: 1m
+        labels: {severity: "{{ if gt $value 10.0 }}critical{{ else }}warning{{ end }}"}
+        annotations: {summary: "{{ $labels.instance }} has {{ $value }}"}
+        runbook: {use: restart, with: {unit: "{{ $labels.instance }}.service"}}
+      - alert: Any
+        expr: count(ALERTS{alertname="Busy", alertstate="firing"}) > 0
+  - name: first
+    rules:
+      - {record: 'host:load:sum', expr: sum by (instance) (load), labels: {level: host}}
+"#;
+
+const SERIES: &str = r#"evaluation_interval: 1m
+group_eval_order: [first, second]
+tests:
+  - name: t
+    interval: 30s
+    input_series:
+      - {series: 'load{instance="a", cpu="0"}', values: 0 3 3 3 3 3 3 3 3 0x20}
+      - {series: 'load{instance="a", cpu="1"}', values: 0+1x3 4x5 _ stale}
+"#;
+
+/// What fails of a test over samples.
+fn sample_failures(expectations: &str) -> Vec<String> {
+    let files = [("rules.yaml".into(), SAMPLES.to_owned()), ("restart.yaml".into(), RUNBOOK.to_owned())];
+    let book = load::load(&files).unwrap_or_else(|faults| panic!("{faults}"));
+    let text = format!("{SERIES}{expectations}");
+    let report = run_file("t.yaml", &text, &book, None).unwrap_or_else(|faults| panic!("{faults}"));
+    let side = |lines: &[String]| lines.join(" | ");
+    let failures = report.tests[0].failures.iter();
+    failures.map(|f| format!("{} >> {}", side(&f.expected), side(&f.found))).collect()
+}
+
+#[test]
+fn alerts_over_samples_are_those_of_the_last_evaluation() {
+    let met = r#"    alert_rule_test:
+      - {eval_time: 3m59s, alertname: Busy}
+      - {eval_time: 4m, alertname: Busy, exp_alerts: [{exp_labels: {instance: a, level: host, severity: warning}, exp_annotations: {summary: a has 7}}]}
+      - {eval_time: 4m30s, alertname: Any, exp_alerts: [{}]}
+      - {eval_time: 5m, alertname: Busy, exp_alerts: [{exp_labels: {instance: a, level: host, severity: warning}, exp_annotations: {summary: a has 7}}]}
+      - {eval_time: 6m, alertname: Busy}
+      - {eval_time: 6m, alertname: Nobody}
+    runbook_test:
+      - eval_time: 4m
+        alertname: Busy
+        exp_steps:
+          - run: [journalctl, --unit, a.service, --lines, "20"]
+          - service: {name: a.service, state: restarted}
+          - wait_for: state{instance="a", name="a.service"} == 1
+"#;
+    assert_eq!(sample_failures(met), [""; 0]);
+    let unmet = r#"    alert_rule_test:
+      - {eval_time: 2m, alertname: Busy, exp_alerts: [{}]}
+      - {eval_time: 4m, alertname: Busy, exp_alerts: [{exp_labels: {instance: a, level: host, severity: warning}}]}
+"#;
+    let failures = sample_failures(unmet);
+    assert_eq!(failures.len(), 2, "{failures:?}");
+    assert!(
+        failures[1].contains("annotations {summary=\"a has 7\"}"),
+        "an annotation that is not listed: {failures:?}"
+    );
+}
+
+#[test]
+fn expressions_see_all_samples_up_to_the_last_evaluation() {
+    let met = r#"    promql_expr_test:
+      - {expr: 'load{cpu="1"}', eval_time: 1m, exp_samples: [{labels: 'load{instance="a", cpu="1"}', value: 2}]}
+      - expr: host:load:sum
+        eval_time: 2m30s
+        exp_samples: [{labels: 'host:load:sum{instance="a", level="host"}', value: 7}]
+      - {expr: 'count_over_time(load{cpu="1"}[10m])', eval_time: 10m, exp_samples: [{labels: '{cpu="1", instance="a"}', value: 9}]}
+      - {expr: 'load{cpu="1"}', eval_time: 6m}
+      - {expr: time() / 2, eval_time: 10, exp_samples: [{labels: {}, value: 5}]}
+      - {expr: 'ALERTS_FOR_STATE', eval_time: 3m, exp_samples: [{labels: 'ALERTS_FOR_STATE{alertname="Busy", instance="a", level="host", severity="warning"}', value: 120}]}
+      - {expr: -load / 0 < 0, eval_time: 1m, exp_samples: [{labels: '{cpu="0", instance="a"}', value: -.inf}, {labels: '{cpu="1", instance="a"}', value: -Inf}]}
+"#;
+    let failures = sample_failures(&met.replace("eval_time: 10,", "eval_time: 10s,"));
+    assert_eq!(failures, [""; 0]);
+    let unmet = r#"    promql_expr_test:
+      - {expr: sum(load), eval_time: 1m, exp_samples: [{labels: '{}', value: 5.5}]}
+      - {expr: 'load[5m]', eval_time: 1m}
+      - {expr: load * on () load, eval_time: 1m}
+      - {expr: 0 * load / 0, eval_time: 0m, exp_samples: [{labels: '{cpu="0", instance="a"}', value: NaN}, {labels: '{cpu="1", instance="a"}', value: NaN}]}
+"#;
+    let failures = sample_failures(unmet);
+    assert_eq!(failures.len(), 4, "{failures:?}");
+    assert_eq!(failures[0], "{} 5.5 >> {} 5");
+    assert!(failures[1].ends_with("a range vector, which is neither a vector nor a scalar"), "{failures:?}");
+    assert!(failures[3].contains("NaN"), "nothing equals NaN: {failures:?}");
+}
+
+#[test]
+fn a_rule_that_cannot_be_evaluated_fails_the_test() {
+    let rules = "groups:\n  - name: g\n    rules:\n      - {alert: Same, expr: load, labels: {cpu: x}}\n";
+    let book = load::load(&[("r.yaml".into(), rules.to_owned())]).unwrap_or_else(|faults| panic!("{faults}"));
+    let text = format!("{SERIES}    alert_rule_test:\n      - {{eval_time: 1m, alertname: Other}}\n");
+    let report = run_file("t.yaml", &text, &book, None).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(report.to_string().contains("rule 'Same': two results have the same labels"), "{report}");
+}
+
+#[test]
+fn faults_in_series_and_expressions_point_at_the_character() {
+    let text = "tests:\n  - input_series:\n      - {series: 'up{a=~\"b\"}', values: '1 2 three'}\n      - {series: up, values: {}}\n    promql_expr_test:\n      - {expr: rat(x), eval_time: 1m}\n      - {expr: up, eval_time: 1m, exp_samples: [{labels: up, value: much}]}\n";
+    let faults = run_file("t.yaml", text, &book(), None).expect_err("a bad file");
+    let shown: Vec<(usize, usize)> = faults.faults.iter().map(|fault| (fault.line, fault.column)).collect();
+    assert_eq!(shown, [(3, 19), (3, 45), (4, 30), (6, 16), (7, 69)], "{faults}");
+    assert_eq!(faults.faults[3].hint.as_deref(), Some("did you mean 'rate'?"));
 }

@@ -1,0 +1,40 @@
+//! `watchkeep rules check FILE…` and `watchkeep rules test FILE…` without a controller, for who only writes rules: this
+//! links in seconds and needs nothing installed. Incidents are the desk's to judge, which is not here.
+//!
+//! `cargo run -p watchkeep-rules --example watchkeep-rules -- rules test FILE…`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use watchkeep_rules::{load, test};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1).skip_while(|arg| arg == "rules");
+    let what = args.next().unwrap_or_default();
+    let files: Vec<PathBuf> = args.map(PathBuf::from).collect();
+    match what.as_str() {
+        "check" => check(&files),
+        "test" => {
+            let report = test::run(&files, None);
+            println!("{report}");
+            if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        _ => {
+            eprintln!("usage: watchkeep-rules [rules] check|test FILE…");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn check(files: &[PathBuf]) -> ExitCode {
+    match load::read_files(files).and_then(|files| load::check(&files)) {
+        Ok(_) => {
+            println!("no faults");
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::from(1)
+        }
+    }
+}
