@@ -4,7 +4,7 @@
 //! `statvfs` of a dead network filesystem never returns; it is therefore called by [`probe`]'s threads, and a mount that
 //! does not answer is a gap with `node_filesystem_device_error` 1.
 
-mod mounts;
+pub(crate) mod mounts;
 mod probe;
 
 use watchkeep_protocol::MetricKind::Gauge;

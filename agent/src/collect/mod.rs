@@ -11,7 +11,7 @@
 
 mod cpu;
 mod disk;
-mod filesystem;
+pub(crate) mod filesystem;
 mod memory;
 mod own;
 mod proc_text;

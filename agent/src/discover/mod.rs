@@ -5,6 +5,7 @@
 //! and may take a second on a large host, so it is called on a thread of its own.
 
 mod disk;
+mod filesystem;
 mod hardware;
 mod host;
 mod interface;
@@ -71,6 +72,7 @@ impl Discoverer {
             ("connection", Some(sockets.connections())),
             ("interface", interface::items(&self.root)),
             ("disk", Some(disk::items(&self.root))),
+            ("filesystem", filesystem::items(&self.root)),
         ];
         found.into_iter().filter_map(|(section, items)| Some((section, items?))).collect()
     }
