@@ -120,6 +120,29 @@ impl Default for IncidentSpec {
     }
 }
 
+/// The classes of the CMDB, by the words that rules, facts and tables use: the one list. Their attributes are the desk's to say.
+pub const CI_CLASSES: [&str; 19] = [
+    "host",
+    "virtual_machine",
+    "container",
+    "operating_system",
+    "disk",
+    "filesystem",
+    "network_interface",
+    "software_package",
+    "service_unit",
+    "process",
+    "listening_endpoint",
+    "certificate",
+    "database",
+    "cluster",
+    "business_service",
+    "location",
+    "person",
+    "group",
+    "provider",
+];
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CiSelector {
     pub class: String,

@@ -4,33 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, Known, keys};
 use crate::jinja::Names;
-use crate::model::{Binding, CiSelector, IncidentSpec, Runbook, RunbookUse};
+use crate::model::{Binding, CI_CLASSES, CiSelector, IncidentSpec, Runbook, RunbookUse};
 use crate::near::near;
 use crate::template::Template;
 use crate::yaml::{Node, Style};
-
-/// The classes of the CMDB.
-pub(crate) const CI_CLASSES: [&str; 19] = [
-    "host",
-    "virtual_machine",
-    "container",
-    "operating_system",
-    "disk",
-    "filesystem",
-    "network_interface",
-    "software_package",
-    "service_unit",
-    "process",
-    "listening_endpoint",
-    "certificate",
-    "database",
-    "cluster",
-    "business_service",
-    "location",
-    "person",
-    "group",
-    "provider",
-];
 
 /// What is known of a rule's alerts when it is loaded.
 pub(super) struct Alerts {

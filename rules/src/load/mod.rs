@@ -19,8 +19,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use check::{Checker, Fields};
-#[cfg(test)]
-pub(crate) use incident::CI_CLASSES;
 pub use overrides::{Overrides, PackUse, apply_overrides, pack_uses};
 pub use read::{read, read_files};
 

@@ -167,7 +167,7 @@ fn schemas_and_loader_know_the_same_keys() {
     let schema = schema("rules").expect("a schema");
     assert_eq!(
         schema["$defs"]["incident"]["properties"]["ci"]["properties"]["class"]["enum"],
-        serde_json::json!(crate::load::CI_CLASSES)
+        serde_json::json!(crate::model::CI_CLASSES)
     );
 }
 

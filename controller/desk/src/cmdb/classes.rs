@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use watchkeep_rules::model::CI_CLASSES;
 
 use super::relations::Source;
 
@@ -74,8 +75,6 @@ pub struct Attribute {
 #[derive(Debug)]
 pub struct Schema {
     pub class: Class,
-    /// The word in YAML, JSON, tables and facts.
-    pub word: &'static str,
     pub says: &'static str,
     /// Sorted by name.
     pub attributes: &'static [Attribute],
@@ -115,11 +114,10 @@ const fn by_hand(name: &'static str, kind: Type) -> Attribute {
 
 use Type::{Boolean, Bytes, Criticality, Integer, Text, Time};
 
-/// All classes, in the order of [`Class`].
-pub static CLASSES: [Schema; 19] = [
+/// All classes, in the order of [`Class`] and of their words, [`CI_CLASSES`].
+pub static CLASSES: [Schema; CI_CLASSES.len()] = [
     Schema {
         class: Class::Host,
-        word: "host",
         says: "a machine that runs an operating system of its own and an agent",
         attributes: &[
             text("architecture"),
@@ -158,7 +156,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::VirtualMachine,
-        word: "virtual_machine",
         says: "a machine as its hypervisor sees it",
         attributes: &[
             setup("cpus", Integer),
@@ -174,7 +171,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Container,
-        word: "container",
         says: "a container, by its engine's name for it",
         attributes: &[
             text("engine"),
@@ -191,7 +187,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::OperatingSystem,
-        word: "operating_system",
         says: "the operating system of a host",
         attributes: &[
             text("architecture"),
@@ -215,7 +210,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Disk,
-        word: "disk",
         says: "a block device that holds data",
         attributes: &[
             setup("model", Text),
@@ -232,7 +226,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Filesystem,
-        word: "filesystem",
         says: "a mounted filesystem, by its mount point",
         attributes: &[
             measured("available_bytes", Bytes),
@@ -250,7 +243,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::NetworkInterface,
-        word: "network_interface",
         says: "a network interface of a host",
         attributes: &[
             setup("addresses", Text),
@@ -268,7 +260,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::SoftwarePackage,
-        word: "software_package",
         says: "an installed package, by name and architecture",
         attributes: &[
             text("architecture"),
@@ -292,7 +283,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::ServiceUnit,
-        word: "service_unit",
         says: "a unit of the service manager, by its name",
         attributes: &[
             text("active_state"),
@@ -315,7 +305,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Process,
-        word: "process",
         says: "a program that runs, by executable and unit; never a process id",
         attributes: &[
             setup("command", Text),
@@ -332,7 +321,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::ListeningEndpoint,
-        word: "listening_endpoint",
         says: "an address and port that something listens on",
         attributes: &[text("address"), text("executable"), state("port", Integer), text("protocol"), text("unit")],
         identifiers: &[],
@@ -341,7 +329,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Certificate,
-        word: "certificate",
         says: "an X.509 certificate in use",
         attributes: &[
             setup("fingerprint_sha256", Text),
@@ -359,7 +346,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Database,
-        word: "database",
         says: "a database that a server holds",
         attributes: &[text("engine"), text("name"), measured("size_bytes", Bytes), setup("version", Text)],
         identifiers: &[],
@@ -368,7 +354,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Cluster,
-        word: "cluster",
         says: "several that stand in for each other",
         attributes: &[by_hand("name", Text), by_hand("quorum", Integer), by_hand("type", Text)],
         identifiers: &["name"],
@@ -377,7 +362,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::BusinessService,
-        word: "business_service",
         says: "what the organisation gets from it all",
         attributes: &[
             by_hand("criticality", Criticality),
@@ -392,7 +376,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Location,
-        word: "location",
         says: "where things stand: site, room, rack",
         attributes: &[by_hand("address", Text), by_hand("kind", Text), by_hand("name", Text)],
         identifiers: &["name"],
@@ -401,7 +384,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Person,
-        word: "person",
         says: "somebody, by id only",
         attributes: &[by_hand("reference", Text)],
         identifiers: &["reference"],
@@ -410,7 +392,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Group,
-        word: "group",
         says: "people who answer for something together",
         attributes: &[by_hand("description", Text), by_hand("name", Text)],
         identifiers: &["name"],
@@ -419,7 +400,6 @@ pub static CLASSES: [Schema; 19] = [
     },
     Schema {
         class: Class::Provider,
-        word: "provider",
         says: "an outside party that supplies something",
         attributes: &[by_hand("contact", Text), by_hand("contract", Text), by_hand("name", Text)],
         identifiers: &["name"],
@@ -433,13 +413,14 @@ impl Class {
         &CLASSES[self as usize]
     }
 
+    /// The word in YAML, JSON, tables and facts.
     pub fn word(self) -> &'static str {
-        self.schema().word
+        CI_CLASSES[self as usize]
     }
 
     /// The class of that word; `None` where there is none.
     pub fn parse(word: &str) -> Option<Self> {
-        CLASSES.iter().find(|schema| schema.word == word).map(|schema| schema.class)
+        CI_CLASSES.iter().position(|known| *known == word).map(|place| CLASSES[place].class)
     }
 }
 
@@ -511,10 +492,14 @@ mod tests {
     #[test]
     fn the_table_stands_in_the_order_of_the_classes_and_its_attributes_are_sorted() {
         for (at, schema) in CLASSES.iter().enumerate() {
-            assert_eq!(schema.class as usize, at, "{}", schema.word);
-            assert_eq!(Class::parse(schema.word), Some(schema.class));
-            assert_eq!(serde_json::to_value(schema.class).ok(), Some(serde_json::Value::from(schema.word)));
-            assert!(schema.attributes.is_sorted_by(|a, b| a.name < b.name), "{}: sort its attributes", schema.word);
+            assert_eq!(schema.class as usize, at, "{}", schema.class.word());
+            assert_eq!(Class::parse(schema.class.word()), Some(schema.class));
+            assert_eq!(serde_json::to_value(schema.class).ok(), Some(serde_json::Value::from(schema.class.word())));
+            assert!(
+                schema.attributes.is_sorted_by(|a, b| a.name < b.name),
+                "{}: sort its attributes",
+                schema.class.word()
+            );
         }
     }
 
@@ -524,7 +509,7 @@ mod tests {
             // A host's identifiers are derived (agent, serial with vendor): `identify` owns them.
             let identifiers = if schema.class == Class::Host { &[] } else { schema.identifiers };
             for name in schema.name.iter().chain(identifiers) {
-                assert!(schema.attribute(name).is_some(), "{}: {name} is no attribute", schema.word);
+                assert!(schema.attribute(name).is_some(), "{}: {name} is no attribute", schema.class.word());
             }
         }
     }
