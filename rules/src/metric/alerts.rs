@@ -105,7 +105,7 @@ fn missed(
     settings: &Settings,
     transitions: &mut Vec<Transition>,
 ) -> bool {
-    let why = match judge(ready, alert, at, samples, settings) {
+    let why = match judge(ready, &alert.result, at, samples, settings) {
         Absence::False => {
             alert.held = None;
             let reason = || "its condition is false".to_owned();
@@ -129,11 +129,18 @@ fn missed(
     true
 }
 
-fn judge(ready: &Ready, alert: &ActiveAlert, at: i64, samples: &dyn Samples, settings: &Settings) -> Absence {
-    if !settings.hold_missing || !alert.result.contains_key("instance") {
+/// What it means that the expression gives nothing for the labels of a result that it gave before.
+pub(super) fn judge(
+    ready: &Ready,
+    result: &BTreeMap<String, String>,
+    at: i64,
+    samples: &dyn Samples,
+    settings: &Settings,
+) -> Absence {
+    if !settings.hold_missing || !result.contains_key("instance") {
         return Absence::False;
     }
-    let mut labels = alert.result.clone();
+    let mut labels = result.clone();
     labels.remove(NAME);
     let looked_at = at.saturating_sub(settings.query_offset);
     let found = absence(&ready.expr, &labels, samples, looked_at, settings.evaluation.lookback);

@@ -8,6 +8,7 @@ use super::overlay::Overlay;
 use super::rules::{MetricRules, Ready, Rule};
 use super::state::{MetricState, RuleState};
 use super::{Output, RESULTS_MAX, RuleError, Settings, Written};
+use crate::absence::Absence;
 use crate::events::{Transition, What};
 use crate::promql::eval::{self, Sample, Value};
 use crate::promql::labels::{Labels, NAME};
@@ -126,11 +127,29 @@ fn evaluated(
     };
     let now: BTreeSet<&Labels> = series.iter().map(|written| &written.labels).collect();
     let before = std::mem::take(&mut state.written);
-    let gone: Vec<BTreeMap<String, String>> =
-        before.into_iter().filter(|labels| !now.contains(&Labels::new(labels.clone()))).collect();
-    state.written = series.iter().map(|written| written.labels.to_map()).collect();
+    let gone = before.into_iter().filter(|labels| !now.contains(&Labels::new(labels.clone())));
+    let (held, gone): (Vec<_>, Vec<_>) = gone.partition(|labels| is_missing(ready, labels, at, samples, settings));
+    state.written = series.iter().map(|written| written.labels.to_map()).chain(held).collect();
     series.extend(ended(gone, looked_at));
     Ok((transitions, series))
+}
+
+/// Whether a recorded series is not written any more only because samples are missing: it has not ended then, or the alerts
+/// that are made of it would resolve.
+fn is_missing(
+    ready: &Ready,
+    labels: &BTreeMap<String, String>,
+    at: i64,
+    samples: &dyn Samples,
+    settings: &Settings,
+) -> bool {
+    if matches!(ready.rule, Rule::Alert(_)) {
+        return false;
+    }
+    let mut result = labels.clone();
+    result.retain(|name, _| !ready.rule.labels().contains_key(name));
+    let absence = alerts::judge(ready, &result, at, samples, settings);
+    matches!(absence, Absence::Missing { .. } | Absence::Refilling { .. })
 }
 
 /// Stale markers.

@@ -215,6 +215,25 @@ fn what_is_missing_is_held_and_what_ended_resolves() {
 }
 
 #[test]
+fn what_is_recorded_of_missing_samples_has_not_ended() {
+    let text = "      - {record: 'load:double', expr: load * 2, labels: {level: host}}\n      - {alert: Busy, expr: 'load:double > 4'}";
+    let held = Settings { hold_missing: true, ..Settings::default() };
+    let mut course = Course::new(text, held);
+    assert_eq!(shown(&course.minute(&[(WEB, 3.0)])).len(), 1);
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        let output = course.minute(&[]);
+        let ended = |line: &&String| line.starts_with("load:double") && line.ends_with("stale");
+        assert_eq!(written(&output).iter().filter(ended).count(), 0, "{:?}", written(&output));
+        seen.extend(output.transitions.into_iter().map(|transition| transition.what));
+    }
+    assert_eq!(seen, [What::Stale]);
+    let ended = course.minute(&[(WEB, f64::from_bits(crate::promql::series::STALE))]);
+    assert_eq!(ended.transitions[0].what, What::Resolved, "{:?}", shown(&ended));
+    assert!(written(&ended).contains(&"load:double{instance=web-1,level=host} stale".to_owned()));
+}
+
+#[test]
 fn a_reload_keeps_unchanged_rules_and_ends_the_others() {
     let mut course = Course::new(
         "      - {alert: Busy, expr: load > 2, for: 2m}\n      - {alert: Old, expr: load > 1}\n      - {record: 'load:old', expr: load}",

@@ -98,7 +98,8 @@ struct EachAlert;
 impl IncidentJudge for EachAlert {
     fn open_at(&mut self, _: &RuleBook, transitions: &[Transition], _: i64) -> Vec<IncidentSeen> {
         let open = transitions.iter().filter(|transition| transition.what == crate::events::What::Firing);
-        let key = |t: &Transition| format!("Failed{{{}}}", t.labels["unit"]);
+        let of = |t: &Transition| t.labels.get("unit").or(t.labels.get("instance")).cloned().unwrap_or_default();
+        let key = |t: &Transition| format!("{}{{{}}}", t.rule, of(t));
         open.map(|t| IncidentSeen { rule: t.rule.clone(), key: key(t), priority: 3, ci: None, runbook: None }).collect()
     }
 }
@@ -236,6 +237,17 @@ fn alerts_over_samples_are_those_of_the_last_evaluation() {
         failures[1].contains("annotations {summary=\"a has 7\"}"),
         "an annotation that is not listed: {failures:?}"
     );
+}
+
+#[test]
+fn incidents_are_made_of_alerts_over_samples_too() {
+    let files = [("rules.yaml".into(), SAMPLES.to_owned()), ("restart.yaml".into(), RUNBOOK.to_owned())];
+    let book = load::load(&files).unwrap_or_else(|faults| panic!("{faults}"));
+    let text = format!(
+        "{SERIES}    incident_test:\n      - {{eval_time: 3m}}\n      - {{eval_time: 4m, exp_incidents: [{{rule: Busy, key: 'Busy{{a}}'}}, {{rule: Any}}]}}\n"
+    );
+    let report = run_file("t.yaml", &text, &book, Some(&mut EachAlert)).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(report.tests[0].failures.is_empty(), "{report:?}");
 }
 
 #[test]
