@@ -1,9 +1,11 @@
 //! Detection: what events, samples and silence mean under the rules in force.
 //!
-//! A [`HostDetection`] belongs to one host and lives in its shard. Event rules run in `watchkeep_rules`' engine; conditions
-//! that runs wait for are evaluated over the newest samples as reports come in; an agent's silence is an alert of its own.
+//! A [`HostDetection`] belongs to one host and lives in its shard. Event rules run in `watchkeep_rules`' engine, and so do
+//! rules over samples that one host's series suffice for, at the instant of each report; conditions that runs wait for are
+//! evaluated over the newest samples; an agent's silence is an alert of its own, and holds what fired before it.
 
 pub mod kept;
+pub mod metrics;
 mod silence;
 mod watch;
 
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use watchkeep_desk::input::{AlertChange, AlertState};
 use watchkeep_desk::{InputBody, Millis};
 use watchkeep_rules::events::{Event, EventEngine, EventRules, HostState, Transition, What};
+
+use metrics::{HostMetrics, MetricGroups};
 
 use crate::generation::Generation;
 use crate::samples::HostSeries;
@@ -26,12 +30,15 @@ use watch::Watching;
 #[derive(Debug, Default)]
 pub struct Rules {
     events: Arc<EventRules>,
+    pub metrics: MetricGroups,
 }
 
 impl Rules {
     pub fn new(generation: &Generation) -> Self {
         let events = EventRules::new(&generation.config.rules.event_rules);
-        Self { events: Arc::new(events.expect("a generation holds only rules that were checked")) }
+        let metrics = MetricGroups::new(&generation.config.rules);
+        let checked = "a generation holds only rules that were checked";
+        Self { events: Arc::new(events.expect(checked)), metrics: metrics.expect(checked) }
     }
 }
 
@@ -39,6 +46,7 @@ impl Rules {
 #[derive(Debug)]
 pub struct HostDetection {
     engine: EventEngine,
+    metrics: HostMetrics,
     /// Since when the agent is silent, and why.
     silent: Option<silence::Silent>,
     watching: Watching,
@@ -50,6 +58,8 @@ pub struct HostDetection {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
     pub events: HostState,
+    #[serde(default)]
+    pub metrics: metrics::Kept,
     pub silent: Option<silence::Silent>,
 }
 
@@ -61,7 +71,8 @@ impl HostDetection {
     /// Goes on from what was kept. Whoever restores owes a [`HostDetection::reload`], since the rules may be others now.
     pub fn restore(agent: &str, rules: &Rules, kept: Kept) -> Self {
         let engine = EventEngine::restore(agent, Arc::clone(&rules.events), kept.events);
-        Self { engine, silent: kept.silent, watching: Watching::default(), changed: false }
+        let metrics = HostMetrics::restore(&rules.metrics, kept.metrics);
+        Self { engine, metrics, silent: kept.silent, watching: Watching::default(), changed: false }
     }
 
     /// Judges one event, with the labels that rules see.
@@ -70,14 +81,28 @@ impl HostDetection {
         self.told(agent, transitions)
     }
 
-    /// A report of the host came in.
-    pub fn report(&mut self, agent: &str, samples: &HostSeries, watches: &Watches) -> Vec<InputBody> {
-        self.watching.report(agent, samples, watches)
+    /// A report of the host, read at `at` and newer than all before it, was taken into `samples`.
+    pub fn report(
+        &mut self,
+        agent: &str,
+        samples: &mut HostSeries,
+        watches: &Watches,
+        at: Millis,
+        now: Millis,
+    ) -> Vec<InputBody> {
+        let mut inputs = self.watching.report(agent, samples, watches);
+        let (changes, changed) = self.metrics.report(agent, samples, at, now);
+        self.changed |= changed;
+        inputs.extend(changes.into_iter().map(InputBody::Alert));
+        inputs
     }
 
-    /// Time passed: alerts that clear by themselves, conditions that did not hold in time.
-    pub fn tick(&mut self, agent: &str, watches: &Watches, now: Millis) -> Vec<InputBody> {
+    /// Time passed: alerts that clear by themselves, conditions that did not hold in time, a host that stays silent.
+    pub fn tick(&mut self, agent: &str, samples: &mut HostSeries, watches: &Watches, now: Millis) -> Vec<InputBody> {
         let mut inputs = self.watching.tick(agent, watches, now);
+        let (changes, changed) = self.metrics.tick(agent, samples, self.silent.is_some(), now);
+        self.changed |= changed;
+        inputs.extend(changes.into_iter().map(InputBody::Alert));
         if self.engine.next_due().is_some_and(|due| due <= now.0) {
             let transitions = self.engine.tick(now.0);
             inputs.extend(self.told(agent, transitions).into_iter().map(InputBody::Alert));
@@ -86,15 +111,20 @@ impl HostDetection {
     }
 
     /// Takes another generation's rules up; the states of rules that did not change stay.
-    pub fn reload(&mut self, agent: &str, rules: &Rules, now: Millis) -> Vec<InputBody> {
+    pub fn reload(&mut self, agent: &str, samples: &mut HostSeries, rules: &Rules, now: Millis) -> Vec<InputBody> {
         let transitions = self.engine.reload(Arc::clone(&rules.events), now.0);
-        self.told(agent, transitions).into_iter().map(InputBody::Alert).collect()
+        let mut changes = self.told(agent, transitions);
+        changes.extend(self.metrics.reload(agent, &rules.metrics, samples, now));
+        changes.into_iter().map(InputBody::Alert).collect()
     }
 
     /// The agent went silent; a goodbye is no alert, but what fired goes stale all the same.
     pub fn lost(&mut self, agent: &str, reason: &str, now: Millis) -> Vec<AlertChange> {
         let stale = self.engine.state().firing().map(|labels| silence::stale(agent, labels, now));
         let mut changes: Vec<AlertChange> = stale.collect();
+        let held = self.metrics.lost(agent, &silence::in_words(reason), now);
+        self.changed |= !held.is_empty();
+        changes.extend(held);
         if let Some(silent) = silence::Silent::begin(reason, now) {
             changes.push(silent.alert(agent, AlertState::Firing, now));
             self.silent = Some(silent);
@@ -112,8 +142,11 @@ impl HostDetection {
 
     /// What to keep, where it changed since this was last asked.
     pub fn kept_if_changed(&mut self) -> Option<Kept> {
-        std::mem::take(&mut self.changed)
-            .then(|| Kept { events: self.engine.state().clone(), silent: self.silent.clone() })
+        std::mem::take(&mut self.changed).then(|| Kept {
+            events: self.engine.state().clone(),
+            metrics: self.metrics.kept(),
+            silent: self.silent.clone(),
+        })
     }
 
     /// Whether there is something new to keep.
@@ -129,11 +162,12 @@ impl HostDetection {
     fn told(&mut self, agent: &str, transitions: Vec<Transition>) -> Vec<AlertChange> {
         // A match that only counts towards an alert changes the state without a transition.
         self.changed = true;
-        transitions.into_iter().map(|transition| change(agent, transition)).collect()
+        transitions.into_iter().map(|transition| change(Some(agent), transition)).collect()
     }
 }
 
-fn change(agent: &str, transition: Transition) -> AlertChange {
+/// A transition of a rule as the desk takes it.
+fn change(agent: Option<&str>, transition: Transition) -> AlertChange {
     AlertChange {
         rule: transition.rule,
         labels: transition.labels,
@@ -144,9 +178,8 @@ fn change(agent: &str, transition: Transition) -> AlertChange {
             What::Resolved => AlertState::Resolved,
         },
         happened_at: Millis(transition.at),
-        agent: Some(agent.to_owned()),
-        // An event's evidence says it all.
-        reason: String::new(),
+        agent: agent.map(str::to_owned),
+        reason: transition.reason,
         evidence: transition.evidence,
     }
 }

@@ -26,12 +26,7 @@ impl Silent {
     }
 
     pub fn alert(&self, agent: &str, state: AlertState, now: Millis) -> AlertChange {
-        let what = match self.reason.as_str() {
-            "agent_down" => "its agent ended without a goodbye",
-            "link_down" => "the link to its agent broke",
-            _ => "two live agents used its name",
-        };
-        let summary = format!("{agent} is not heard of: {what}");
+        let summary = format!("{agent} is not heard of: {}", in_words(&self.reason));
         AlertChange {
             rule: AGENT_DOWN.to_owned(),
             labels: own_labels(AGENT_DOWN, agent, "critical"),
@@ -42,6 +37,17 @@ impl Silent {
             reason: String::new(),
             evidence: vec![json!({"reason": self.reason, "since": self.since})],
         }
+    }
+}
+
+/// Why an agent is silent, for people.
+pub fn in_words(reason: &str) -> String {
+    match reason {
+        "agent_down" => "its agent ended without a goodbye".to_owned(),
+        "link_down" => "the link to its agent broke".to_owned(),
+        "goodbye" => "its agent was stopped".to_owned(),
+        "quarantined" => "two live agents used its name".to_owned(),
+        other => other.replace('_', " "),
     }
 }
 

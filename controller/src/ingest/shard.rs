@@ -224,7 +224,8 @@ impl Step<'_> {
     }
 
     fn reload(&mut self) {
-        let inputs = self.host.detection.reload(&self.host.agent, self.rules, self.now);
+        let host = &mut *self.host;
+        let inputs = host.detection.reload(&host.agent, &mut host.samples, self.rules, self.now);
         self.proposal.inputs.extend(inputs);
     }
 
@@ -248,7 +249,8 @@ impl Step<'_> {
         if self.host.presence.live().is_some() && self.host.is_condemned() {
             self.ask_for_spool(ASK_UNASKED);
         }
-        let inputs = self.host.detection.tick(&self.host.agent, self.watches, self.now);
+        let host = &mut *self.host;
+        let inputs = host.detection.tick(&host.agent, &mut host.samples, self.watches, self.now);
         self.proposal.inputs.extend(inputs);
     }
 
@@ -379,7 +381,13 @@ impl Step<'_> {
         let at = self.host.corrected(report.at_ms, self.now);
         if report::take(self.host, &report, layout, at, self.templates)?.newest {
             let host = &mut *self.host;
-            self.proposal.inputs.extend(host.detection.report(&host.agent, &host.samples, self.watches));
+            self.proposal.inputs.extend(host.detection.report(
+                &host.agent,
+                &mut host.samples,
+                self.watches,
+                at,
+                self.now,
+            ));
         }
         self.ack();
         Ok(())

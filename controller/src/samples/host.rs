@@ -55,6 +55,11 @@ impl HostSeries {
         }
     }
 
+    /// `instance`, `job` and the labels of the host's enrolment.
+    pub fn base(&self) -> &Labels {
+        &self.base
+    }
+
     /// Takes other labels of the host up, for what is asked from now on: a series' past goes with them.
     pub fn relabel(&mut self, instance: &str, labels: &BTreeMap<String, String>) {
         let base = base(instance, labels);

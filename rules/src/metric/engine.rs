@@ -64,6 +64,20 @@ impl MetricEngine {
         output
     }
 
+    /// Holds every alert that fires, as samples are missing: it neither resolves nor fires until they are back. Those that are
+    /// held already stay so, and say nothing.
+    pub fn hold(&mut self, at: i64, reason: &str) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        for ready in &self.rules.ready {
+            let Some(state) = self.state.rules.get_mut(&ready.key) else { continue };
+            for alert in state.alerts.values_mut().filter(|alert| alert.is_firing() && alert.held.is_none()) {
+                transitions.push(alerts::transition(ready, alert, What::Stale, at, reason.to_owned()));
+                alert.held = Some(reason.to_owned());
+            }
+        }
+        transitions
+    }
+
     /// Takes up another generation's rules and settings. Alerts of rules with the same name and labels stay as they are;
     /// those of rules that are gone are resolved, and the series they wrote end.
     pub fn reload(&mut self, rules: Arc<MetricRules>, settings: Settings, at: i64) -> Output {

@@ -1,0 +1,239 @@
+//! Rules over samples, of one host: evaluated at the instant of each report that brings something newer.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde::{Deserialize, Serialize};
+use watchkeep_desk::Millis;
+use watchkeep_desk::input::{AlertChange, AlertState};
+use watchkeep_rules::metric::{MetricEngine, MetricState, Output};
+use watchkeep_rules::promql::labels::NAME;
+
+use super::super::change;
+use super::rules::{MetricGroups, RuleGroup};
+use crate::samples::HostSeries;
+
+/// A report that is older than this when it comes is late: what fires in it waits until it is known whether it still does.
+pub const LATE: i64 = 30_000;
+/// … but no longer than this by the controller's clock, so that a host that always lags is not unheard.
+const WAIT: i64 = 120_000;
+/// How often a silent host is written down as `up 0`.
+const SILENT_EVERY: i64 = 15_000;
+
+/// Engines of one host's rules, and how far they are.
+#[derive(Debug, Default)]
+pub struct HostMetrics {
+    engines: Vec<(String, Group)>,
+    kept: Progress,
+    /// When `up` was last written.
+    up_at: i64,
+    /// Evaluations that gave an error, since the start.
+    failed: u64,
+}
+
+#[derive(Debug)]
+struct Group {
+    engine: MetricEngine,
+    /// Reads nothing but `up`.
+    is_presence: bool,
+}
+
+/// What is kept of it between inputs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// By group, `file;name`.
+    groups: BTreeMap<String, MetricState>,
+    progress: Progress,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Progress {
+    /// The newest instant at which rules were evaluated: what comes again after a restart is passed over.
+    judged: i64,
+    /// Alerts that late reports made fire, not told yet, each with when it fired by the controller's clock.
+    untold: Vec<(AlertChange, i64)>,
+}
+
+impl HostMetrics {
+    /// Goes on from what was kept, under these rules; whoever restores owes a [`HostMetrics::reload`].
+    pub fn restore(groups: &MetricGroups, kept: Kept) -> Self {
+        let mut states = kept.groups;
+        let mut engines: Vec<(String, Group)> = Vec::new();
+        for (group, is_presence) in all(groups) {
+            let key = key(group, is_presence);
+            let state = states.remove(&key).unwrap_or_default();
+            let engine = MetricEngine::restore(group.rules.clone(), group.settings, state);
+            engines.push((key, Group { engine, is_presence }));
+        }
+        Self { engines, kept: kept.progress, up_at: 0, failed: 0 }
+    }
+
+    pub fn kept(&self) -> Kept {
+        let states = self.engines.iter().map(|(key, group)| (key.clone(), group.engine.state().clone()));
+        let groups = states.filter(|(_, state)| !state.is_empty()).collect();
+        Kept { groups, progress: self.kept.clone() }
+    }
+
+    /// Evaluations that failed since the start.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// A report of the host was taken into `series`, read at `at` by the corrected clock. Tells what follows, and whether what
+    /// is to be kept changed.
+    pub fn report(
+        &mut self,
+        agent: &str,
+        series: &mut HostSeries,
+        at: Millis,
+        now: Millis,
+    ) -> (Vec<AlertChange>, bool) {
+        if at.0 <= self.kept.judged {
+            return (Vec::new(), false);
+        }
+        self.kept.judged = at.0;
+        self.up_at = at.0;
+        series.write(&series.base().with(NAME, "up"), at.0, 1.0);
+        let before = self.fingerprint();
+        let mut changes = self.eval(agent, series, at, |_| true);
+        let held = self.kept.untold.len();
+        if now.since(at) > LATE {
+            changes = self.wait(changes, now);
+        } else {
+            let told = std::mem::take(&mut self.kept.untold).into_iter().map(|(change, _)| change);
+            changes = told.chain(changes).collect();
+        }
+        let changed = !changes.is_empty() || held != self.kept.untold.len() || before != self.fingerprint();
+        (changes, changed)
+    }
+
+    /// Time passed: a silent host is written down as such, and late alerts do not wait for ever.
+    pub fn tick(
+        &mut self,
+        agent: &str,
+        series: &mut HostSeries,
+        is_silent: bool,
+        now: Millis,
+    ) -> (Vec<AlertChange>, bool) {
+        let mut changes = Vec::new();
+        let before = self.fingerprint();
+        let waited_long = |(_, since): &(AlertChange, i64)| now.0.saturating_sub(*since) > WAIT;
+        if self.kept.untold.iter().any(waited_long) {
+            changes.extend(std::mem::take(&mut self.kept.untold).into_iter().map(|(change, _)| change));
+        }
+        if is_silent && now.0.saturating_sub(self.up_at) >= SILENT_EVERY {
+            self.up_at = now.0;
+            series.write(&series.base().with(NAME, "up"), now.0, 0.0);
+            changes.extend(self.eval(agent, series, now, |group| group.is_presence));
+        }
+        let changed = !changes.is_empty() || before != self.fingerprint();
+        (changes, changed)
+    }
+
+    /// The agent went silent: what fires is held.
+    pub fn lost(&mut self, agent: &str, reason: &str, now: Millis) -> Vec<AlertChange> {
+        let judged_on_samples = self.engines.iter_mut().filter(|(_, group)| !group.is_presence);
+        let held = judged_on_samples.flat_map(|(_, group)| group.engine.hold(now.0, reason));
+        held.map(|transition| change(Some(agent), transition)).collect()
+    }
+
+    /// Takes another generation's rules up; the states of rules that did not change stay.
+    pub fn reload(
+        &mut self,
+        agent: &str,
+        groups: &MetricGroups,
+        series: &mut HostSeries,
+        now: Millis,
+    ) -> Vec<AlertChange> {
+        let mut old: BTreeMap<String, Group> = std::mem::take(&mut self.engines).into_iter().collect();
+        let mut output = Vec::new();
+        for (group, is_presence) in all(groups) {
+            let key = key(group, is_presence);
+            let engine = match old.remove(&key) {
+                Some(mut known) => {
+                    output.push(known.engine.reload(group.rules.clone(), group.settings, now.0));
+                    known.engine
+                }
+                None => MetricEngine::new(group.rules.clone(), group.settings),
+            };
+            self.engines.push((key, Group { engine, is_presence }));
+        }
+        for (_, mut gone) in old {
+            output.push(gone.engine.reload(Default::default(), Default::default(), now.0));
+        }
+        let changes = output.into_iter().flat_map(|output| take(agent, series, output));
+        changes.collect()
+    }
+
+    fn eval(
+        &mut self,
+        agent: &str,
+        series: &mut HostSeries,
+        at: Millis,
+        wanted: impl Fn(&Group) -> bool,
+    ) -> Vec<AlertChange> {
+        let mut changes = Vec::new();
+        for (key, group) in self.engines.iter_mut().filter(|(_, group)| wanted(group)) {
+            let output = group.engine.eval(at.0, &*series);
+            for error in &output.errors {
+                self.failed += 1;
+                tracing::debug!(agent, group = key.as_str(), %error, "a rule could not be evaluated");
+            }
+            changes.extend(take(agent, series, output));
+        }
+        changes
+    }
+
+    /// Late alerts wait: what fired and cleared meanwhile is of the past, what still fires is told once reports are fresh.
+    fn wait(&mut self, changes: Vec<AlertChange>, now: Millis) -> Vec<AlertChange> {
+        let mut told = Vec::new();
+        for change in changes {
+            let waiting = self
+                .kept
+                .untold
+                .iter()
+                .position(|(known, _)| (&known.rule, &known.labels) == (&change.rule, &change.labels));
+            match (change.state, waiting) {
+                (AlertState::Firing, None) => self.kept.untold.push((change, now.0)),
+                (AlertState::Resolved, Some(place)) => {
+                    let (fired, _) = self.kept.untold.remove(place);
+                    let until = change.happened_at;
+                    told.push(AlertChange { state: AlertState::Past { until }, ..fired });
+                }
+                (_, Some(_)) => {}
+                (_, None) => told.push(change),
+            }
+        }
+        told
+    }
+
+    /// Of which alerts there are and which fire: what changes it must be kept.
+    fn fingerprint(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        for (_, group) in &self.engines {
+            for (rule, alert) in group.engine.state().alerts() {
+                (rule, &alert.labels, alert.is_firing(), alert.held.is_some()).hash(&mut hash);
+            }
+        }
+        hash.finish()
+    }
+}
+
+fn all(groups: &MetricGroups) -> impl Iterator<Item = (&RuleGroup, bool)> {
+    let hosts = groups.hosts.iter().map(|group| (&**group, false));
+    hosts.chain(groups.presence.iter().map(|group| (&**group, true)))
+}
+
+/// Both parts of a group have an engine.
+fn key(group: &RuleGroup, is_presence: bool) -> String {
+    let part = if is_presence { " (up)" } else { "" };
+    format!("{}{part}", group.key)
+}
+
+/// Writes down what rules derived, and gives the alerts as the desk takes them.
+fn take(agent: &str, series: &mut HostSeries, output: Output) -> Vec<AlertChange> {
+    for written in &output.series {
+        series.write(&written.labels, written.at, written.value);
+    }
+    output.transitions.into_iter().map(|transition| change(Some(agent), transition)).collect()
+}

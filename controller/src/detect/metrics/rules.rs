@@ -1,0 +1,158 @@
+//! The rules over samples of one generation, made ready and parted: what one host's series suffice for runs in its shard,
+//! what looks across hosts runs beside them all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchkeep_rules::metric::{MetricRules, Rule, Scope, Settings};
+use watchkeep_rules::model::{Group, RuleBook};
+use watchkeep_rules::promql::ast::{Expr, ExprKind, VectorSelector};
+use watchkeep_rules::promql::labels::NAME;
+use watchkeep_rules::selector::MatchOp;
+
+/// How often rules across hosts are evaluated where their group does not say, ms.
+pub const INTERVAL: i64 = 15_000;
+
+/// Rules over samples, by where they run.
+#[derive(Clone, Debug, Default)]
+pub struct MetricGroups {
+    /// Each for every host by itself, with its reports.
+    pub hosts: Vec<Arc<RuleGroup>>,
+    /// The same for rules that read nothing but `up`: they are judged of a silent host, too.
+    pub presence: Vec<Arc<RuleGroup>>,
+    /// Across hosts, at intervals.
+    pub fleet: Vec<Arc<RuleGroup>>,
+}
+
+/// The rules of one group that run in one place.
+#[derive(Debug)]
+pub struct RuleGroup {
+    /// `file;name`, as Prometheus tells groups apart.
+    pub key: String,
+    pub interval: i64,
+    pub rules: Arc<MetricRules>,
+    pub settings: Settings,
+}
+
+/// Where a rule runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Hosts,
+    Presence,
+    Fleet,
+}
+
+impl MetricGroups {
+    /// Parts the rules of a checked book.
+    ///
+    /// # Errors
+    /// A rule that was not checked: the sentence names it.
+    pub fn new(book: &RuleBook) -> Result<Self, String> {
+        let groups: Vec<(&Group, Vec<Rule>)> =
+            book.groups.iter().map(|group| (group, Rule::of_group(book, &group.file, &group.name))).collect();
+        // All at once: a rule may read what a rule of another group records across hosts.
+        let all = MetricRules::new(groups.iter().flat_map(|(_, rules)| rules.clone()).collect())?;
+        let scopes = all.scopes();
+        let mut places = all.rules().zip(&scopes).map(|((_, expr), scope)| place(expr, scope));
+        let mut parted = Self::default();
+        for (group, rules) in groups {
+            let mut by_place: BTreeMap<Place, Vec<Rule>> = BTreeMap::new();
+            for (rule, place) in rules.into_iter().zip(places.by_ref()) {
+                by_place.entry(place).or_default().push(rule);
+            }
+            for (place, rules) in by_place {
+                let group = Arc::new(RuleGroup::new(group, rules, place != Place::Fleet)?);
+                match place {
+                    Place::Hosts => parted.hosts.push(group),
+                    Place::Presence => parted.presence.push(group),
+                    Place::Fleet => parted.fleet.push(group),
+                }
+            }
+        }
+        Ok(parted)
+    }
+
+    /// How far back the rules of hosts look, ms: the longest range with its offset, and the lookback.
+    pub fn reach(&self) -> i64 {
+        let groups = self.hosts.iter().chain(&self.presence).chain(&self.fleet);
+        groups.map(|group| group.reach()).max().unwrap_or(0)
+    }
+}
+
+impl RuleGroup {
+    fn new(group: &Group, rules: Vec<Rule>, hold_missing: bool) -> Result<Self, String> {
+        let mut settings = Settings {
+            query_offset: group.query_offset,
+            limit: usize::try_from(group.limit).unwrap_or(usize::MAX),
+            hold_missing,
+            ..Settings::default()
+        };
+        settings.evaluation.subquery_step = INTERVAL;
+        Ok(Self {
+            key: format!("{};{}", group.file, group.name),
+            interval: group.interval.unwrap_or(INTERVAL).max(1_000),
+            rules: Arc::new(MetricRules::new(rules)?),
+            settings,
+        })
+    }
+
+    fn reach(&self) -> i64 {
+        let lookback = self.settings.evaluation.lookback;
+        let of_rules = self.rules.rules().map(|(_, expr)| reach(expr, lookback));
+        of_rules.max().unwrap_or(0).saturating_add(self.settings.query_offset)
+    }
+}
+
+fn place(expr: &Expr, scope: &Scope) -> Place {
+    match scope {
+        Scope::Fleet { .. } => Place::Fleet,
+        Scope::Host if reads_only_up(expr) => Place::Presence,
+        Scope::Host => Place::Hosts,
+    }
+}
+
+fn reads_only_up(expr: &Expr) -> bool {
+    let mut only = true;
+    walk(expr, &mut |selector, _| {
+        let named = |matcher: &watchkeep_rules::selector::Matcher| {
+            matcher.label == NAME && matcher.op == MatchOp::Equal && matcher.value == "up"
+        };
+        only &= selector.matchers.matchers.iter().any(named);
+    });
+    only
+}
+
+/// How far back an expression looks, ms; ranges within ranges add up.
+fn reach(expr: &Expr, lookback: i64) -> i64 {
+    let mut most = 0;
+    walk(expr, &mut |selector, range| {
+        most = most.max(range.saturating_add(lookback).saturating_add(selector.when.offset.max(0)));
+    });
+    most
+}
+
+/// Every selector of an expression, with the ranges around it.
+fn walk(expr: &Expr, see: &mut dyn FnMut(&VectorSelector, i64)) {
+    walk_within(expr, 0, see);
+}
+
+fn walk_within(expr: &Expr, around: i64, see: &mut dyn FnMut(&VectorSelector, i64)) {
+    match &expr.kind {
+        ExprKind::Number(_) | ExprKind::String(_) => {}
+        ExprKind::Vector(selector) => see(selector, around),
+        ExprKind::Matrix { selector, range } => see(selector, around.saturating_add(*range)),
+        ExprKind::Subquery { expr, range, when, .. } => {
+            walk_within(expr, around.saturating_add(*range).saturating_add(when.offset.max(0)), see);
+        }
+        ExprKind::Call { args, .. } => args.iter().for_each(|arg| walk_within(arg, around, see)),
+        ExprKind::Aggregate { param, expr, .. } => {
+            param.iter().for_each(|param| walk_within(param, around, see));
+            walk_within(expr, around, see);
+        }
+        ExprKind::Binary(binary) => {
+            walk_within(&binary.lhs, around, see);
+            walk_within(&binary.rhs, around, see);
+        }
+        ExprKind::Negate(expr) | ExprKind::Paren(expr) => walk_within(expr, around, see),
+    }
+}
