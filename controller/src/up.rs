@@ -74,7 +74,7 @@ async fn beside(controller: &Controller) -> anyhow::Result<()> {
     }
     let mut act = spawn(Command::new(&programs.act).args(home.act_arguments()), "watchkeep-act")?;
     let mut agent =
-        spawn(Command::new(&programs.agent).arg("--config").arg(home.config()).arg("run"), "watchkeep-agent")?;
+        spawn(agent_command(&programs.agent).arg("--config").arg(home.config()).arg("run"), "watchkeep-agent")?;
     announce(controller, &url, context.as_deref());
     let ended = tokio::select! {
         stopped = controller::stop_signal() => stopped,
@@ -233,6 +233,13 @@ async fn enrol(controller: &Controller, home: &AgentHome, programs: &Programs) -
         bail!("enrol this host: {}", String::from_utf8_lossy(&enrolled.stderr).trim());
     }
     removed.with_context(|| format!("remove \"{}\"", file.display()))
+}
+
+/// The agent with one heap for its few threads, as its unit runs it.
+fn agent_command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("MALLOC_ARENA_MAX", "1");
+    command
 }
 
 /// Starts a child that ends with this process, in a group of its own: Ctrl-C reaches us alone, and we end it in order.

@@ -1,8 +1,8 @@
 //! What is on the host: sections of items with attributes and relations, sent when they change.
 //!
-//! Each section is a file with its readers and tests, and [`Discoverer::sections`] is the one list. [`Discoverer::look`] reads them
-//! all and says what is news against what was last made durable: nothing, the difference, or the whole. It reads files
-//! and may take a second on a large host, so it is called on a thread of its own.
+//! Each section is a file with its readers and tests, and [`SECTIONS`] is the one list. [`Discoverer::look`] reads them
+//! all; what is news against what was last made durable (nothing, the difference, or the whole) is then taken message by
+//! message. It reads files and may take a second on a large host, so it is called on a thread of its own.
 
 mod disk;
 mod filesystem;
@@ -13,6 +13,7 @@ mod netlink;
 mod os;
 mod owners;
 mod package;
+mod packed;
 mod sent;
 mod service;
 mod sockets;
@@ -28,10 +29,16 @@ use crate::observe::Units;
 use crate::root::Root;
 use owners::Owners;
 use package::Stamp;
+use packed::Packed;
 use sent::Sent;
 use sockets::{Recent, Sockets};
 
+pub use os::{field as os_field, release as os_release};
 pub use table::table;
+
+/// The sections, in the order in which they are told.
+const SECTIONS: [&str; 9] =
+    ["host", "os", "package", "service", "listener", "connection", "interface", "disk", "filesystem"];
 
 /// Reads what is on the host, and remembers what was sent of it.
 pub struct Discoverer {
@@ -52,36 +59,37 @@ impl Discoverer {
         Self { root, units, owners, connections, sent, packages_seen: None, packages_kept: None }
     }
 
-    /// Everything as it is now: (section, items). A section of which nothing is known is left out, and so is `package`
-    /// where dpkg's file is the one that was kept.
+    /// Everything as it is now: (section, items). A section of which nothing is known is left out.
     pub fn sections(&mut self) -> Vec<(&'static str, Vec<Item>)> {
-        let sockets = Sockets::find(&self.root, &mut self.connections);
-        self.owners.refresh(&self.root, &sockets.programs());
-        let services = {
-            let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-            service::items(&units, &self.owners, &sockets.by_unit())
-        };
-        self.packages_seen = package::stamp(&self.root);
-        let packages_news = self.packages_seen.is_none() || self.packages_seen != self.packages_kept;
-        let found = [
-            ("host", Some(host::items(&self.root))),
-            ("os", Some(os::items(&self.root))),
-            ("package", packages_news.then(|| package::items(&self.root))),
-            ("service", services),
-            ("listener", Some(sockets.listeners(&self.owners))),
-            ("connection", Some(sockets.connections())),
-            ("interface", interface::items(&self.root)),
-            ("disk", Some(disk::items(&self.root))),
-            ("filesystem", filesystem::items(&self.root)),
-        ];
-        found.into_iter().filter_map(|(section, items)| Some((section, items?))).collect()
+        let sockets = self.refresh();
+        let mut all = Vec::new();
+        for section in SECTIONS {
+            let mut items = Vec::new();
+            if self.describe(section, &sockets, &mut |item| items.push(item)) {
+                all.push((section, items));
+            }
+        }
+        all
     }
 
-    /// Looks, and says what is news; each message is one matter. Call [`Self::kept`] once all of them are durable, before
-    /// the next look; otherwise the next look brings them again.
-    pub fn look(&mut self) -> Vec<Inventory> {
-        let sections = self.sections();
-        self.sent.news(sections)
+    /// Looks at everything; [`Self::next_news`] then says what is news. Packages are looked at where dpkg's file is not the
+    /// one that was kept.
+    pub fn look(&mut self) {
+        self.sent.begin();
+        let sockets = self.refresh();
+        let packages_news = self.packages_seen.is_none() || self.packages_seen != self.packages_kept;
+        for section in SECTIONS.into_iter().filter(|section| *section != "package" || packages_news) {
+            let mut packed = Packed::default();
+            if self.describe(section, &sockets, &mut |item| packed.add(item)) {
+                self.sent.take(section, packed);
+            }
+        }
+    }
+
+    /// The next message of what the last look found that is news; each is one matter. After the last, once all of them are
+    /// durable, call [`Self::kept`]; otherwise the next look brings them again.
+    pub fn next_news(&mut self) -> Option<Inventory> {
+        self.sent.next_news()
     }
 
     /// What the last look brought is durable.
@@ -90,10 +98,43 @@ impl Discoverer {
         self.sent.kept();
     }
 
+    /// What several sections are made from.
+    fn refresh(&mut self) -> Sockets {
+        let sockets = Sockets::find(&self.root, &mut self.connections);
+        self.owners.refresh(&self.root, &sockets.programs());
+        self.packages_seen = package::stamp(&self.root);
+        sockets
+    }
+
+    /// Hands over the section's items one by one; false where nothing is known of it.
+    fn describe(&self, section: &str, sockets: &Sockets, take: &mut dyn FnMut(Item)) -> bool {
+        let items = match section {
+            "host" => Some(host::items(&self.root)),
+            "os" => Some(os::items(&self.root)),
+            "package" => {
+                package::each_item(&self.root, take);
+                Some(Vec::new())
+            }
+            "service" => {
+                let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+                service::items(&units, &self.owners, &sockets.by_unit())
+            }
+            "listener" => Some(sockets.listeners(&self.owners)),
+            "connection" => Some(sockets.connections()),
+            "interface" => interface::items(&self.root),
+            "disk" => Some(disk::items(&self.root)),
+            "filesystem" => filesystem::items(&self.root),
+            _ => None,
+        };
+        let is_known = items.is_some();
+        items.into_iter().flatten().for_each(take);
+        is_known
+    }
+
     /// The controller asks for these sections whole (`*`: for all): the next look brings them.
     pub fn forget(&mut self, sections: &[String]) {
         if sections.iter().any(|section| section == "package" || section == "*") {
-            self.packages_kept = None;
+            (self.packages_kept, self.packages_seen) = (None, None);
         }
         self.sent.forget(sections);
     }
@@ -122,17 +163,21 @@ mod tests {
         let paragraph = |name: &str| format!("Package: {name}\nStatus: install ok installed\nArchitecture: all\n\n");
         files.write("var/lib/dpkg/status", &paragraph("a"));
         let mut discoverer = Discoverer::new(files.root(), state.path(), Arc::default());
-        let has_packages = |news: &[Inventory]| news.iter().any(|message| message.section == "package");
-        assert!(has_packages(&discoverer.look()));
-        assert!(has_packages(&discoverer.look()), "it was not kept");
+        let brings_packages = |discoverer: &mut Discoverer| {
+            discoverer.look();
+            let news: Vec<Inventory> = std::iter::from_fn(|| discoverer.next_news()).collect();
+            news.iter().any(|message| message.section == "package")
+        };
+        assert!(brings_packages(&mut discoverer));
+        assert!(brings_packages(&mut discoverer), "it was not kept");
         discoverer.kept();
-        assert!(!has_packages(&discoverer.look()));
+        assert!(!brings_packages(&mut discoverer));
         discoverer.kept();
         files.write("var/lib/dpkg/status", &(paragraph("a") + &paragraph("b")));
-        assert!(has_packages(&discoverer.look()));
+        assert!(brings_packages(&mut discoverer));
         discoverer.kept();
         discoverer.forget(&["*".to_owned()]);
-        assert!(has_packages(&discoverer.look()));
+        assert!(brings_packages(&mut discoverer));
     }
 
     #[test]

@@ -17,14 +17,20 @@ const FIELDS: [(&str, &str); 6] = [
 
 /// The one item of section `os`, keyed by its `ID`; none where the host does not say.
 pub fn items(root: &Root) -> Vec<Item> {
-    let text = Some(root.text("etc/os-release")).filter(|text| !text.is_empty());
-    let text = text.unwrap_or_else(|| root.text("usr/lib/os-release"));
+    let text = release(root);
     let id = field(&text, "ID").or_else(|| (!text.is_empty()).then(|| "linux".to_owned()));
     let attributes = FIELDS.map(|(attribute, name)| (attribute, field(&text, name)));
     id.map(|id| item("operating_system", id, attributes.to_vec())).into_iter().collect()
 }
 
-fn field(text: &str, name: &str) -> Option<String> {
+/// The text of os-release(5), the administrator's before the vendor's; empty where there is none.
+pub fn release(root: &Root) -> String {
+    let text = Some(root.text("etc/os-release")).filter(|text| !text.is_empty());
+    text.unwrap_or_else(|| root.text("usr/lib/os-release"))
+}
+
+/// A field of that text.
+pub fn field(text: &str, name: &str) -> Option<String> {
     let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
     Some(unquoted(value.trim()))
 }

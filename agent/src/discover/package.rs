@@ -43,23 +43,19 @@ pub fn stamp(root: &Root) -> Option<Stamp> {
 }
 
 /// Every installed package: key `name/architecture`.
-pub fn items(root: &Root) -> Vec<Item> {
-    let mut items = Vec::new();
+pub fn each_item(root: &Root, take: &mut dyn FnMut(Item)) {
     let read = each_package(root, |package| {
-        items.push(item(
-            "software_package",
-            key(&package),
-            vec![
-                ("state", (package.state != "installed").then_some(package.state)),
-                ("name", Some(package.name)),
-                ("version", Some(package.version)),
-                ("architecture", Some(package.architecture)),
-                ("source", Some(package.source)),
-            ],
-        ));
+        let state = (package.state != "installed").then_some(package.state.clone());
+        let attributes = vec![
+            ("state", state),
+            ("name", Some(package.name.clone())),
+            ("version", Some(package.version.clone())),
+            ("architecture", Some(package.architecture.clone())),
+            ("source", Some(package.source.clone())),
+        ];
+        take(item("software_package", key(&package), attributes));
     });
     tell(read);
-    items
 }
 
 /// The keys of installed packages by name; of several architectures the first.
@@ -86,7 +82,7 @@ fn tell(read: io::Result<()>) {
 }
 
 fn each_package(root: &Root, take: impl FnMut(Package)) -> io::Result<()> {
-    packages_of(BufReader::with_capacity(64 << 10, File::open(root.join(STATUS))?), take)
+    packages_of(BufReader::new(File::open(root.join(STATUS))?), take)
 }
 
 /// Reads paragraphs of `Field: value`, lines that go on beginning with white space; hands over what is on the disk.
@@ -124,6 +120,12 @@ fn packages_of(mut from: impl BufRead, mut take: impl FnMut(Package)) -> io::Res
 mod tests {
     use super::*;
     use crate::root::testing::TempFiles;
+
+    fn items(root: &Root) -> Vec<Item> {
+        let mut items = Vec::new();
+        each_item(root, &mut |item| items.push(item));
+        items
+    }
 
     const TEXT: &str = "Package: nginx-light\nStatus: install ok installed\nArchitecture: amd64\n\
         Source: nginx (1.22.1-9)\nVersion: 1.22.1-9+deb12u1\nDescription: small\n Version: not a field\n .\n more\n\n\

@@ -29,7 +29,7 @@ pub struct Parts {
     pub carrier: Carrier,
     pub act: Client,
     pub collect: Worker<SpoolFigures, Collected>,
-    pub discover: Worker<Ask, Vec<Inventory>>,
+    pub discover: Worker<Ask, Option<Inventory>>,
 }
 
 pub struct Body {
@@ -46,7 +46,7 @@ pub struct Body {
     outcomes: VecDeque<(u64, CommandResult)>,
     retry_at: Option<Instant>,
     pub collect: Worker<SpoolFigures, Collected>,
-    pub discover: Worker<Ask, Vec<Inventory>>,
+    pub discover: Worker<Ask, Option<Inventory>>,
     layout: Option<[u8; 32]>,
     /// Intervals for which the collectors did not come back.
     missed: u32,
@@ -255,9 +255,15 @@ impl Body {
         }
     }
 
-    pub fn spool_inventory(&mut self, found: Vec<Inventory>) {
-        if !found.is_empty() && self.add(found.into_iter().map(MatterBody::Inventory)) {
-            self.discover.tell(Ask::Kept);
+    /// Spools one message of what was found and asks for the next. What the disk refuses comes again with the next look.
+    pub fn spool_inventory(&mut self, found: Option<Inventory>) {
+        match found {
+            Some(message) => {
+                if self.add([MatterBody::Inventory(message)]) {
+                    self.discover.ask(Ask::Next);
+                }
+            }
+            None => _ = self.discover.tell(Ask::Kept),
         }
     }
 

@@ -6,6 +6,7 @@
 //! is, and the broker gets a goodbye instead of a will.
 
 mod body;
+mod heap;
 mod workers;
 
 use std::future::Future;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use watchkeep_protocol::layout::Row;
 use watchkeep_protocol::{Block, Inventory};
 
+use super::heap;
 use crate::collect::{Collectors, SpoolFigures};
 use crate::discover::Discoverer;
 
@@ -21,8 +22,10 @@ pub struct Collected {
 
 /// What the discoverer is asked.
 pub enum Ask {
-    /// Look, and say what is news.
+    /// Look, and say the first of what is news.
     Look,
+    /// The one before is durable: say the next.
+    Next,
     /// These sections are wanted whole with the next look.
     Forget(Vec<String>),
     /// What the last look brought is durable.
@@ -93,13 +96,26 @@ pub fn collecting(mut collectors: Collectors) -> io::Result<Worker<SpoolFigures,
     })
 }
 
-/// The discoverer's thread.
+/// The discoverer's thread. Each answer is one message of news; `None` after the last.
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Vec<Inventory>>> {
+pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Option<Inventory>>> {
+    // There was news since memory was last given back.
+    let mut untidy = false;
     Worker::begin("discover", move |ask| match ask {
-        Ask::Look => Some(discoverer.look()),
+        Ask::Look => {
+            discoverer.look();
+            let first = discoverer.next_news();
+            if first.is_some() {
+                untidy = true;
+            } else if std::mem::take(&mut untidy) {
+                // The news of the look before is long on its way.
+                heap::give_back();
+            }
+            Some(first)
+        }
+        Ask::Next => Some(discoverer.next_news()),
         Ask::Forget(sections) => {
             discoverer.forget(&sections);
             None
