@@ -9,18 +9,30 @@
 //! kernel. The sysinfo crate is not used: for each of these metrics it offers fewer fields, hides which could not be
 //! read, or calls `statvfs` on the caller's thread.
 
+mod conntrack;
 mod cpu;
 mod disk;
+mod filefd;
 pub(crate) mod filesystem;
+mod load;
 mod memory;
+mod netclass;
+mod netdev;
+mod netstat;
+mod numbers;
 mod own;
+mod pressure;
 mod proc_text;
+mod sockstat;
+mod stat;
 mod success;
+mod system;
 mod systemd;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod vmstat;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -101,6 +113,20 @@ fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
         Box::new(memory::Memory::new(root)),
         Box::new(disk::Disk::new(root)),
         Box::new(filesystem::Filesystem::new(root, &config.filesystem)),
+        Box::new(load::collector(root)),
+        Box::new(stat::collector(root)),
+        Box::new(vmstat::collector(root)),
+        Box::new(pressure::collector(root)),
+        Box::new(netdev::NetDev::new(root)),
+        Box::new(netclass::NetClass::new(root)),
+        Box::new(netclass::NetInfo::new(root)),
+        Box::new(netstat::collector(root)),
+        Box::new(sockstat::collector(root)),
+        Box::new(filefd::collector(root)),
+        Box::new(conntrack::collector(root)),
+        Box::new(system::Uname),
+        Box::new(system::Os::new(root)),
+        Box::new(system::Time),
         Box::new(systemd::UnitState),
         Box::new(systemd::SystemRunning),
         Box::new(success::Success),
@@ -182,7 +208,30 @@ impl Member {
 }
 
 /// The collectors' names, as they stand in templates and in `node_scrape_collector_success`.
-const NAMES: [&str; 8] = ["cpu", "meminfo", "diskstats", "filesystem", "systemd", "systemd_system", "success", "agent"];
+const NAMES: [&str; 22] = [
+    "cpu",
+    "meminfo",
+    "diskstats",
+    "filesystem",
+    "loadavg",
+    "stat",
+    "vmstat",
+    "pressure",
+    "netdev",
+    "netclass",
+    "netinfo",
+    "netstat",
+    "sockstat",
+    "filefd",
+    "conntrack",
+    "uname",
+    "os",
+    "time",
+    "systemd",
+    "systemd_system",
+    "success",
+    "agent",
+];
 
 /// A template; `columns` are (name, label that is the same for every instance, kind, help).
 fn template(collector: &str, instance_labels: &[&str], columns: Vec<Metric>) -> Template {
