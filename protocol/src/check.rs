@@ -11,8 +11,8 @@ use crate::matter::{MatterBody, Will};
 use crate::session::{Hello, Resync, Span};
 use crate::topic::{Kind, is_agent_name};
 use crate::{
-    Ack, Command, CommandBody, CommandResult, Envelope, Event, Inventory, Item, Layout, LayoutChange, Matter, Outcome,
-    Report, Status, WireError, limits,
+    Ack, Command, CommandBody, CommandResult, Envelope, Event, Inventory, Item, Layout, LayoutChange, Matter, Offer,
+    Open, Outcome, Proof, Report, Status, WireError, limits,
 };
 
 /// A message that can say whether it makes sense.
@@ -44,8 +44,8 @@ impl Kind {
             Self::Layout | Self::Report | Self::Inventory => limits::ENVELOPE_BYTES - 256,
             Self::Result => 3 * limits::OUTPUT_BYTES,
             Self::Hello | Self::Event | Self::Resync | Self::Command => 64 << 10,
-            Self::Status => 16 << 10,
-            Self::Will | Self::Ack => 1 << 10,
+            Self::Status | Self::Proof => 16 << 10,
+            Self::Will | Self::Ack | Self::Open | Self::Offer => 1 << 10,
         }
     }
 }
@@ -166,6 +166,30 @@ impl Check for Resync {
 impl Check for Will {
     fn check(&self) -> Result<(), WireError> {
         bytes_of("session", &self.session, 16)
+    }
+}
+
+impl Check for Open {
+    fn check(&self) -> Result<(), WireError> {
+        bytes_of("key share", &self.share, 32)
+    }
+}
+
+impl Check for Offer {
+    fn check(&self) -> Result<(), WireError> {
+        bytes_of("key share", &self.share, 32)?;
+        bytes_of("nonce", &self.nonce, 16)?;
+        bytes_of("key id", &self.key, 8)?;
+        bytes_of("signature", &self.signature, 64)
+    }
+}
+
+impl Check for Proof {
+    fn check(&self) -> Result<(), WireError> {
+        ensure(!self.certificate.is_empty(), "certificate", || "empty".to_owned())?;
+        ensure(!self.signature.is_empty(), "signature", || "empty".to_owned())?;
+        count_of("bytes of a certificate", self.certificate.len(), 8 << 10)?;
+        count_of("bytes of a signature", self.signature.len(), 128)
     }
 }
 

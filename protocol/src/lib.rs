@@ -7,6 +7,7 @@
 //!
 //! Compatibility: tags are never reused; unknown fields are skipped; the golden files in `tests/golden` bind from 0.1.0.
 
+pub mod agreement;
 pub mod check;
 pub mod command;
 pub mod envelope;
@@ -19,6 +20,7 @@ pub mod session;
 pub mod token;
 pub mod topic;
 
+pub use agreement::{Agreement, Offer, Open, Proof};
 pub use check::Check;
 pub use command::{Action, Command, CommandBody, CommandResult, Outcome, Signature};
 pub use envelope::{Envelope, WireError};

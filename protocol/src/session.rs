@@ -40,7 +40,7 @@ pub struct Hello {
     /// SHA-256 of the host's policy file; the controller shows it, and cannot change it.
     #[prost(bytes = "vec", tag = "10")]
     pub policy_hash: Vec<u8>,
-    /// The agent's half of the MAC key agreement (X25519, 32 bytes); empty through the embedded broker.
+    /// Not in use: keys are agreed on before hello, see [`crate::agreement`].
     #[prost(bytes = "vec", tag = "11")]
     pub key_share: Vec<u8>,
     /// Labels that the host gives itself: claims, never used by rights, guards or routing.
@@ -71,7 +71,7 @@ pub struct Ack {
     /// The controller's clock, UTC milliseconds.
     #[prost(sint64, tag = "6")]
     pub now_ms: i64,
-    /// The controller's half of the MAC key agreement; only in the answer to a hello through a foreign broker.
+    /// Not in use: keys are agreed on before hello, see [`crate::agreement`].
     #[prost(bytes = "vec", tag = "7")]
     pub key_share: Vec<u8>,
 }

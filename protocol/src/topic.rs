@@ -13,7 +13,8 @@ pub enum Direction {
     Down,
 }
 
-/// What a topic carries. Up: hello, layout, report, event, inventory, result, status, will. Down: ack, resync, command.
+/// What a topic carries. Up: hello, layout, report, event, inventory, result, status, will, open, proof. Down: ack, resync,
+/// command, offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     Hello,
@@ -27,10 +28,14 @@ pub enum Kind {
     Ack,
     Resync,
     Command,
+    /// Open, offer, proof: see [`crate::agreement`]; through a foreign broker alone.
+    Open,
+    Offer,
+    Proof,
 }
 
 /// All kinds with their word and direction: the one list.
-pub const KINDS: [(Kind, &str, Direction); 11] = [
+pub const KINDS: [(Kind, &str, Direction); 14] = [
     (Kind::Hello, "hello", Direction::Up),
     (Kind::Layout, "layout", Direction::Up),
     (Kind::Report, "report", Direction::Up),
@@ -42,6 +47,9 @@ pub const KINDS: [(Kind, &str, Direction); 11] = [
     (Kind::Ack, "ack", Direction::Down),
     (Kind::Resync, "resync", Direction::Down),
     (Kind::Command, "command", Direction::Down),
+    (Kind::Open, "open", Direction::Up),
+    (Kind::Offer, "offer", Direction::Down),
+    (Kind::Proof, "proof", Direction::Up),
 ];
 
 /// A topic, taken apart.

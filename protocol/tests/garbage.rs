@@ -60,6 +60,9 @@ fn open(envelope: &Envelope, kind: Kind) -> Result<(), WireError> {
         Kind::Will => envelope.open_checked::<Will>(kind).map(drop),
         Kind::Ack => envelope.open_checked::<Ack>(kind).map(drop),
         Kind::Resync => envelope.open_checked::<Resync>(kind).map(drop),
+        Kind::Open => envelope.open_checked::<Open>(kind).map(drop),
+        Kind::Offer => envelope.open_checked::<Offer>(kind).map(drop),
+        Kind::Proof => envelope.open_checked::<Proof>(kind).map(drop),
         Kind::Command => envelope
             .open_checked::<Command>(kind)
             .and_then(|command| CommandBody::decode(command.body.as_slice()).map_err(|_| WireError::Forged)?.check()),
@@ -112,6 +115,8 @@ fn whole() -> Vec<Vec<u8>> {
         examples::result().encode_to_vec(),
         examples::command().encode_to_vec(),
         examples::envelope().encode_to_vec(),
+        examples::offer().encode_to_vec(),
+        examples::proof().encode_to_vec(),
     ]
 }
 
@@ -176,6 +181,9 @@ fn each_example_is_accepted() {
         (Kind::Ack, examples::ack().encode_to_vec()),
         (Kind::Resync, examples::resync().encode_to_vec()),
         (Kind::Command, examples::command().encode_to_vec()),
+        (Kind::Open, examples::open().encode_to_vec()),
+        (Kind::Offer, examples::offer().encode_to_vec()),
+        (Kind::Proof, examples::proof().encode_to_vec()),
     ] {
         assert_eq!(open(&wrap(bytes), kind), Ok(()), "{kind:?}");
     }

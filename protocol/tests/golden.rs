@@ -54,6 +54,9 @@ fn every_released_message_still_reads_the_same() {
     check("command-service", &examples::command_service());
     check("command-run", &examples::command_run());
     check("envelope", &examples::envelope());
+    check("open", &examples::open());
+    check("offer", &examples::offer());
+    check("proof", &examples::proof());
 }
 
 #[test]
@@ -63,6 +66,22 @@ fn the_mac_of_a_released_envelope_still_verifies() {
     let key = SessionKey::new([0x55; 32]);
     assert_eq!(envelope.verify(&key, "watchkeep/v1/7/web-1/down/ack"), Ok(()));
     assert_eq!(envelope.verify(&key, "watchkeep/v1/7/web-2/down/ack"), Err(WireError::Forged));
+}
+
+#[test]
+fn the_key_of_a_released_agreement_stays() {
+    let (open, offer) = (examples::open(), examples::offer());
+    let agreement = Agreement {
+        agent: "web-1",
+        session: b"session-01234567",
+        agent_share: &open.share,
+        controller_share: &offer.share,
+        nonce: &offer.nonce,
+    };
+    let mut envelope = Envelope::new(*agreement.session, 1, &examples::proof());
+    envelope.seal(&agreement.key(&[0x55; 32]).expect("a key"), "watchkeep/v1/196/web-1/up/proof");
+    let hex: String = envelope.mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(String::from_utf8(kept("agreement", "txt", hex.as_bytes())).expect("a text"), hex);
 }
 
 #[test]

@@ -35,6 +35,18 @@ pub fn hello() -> Hello {
     }
 }
 
+pub fn open() -> Open {
+    Open { share: vec![0x11; 32] }
+}
+
+pub fn offer() -> Offer {
+    Offer { share: vec![0x22; 32], nonce: NONCE.to_vec(), key: vec![0x33; 8], signature: vec![0x44; 64] }
+}
+
+pub fn proof() -> Proof {
+    Proof { certificate: vec![0x30, 0x82, 0x01, 0x00], signature: vec![0x66; 70] }
+}
+
 pub fn blocks() -> Vec<Block> {
     let metric = |name: &str, labels: &[(&str, &str)], kind: MetricKind| Metric {
         name: name.into(),
