@@ -33,12 +33,24 @@ impl HostKey {
             .map_err(|_| damaged(path))
     }
 
+    /// The key in this PEM text; `None` where it is none.
+    pub fn from_pem(pem: &str) -> Option<Self> {
+        let pkcs8 = from_pem(pem)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8, &SystemRandom::new()).ok()?;
+        Some(Self { pair })
+    }
+
+    /// ECDSA with SHA-256 over `message`, ASN.1.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let signature = self.pair.sign(&SystemRandom::new(), message);
+        signature.expect("the operating system gives random bytes").as_ref().to_vec()
+    }
+
     /// A request for a certificate of this name, signed by the key, PEM.
     pub fn request_pem(&self, name: &str) -> String {
         let info = self.request_info(name);
-        let signature = self.pair.sign(&SystemRandom::new(), &info).expect("the operating system gives random bytes");
         let algorithm = sequence(&[&ECDSA_WITH_SHA256]);
-        let request = sequence(&[&info, &algorithm, &bit_string(signature.as_ref())]);
+        let request = sequence(&[&info, &algorithm, &bit_string(&self.sign(&info))]);
         to_pem("CERTIFICATE REQUEST", &request)
     }
 

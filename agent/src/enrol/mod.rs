@@ -27,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use watchkeep_protocol::token::Token;
 use watchkeep_protocol::topic::is_agent_name;
 
+use crate::link::Credentials;
+
 pub use csr::HostKey;
 pub use http::client_config;
 
@@ -44,6 +46,10 @@ pub struct Identity {
     pub ca_pem: String,
     /// A secret: `Debug` is blank.
     pub key_pem: Secret,
+    /// Whether the broker is not the controller's own, so that messages carry a MAC.
+    pub sealed: bool,
+    /// Ed25519 public keys of the controller, base64.
+    pub command_keys: Vec<String>,
 }
 
 /// A text that is never shown.
@@ -71,6 +77,9 @@ struct Controller {
     broker: String,
     url: String,
     command_keys: Vec<String>,
+    /// Not in files from before there were other brokers than the controller's own.
+    #[serde(default)]
+    sealed: bool,
 }
 
 #[derive(Serialize)]
@@ -87,6 +96,8 @@ struct Answer {
     broker: String,
     command_keys: Vec<String>,
     name: String,
+    #[serde(default)]
+    sealed: bool,
 }
 
 /// Why this host is not enrolled. Never carries the token or the key.
@@ -160,7 +171,29 @@ impl Identity {
             certificate_pem: part("cert.pem")?,
             ca_pem: part("ca.pem")?,
             key_pem: Secret(part("key.pem")?),
+            sealed: controller.sealed,
+            command_keys: controller.command_keys,
         })
+    }
+
+    /// What keys are agreed on with, where messages are sealed.
+    ///
+    /// # Errors
+    /// [`EnrolError::Damaged`]: key or certificate is none.
+    pub fn credentials(&self, state: &Path) -> Result<Option<Credentials>, EnrolError> {
+        let damaged = |name: &str| EnrolError::Damaged {
+            path: state.join("identity").join(name),
+            found: "cannot be used to agree on a key".to_owned(),
+        };
+        if !self.sealed {
+            return Ok(None);
+        }
+        let command_keys = self.command_keys.iter().map(|key| STANDARD.decode(key));
+        Ok(Some(Credentials {
+            key: HostKey::from_pem(&self.key_pem.0).ok_or_else(|| damaged("key.pem"))?,
+            certificate: csr::from_pem(&self.certificate_pem).ok_or_else(|| damaged("cert.pem"))?,
+            command_keys: command_keys.collect::<Result<_, _>>().map_err(|_| damaged("controller.json"))?,
+        }))
     }
 }
 
@@ -224,6 +257,7 @@ fn keep(answer: &Answer, token: &Token, directory: &Path, act: Option<&Path>) ->
         broker: answer.broker.clone(),
         url: token.url.clone(),
         command_keys: answer.command_keys.clone(),
+        sealed: answer.sealed,
     };
     files::write(&directory.join("controller.json"), json(&controller).as_bytes())
 }

@@ -7,6 +7,7 @@ use watchkeep_protocol::topic::{Kind, Topic};
 use watchkeep_protocol::{Ack, Command, Envelope, Hello, MatterBody, Resync, Status, WireError};
 
 use super::layouts::Announced;
+use super::seal::Seal;
 use super::{Greeting, Input, Output, World};
 use crate::spool::{Disk, SpoolError};
 
@@ -27,14 +28,14 @@ const ASK_CREDIT: u64 = 15_000;
 
 /// The link of one agent process.
 pub struct Link {
-    agent: String,
-    session: [u8; 16],
+    pub(super) agent: String,
+    pub(super) session: [u8; 16],
     greeting: Greeting,
     /// Of messages up.
     counter: u64,
-    connected: bool,
+    pub(super) connected: bool,
     /// The controller answered a hello of this connection; the streams flow.
-    welcomed: bool,
+    pub(super) welcomed: bool,
     credit: u32,
     /// The next matter and report to send.
     matter: u64,
@@ -44,20 +45,24 @@ pub struct Link {
     reports_taken: u64,
     /// Reports under way, by number; there may be gaps between them.
     reports_out: VecDeque<u64>,
-    announced: Announced,
+    pub(super) announced: Announced,
     /// Since when an answer is owed without anything having come.
-    quiet_since: u64,
+    pub(super) quiet_since: u64,
     /// When something was last sent (again) that wants an answer, or one brought progress.
-    asked_at: u64,
+    pub(super) asked_at: u64,
     answer_within: u64,
     pause: u64,
     /// Counts messages, so that neither stream starves the other.
     turn: u32,
     /// The last hello of this connection carried a nonce.
     nonce_said: bool,
+    /// Through a broker that is not the controller's own: the seal on every message.
+    pub(super) seal: Option<Seal>,
+    /// When the last agreement was begun.
+    pub(super) opened_at: u64,
 }
 
-type Steps = Vec<Output>;
+pub(super) type Steps = Vec<Output>;
 
 impl Link {
     /// The link of `agent` (its certificate's name) in the session `session` (16 random bytes, drawn at process start).
@@ -82,6 +87,8 @@ impl Link {
             pause: PAUSE,
             turn: 0,
             nonce_said: false,
+            seal: None,
+            opened_at: 0,
         }
     }
 
@@ -109,16 +116,18 @@ impl Link {
         let taken_back = greeting.command_nonce.is_empty() && self.nonce_said;
         let news = greeting != self.greeting || taken_back;
         self.greeting = greeting;
-        if self.connected && news {
+        if self.may_speak() && news {
             return vec![self.hello(world)];
         }
-        self.greeting.command_nonce.clear();
+        if !self.connected {
+            self.greeting.command_nonce.clear();
+        }
         Vec::new()
     }
 
     /// Whether the controller was told no nonce on this connection: draw one and [`Link::greet`].
     pub fn wants_nonce(&self) -> bool {
-        self.connected && !self.nonce_said
+        self.connected && !self.nonce_said && self.greeting.command_nonce.is_empty()
     }
 
     /// The monotonic instant at which a [`Input::Tick`] is due; `None` while nothing is waited for.
@@ -146,10 +155,12 @@ impl Link {
     fn connected<D: Disk>(&mut self, world: &mut World<'_, D>) -> Steps {
         self.connected = true;
         self.welcomed = false;
+        // One that was to be said on a connection which ended before it could speak.
+        self.greeting.command_nonce.clear();
         self.announced.clear();
         self.answer_within = ANSWER;
         self.quiet_since = world.now;
-        vec![self.hello(world)]
+        vec![self.begin(world)]
     }
 
     fn disconnected<D: Disk>(&mut self, world: &mut World<'_, D>) -> Steps {
@@ -204,7 +215,7 @@ impl Link {
         if self.welcomed {
             self.rewind();
         } else {
-            steps.push(self.hello(world));
+            steps.push(self.begin(world));
         }
         self.answer_within = within + jitter;
         self.asked_at = world.now;
@@ -222,7 +233,7 @@ impl Link {
         self.reports_out.clear();
     }
 
-    fn hello<D: Disk>(&mut self, world: &mut World<'_, D>) -> Output {
+    pub(super) fn hello<D: Disk>(&mut self, world: &mut World<'_, D>) -> Output {
         let greeting = self.greeting.clone();
         self.greeting.command_nonce.clear();
         self.nonce_said = !greeting.command_nonce.is_empty();
@@ -245,22 +256,28 @@ impl Link {
         self.publish(Kind::Hello, &hello)
     }
 
-    fn publish(&mut self, kind: Kind, body: &impl Message) -> Output {
+    pub(super) fn publish(&mut self, kind: Kind, body: &impl Message) -> Output {
         self.counter += 1;
-        let envelope = Envelope::new(self.session, self.counter, body);
-        Output::Publish { topic: Topic::new(self.agent.clone(), kind).to_string(), payload: envelope.encode_to_vec() }
+        let topic = Topic::new(self.agent.clone(), kind).to_string();
+        let mut envelope = Envelope::new(self.session, self.counter, body);
+        if let Some(seal) = self.seal.as_ref().filter(|_| kind != Kind::Open) {
+            seal.put(&mut envelope, &topic);
+        }
+        Output::Publish { topic, payload: envelope.encode_to_vec() }
     }
 
     fn incoming<D: Disk>(&mut self, topic: &str, payload: &[u8], world: &mut World<'_, D>) -> Steps {
-        match self.read(topic, payload) {
-            Ok(Some((kind, envelope))) => {
-                self.quiet_since = world.now;
-                self.take(kind, &envelope, world).unwrap_or_else(|error| refused(topic, &error))
-            }
+        let (kind, envelope) = match self.read(topic, payload) {
+            Ok(Some(read)) => read,
             // Of another session of this agent: an answer that came late, or a clone's.
-            Ok(None) => Vec::new(),
-            Err(error) => refused(topic, &error),
+            Ok(None) => return Vec::new(),
+            Err(error) => return refused(topic, &error),
+        };
+        if let Some(steps) = self.guard(kind, &envelope, topic, world) {
+            return steps;
         }
+        self.quiet_since = world.now;
+        self.take(kind, &envelope, world).unwrap_or_else(|error| refused(topic, &error))
     }
 
     fn read(&self, topic: &str, payload: &[u8]) -> Result<Option<(Kind, Envelope)>, WireError> {
@@ -369,7 +386,7 @@ impl Link {
     }
 
     /// Sends what may be sent.
-    fn pump<D: Disk>(&mut self, world: &mut World<'_, D>) -> Steps {
+    pub(super) fn pump<D: Disk>(&mut self, world: &mut World<'_, D>) -> Steps {
         let mut steps = Vec::new();
         if !self.is_up() {
             return steps;
@@ -423,12 +440,12 @@ impl Link {
     }
 }
 
-fn trouble(error: &SpoolError) -> Output {
+pub(super) fn trouble(error: &SpoolError) -> Output {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Output::Note(format!("{error}{cause}"))
 }
 
-fn refused(topic: &str, error: &WireError) -> Steps {
+pub(super) fn refused(topic: &str, error: &WireError) -> Steps {
     let topic: String = topic.chars().take(120).collect();
     vec![Output::Note(format!("a message on \"{topic}\" was not taken: {error}"))]
 }

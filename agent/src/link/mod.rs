@@ -9,10 +9,13 @@
 //!    goes at QoS 0, and what is not acknowledged in time is sent again from the mark, at growing intervals.
 //! 3. A link on which nothing comes back is dropped and made anew, whether or not the network says that it is broken.
 //! 4. A layout goes once a connection before the first report that names it, and whenever the controller asks for it.
+//! 5. Through a broker that is not the controller's own, a key is agreed on before hello, and everything carries its MAC.
 
 mod layouts;
 mod machine;
 pub mod runtime;
+mod seal;
+mod sealed;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,7 @@ use watchkeep_protocol::Command;
 
 use crate::spool::Spool;
 pub use machine::Link;
+pub use seal::Credentials;
 
 /// What the link needs to know of this agent; the rest of a hello comes from the spool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,5 +98,7 @@ pub fn client_id(agent: &str, session: &[u8; 16]) -> String {
     format!("{agent}/{incarnation}")
 }
 
+#[cfg(test)]
+mod sealed_tests;
 #[cfg(test)]
 mod tests;

@@ -11,8 +11,8 @@ use super::{Greeting, Input, Link, Output, World, client_id};
 use crate::spool::memory::MemoryDisk;
 use crate::spool::{Limits, Spool};
 
-const SESSION: [u8; 16] = [5; 16];
-const AGENT: &str = "web-1";
+pub(super) const SESSION: [u8; 16] = [5; 16];
+pub(super) const AGENT: &str = "web-1";
 
 fn event(text: &str) -> MatterBody {
     let labels = BTreeMap::from([("kind".to_owned(), "x".to_owned())]);
@@ -27,21 +27,21 @@ fn blocks(instances: &[&str]) -> Vec<Block> {
 }
 
 /// An agent's link with its spool, its clock and its dice.
-struct Host {
-    link: Link,
-    spool: Spool<MemoryDisk>,
-    now: u64,
+pub(super) struct Host {
+    pub(super) link: Link,
+    pub(super) spool: Spool<MemoryDisk>,
+    pub(super) now: u64,
     dice: u64,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let spool = Spool::open(MemoryDisk::new(), Limits::default(), [1; 16]).expect("opens");
         let greeting = Greeting { interval_ms: 15_000, hostname: "web-1".into(), ..Greeting::default() };
         Self { link: Link::new(AGENT, SESSION, greeting), spool, now: 1_000, dice: 1 }
     }
 
-    fn step(&mut self, input: Input<'_>) -> Vec<Output> {
+    pub(super) fn step(&mut self, input: Input<'_>) -> Vec<Output> {
         let dice = &mut self.dice;
         let mut chance = || {
             *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -51,7 +51,7 @@ impl Host {
         self.link.step(input, &mut world)
     }
 
-    fn matter(&mut self, text: &str) -> Vec<Output> {
+    pub(super) fn matter(&mut self, text: &str) -> Vec<Output> {
         self.spool.add_matter(7, event(text)).expect("appended");
         self.spool.sync().expect("synced");
         self.step(Input::Available)
@@ -70,7 +70,7 @@ impl Host {
         self.step(Input::Incoming { topic: &Topic::new(AGENT, kind).to_string(), payload: &payload })
     }
 
-    fn ack(&self, matters: u64, taken: u64, credit: u32) -> Ack {
+    pub(super) fn ack(&self, matters: u64, taken: u64, credit: u32) -> Ack {
         Ack { spool: self.spool.id().to_vec(), matters, taken, sealed: taken, credit, ..Ack::default() }
     }
 
@@ -85,7 +85,7 @@ impl Host {
 }
 
 /// The kinds of what is published, in order; other outputs by name.
-fn kinds(outputs: &[Output]) -> Vec<&'static str> {
+pub(super) fn kinds(outputs: &[Output]) -> Vec<&'static str> {
     outputs
         .iter()
         .filter_map(|output| match output {
@@ -100,7 +100,7 @@ fn kinds(outputs: &[Output]) -> Vec<&'static str> {
         .collect()
 }
 
-fn opened<T: prost::Message + Default + Check>(output: &Output) -> T {
+pub(super) fn opened<T: prost::Message + Default + Check>(output: &Output) -> T {
     let Output::Publish { topic, payload } = output else { panic!("{output:?} is no publish") };
     let kind = Topic::parse(topic).expect("a topic").kind;
     Envelope::read(payload).expect("an envelope").open_checked(kind).expect("a message that makes sense")

@@ -354,7 +354,9 @@ impl Body {
     ///
     /// # Errors
     /// The spool's last words could not be written; nothing that was durable is lost.
-    pub async fn end(self, within: Duration) -> Result<(), RunError> {
+    pub async fn end(mut self, within: Duration) -> Result<(), RunError> {
+        let last = self.link.farewell();
+        self.carry(last);
         if let Some(connection) = self.connection {
             connection.goodbye(within).await;
         }

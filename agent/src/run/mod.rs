@@ -113,8 +113,12 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     let mut tasks = JoinSet::new();
     tasks.spawn(Observer::new(state, &root.boot_id(), units.clone(), sightings).run());
     tasks.spawn(event::listen(listener, events));
+    let link = Link::new(identity.name.clone(), session, greeting(config, root));
     let parts = Parts {
-        link: Link::new(identity.name.clone(), session, greeting(config, root)),
+        link: match identity.credentials(state)? {
+            Some(credentials) => link.sealed(credentials),
+            None => link,
+        },
         spool,
         carrier,
         act: Client::begin(config.act.socket.clone()),
