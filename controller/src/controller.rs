@@ -26,6 +26,7 @@ use crate::access::ca::{Ca, ServerFiles};
 use crate::access::keys::{Purpose, SigningKey};
 use crate::access::{self, certificates};
 use crate::api::{self, ApiState};
+use crate::brokers::{Credentials, Reached};
 use crate::core::carrier::Carrier;
 use crate::core::checkpoints::CheckpointKey;
 use crate::core::clock;
@@ -34,8 +35,8 @@ use crate::core::engine::{Engine, Surroundings, chain};
 use crate::core::gate::CoreGate;
 use crate::core::outlet::{BrokerOutlet, Downlinks};
 use crate::core::registry::Registry;
-use crate::fleet::broker::{Broker, BrokerConfig, BrokerHandle};
-use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Office};
+use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Given, Office};
+use crate::fleet::foreign;
 use crate::generation::{self, Generation};
 use crate::ledger::LedgerSecret;
 use crate::metrics::{Counts, Metrics};
@@ -51,6 +52,10 @@ pub struct Options {
     pub mqtt_listen: SocketAddr,
     /// Where hosts enrol, HTTPS.
     pub enrol_listen: SocketAddr,
+    /// A broker of another make that agents are reached through, instead of listening for them.
+    pub broker: Option<foreign::Address>,
+    /// The CA of that broker's certificate, PEM; the controller's own where there is none.
+    pub broker_ca: Option<PathBuf>,
     /// A database's address; `watchkeep.db` in `data` where there is none.
     pub database: Option<String>,
     /// Names and addresses under which agents reach this host, beyond loopback and its own name; the first is told to
@@ -62,7 +67,8 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Addresses {
     pub http: SocketAddr,
-    pub mqtt: SocketAddr,
+    /// `mqtts://host:port`, as agents are told.
+    pub mqtt: String,
     pub enrol: SocketAddr,
 }
 
@@ -113,7 +119,7 @@ pub struct Controller {
     pub data: DataDir,
     pub state: ApiState,
     engine: Engine,
-    broker: BrokerHandle,
+    broker: Reached,
     enrol: EnrolHandle,
     http: JoinHandle<()>,
     carrier: JoinHandle<()>,
@@ -156,7 +162,8 @@ impl Controller {
         let database = tokio::task::spawn_blocking(move || store::open(&address)).await?.context("open the store")?;
         let ca = Ca::open(&data.0, clock::now().0)?;
         let server = ca.server(&options.names, clock::now().0)?;
-        let command_key = SigningKey::open(&data.0, Purpose::Command)?;
+        let command_key = Arc::new(SigningKey::open(&data.0, Purpose::Command)?);
+        let credentials = Credentials::issue(&ca, server.clone(), Arc::clone(&command_key))?;
         let checkpoint_key = SigningKey::open(&data.0, Purpose::Checkpoint)?;
         let verify_key = CheckpointKey::of(&checkpoint_key);
         let fingerprint = ca.fingerprint();
@@ -196,12 +203,13 @@ impl Controller {
         }
         tell_untold(&database, &core).await?;
 
-        let broker = start_broker(&options, &server, &engine, registry).await?;
-        outlet.set(broker.downlink());
+        let gate = Arc::new(CoreGate { inlet: engine.inlet(), registry });
+        let broker = Reached::start(&options, &credentials, gate).await?;
+        outlet.set(broker.line());
         let (enrol, enrol_url) =
             start_enrolment(&options, &database, ca, &server, &command_key, &core, &broker).await?;
-        let (counters, inlet) = (broker.counters(), engine.inlet());
-        let metrics = Metrics::new(move || Counts { broker: counters.read(), ingest_dropped: inlet.dropped() });
+        let (figures, inlet) = (broker.figures(), engine.inlet());
+        let metrics = Metrics::new(move || Counts { broker: figures(), ingest_dropped: inlet.dropped() });
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let readers = database.readers(4);
@@ -241,7 +249,8 @@ impl Controller {
         let http_address = listener.local_addr()?;
         let http = tokio::spawn(serve_http(listener, state.clone()));
         ready.send_replace(true);
-        let addresses = Addresses { http: http_address, mqtt: broker.address(), enrol: enrol.address() };
+        let mqtt = broker.address(|bound| reached_at(&options, bound));
+        let addresses = Addresses { http: http_address, mqtt, enrol: enrol.address() };
         Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, stop, ready, lock })
     }
 
@@ -335,22 +344,6 @@ async fn tell_untold(database: &Database, core: &crate::core::handle::Handle) ->
     Ok(())
 }
 
-async fn start_broker(
-    options: &Options,
-    server: &ServerFiles,
-    engine: &Engine,
-    registry: Arc<Registry>,
-) -> anyhow::Result<BrokerHandle> {
-    let config = BrokerConfig {
-        listen: options.mqtt_listen,
-        certificate: server.certificate.clone(),
-        key: server.key.clone(),
-        ca: server.ca.clone(),
-        sessions_max: 20_000,
-    };
-    Ok(Broker::start(config, Arc::new(CoreGate { inlet: engine.inlet(), registry })).await?)
-}
-
 async fn start_enrolment(
     options: &Options,
     database: &Database,
@@ -358,7 +351,7 @@ async fn start_enrolment(
     server: &ServerFiles,
     command_key: &SigningKey,
     core: &crate::core::handle::Handle,
-    broker: &BrokerHandle,
+    broker: &Reached,
 ) -> anyhow::Result<(EnrolHandle, String)> {
     let database = database.clone();
     let store = tokio::task::spawn_blocking(move || database.writer()).await??;
@@ -369,19 +362,25 @@ async fn start_enrolment(
         }
         Ok(())
     };
-    let host = |bound: SocketAddr| {
-        options.names.first().cloned().unwrap_or_else(|| match bound {
-            SocketAddr::V6(address) => format!("[{}]", address.ip()),
-            SocketAddr::V4(address) => address.ip().to_string(),
-        })
+    let given = Given {
+        broker: broker.address(|bound| reached_at(options, bound)),
+        sealed: broker.is_sealed(),
+        command_keys: vec![command_key.public_key_text()],
     };
-    let mqtt = format!("mqtts://{}:{}", host(broker.address()), broker.address().port());
-    let office = Office::new(store, ca, mqtt, vec![command_key.public_key_text()], Box::new(tell));
+    let office = Office::new(store, ca, given, Box::new(tell));
     let config =
         EnrolConfig { listen: options.enrol_listen, certificate: server.certificate.clone(), key: server.key.clone() };
     let enrol = enrol::listen(config, Arc::new(office)).await?;
-    let url = format!("https://{}:{}", host(enrol.address()), enrol.address().port());
+    let url = format!("https://{}:{}", reached_at(options, enrol.address()), enrol.address().port());
     Ok((enrol, url))
+}
+
+/// Under which name others reach what listens at `bound`.
+fn reached_at(options: &Options, bound: SocketAddr) -> String {
+    options.names.first().cloned().unwrap_or_else(|| match bound {
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+        SocketAddr::V4(address) => address.ip().to_string(),
+    })
 }
 
 /// Makes the first administrator's token where there is none.
@@ -415,7 +414,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
         let controller = Controller::start(options).await?;
-        let Addresses { http, mqtt, enrol } = controller.addresses;
+        let Addresses { http, mqtt, enrol } = &controller.addresses;
         tracing::info!(%http, %mqtt, %enrol, "the controller is ready");
         let ended = tokio::select! {
             stopped = stop_signal() => stopped,

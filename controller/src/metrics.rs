@@ -6,6 +6,7 @@ use prometheus::{IntGauge, Opts, Registry};
 
 use crate::api::ApiState;
 use crate::fleet::broker::BrokerCounts;
+use crate::fleet::foreign::ForeignCounts;
 
 /// Readings that are taken when somebody scrapes.
 #[derive(Clone)]
@@ -18,23 +19,69 @@ pub struct Metrics {
 /// What the running parts count.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    pub broker: BrokerCounts,
+    pub broker: BrokerFigures,
     /// Messages that the core had no room for.
     pub ingest_dropped: u64,
 }
 
+/// What is counted of the broker, whichever it is; all totals since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BrokerFigures {
+    /// Connections let in; through a foreign broker, keys agreed on.
+    pub connected: u64,
+    pub refused: u64,
+    pub taken: u64,
+    /// Dropped for want of room.
+    pub full: u64,
+    /// Outside an agent's topics, or in names that nobody is enrolled under.
+    pub forbidden: u64,
+    /// Through a foreign broker: not by the agent that they name.
+    pub forged: u64,
+    /// Through a foreign broker: taken before.
+    pub replayed: u64,
+    pub down_dropped: u64,
+}
+
+impl From<BrokerCounts> for BrokerFigures {
+    fn from(counts: BrokerCounts) -> Self {
+        let BrokerCounts { connected, refused, taken, full, forbidden, down_dropped } = counts;
+        Self { connected, refused, taken, full, forbidden, down_dropped, ..Self::default() }
+    }
+}
+
+impl From<ForeignCounts> for BrokerFigures {
+    fn from(counts: ForeignCounts) -> Self {
+        let ForeignCounts { agreed, refused, taken, full, stray, forged, replayed, unknown, down_dropped } = counts;
+        Self {
+            connected: agreed,
+            refused,
+            taken,
+            full,
+            forbidden: stray,
+            forged: forged + unknown,
+            replayed,
+            down_dropped,
+        }
+    }
+}
+
 /// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
 /// not counted, here.
-const LIST: [(&str, &str); 8] = [
+const LIST: [(&str, &str); 10] = [
     ("watchkeep_agents_connected", "Agents with a live session."),
     ("watchkeep_ledger_facts", "Facts in the ledger."),
-    ("watchkeep_broker_connections_total", "Connections let in since the start."),
+    ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
     ("watchkeep_broker_connections_refused_total", "Connections refused after TLS since the start."),
     ("watchkeep_broker_messages_taken_total", "Messages of agents handed over since the start."),
     (
         "watchkeep_broker_messages_forbidden_total",
         "Publishes and subscriptions outside an agent's topics since the start.",
     ),
+    (
+        "watchkeep_broker_messages_forged_total",
+        "Messages through a foreign broker that carry no good MAC of their session since the start.",
+    ),
+    ("watchkeep_broker_messages_replayed_total", "Messages through a foreign broker that came before since the start."),
     ("watchkeep_broker_messages_down_dropped_total", "Messages to agents that were away or too slow since the start."),
     (
         "watchkeep_ingest_messages_dropped_total",
@@ -64,6 +111,8 @@ impl Metrics {
             broker.refused,
             broker.taken,
             broker.forbidden,
+            broker.forged,
+            broker.replayed,
             broker.down_dropped,
             ingest_dropped + broker.full,
         ];

@@ -26,13 +26,15 @@ pub struct Setup {
     pub address: IpAddr,
     /// A PostgreSQL address; SQLite without it.
     pub database: Option<String>,
+    /// The broker of another make that it reaches agents through; its own without it.
+    pub broker: Option<SocketAddr>,
     /// Path below the configuration directory → content.
     pub files: Vec<(String, String)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { address: Ipv4Addr::LOCALHOST.into(), database: None, files: Vec::new() }
+        Self { address: Ipv4Addr::LOCALHOST.into(), database: None, broker: None, files: Vec::new() }
     }
 }
 
@@ -66,9 +68,13 @@ impl Controller {
     pub fn run(&mut self) -> Result<()> {
         let mut command = Command::new(built::program("watchkeep")?);
         command.args(["serve", "--data"]).arg(self.data());
-        for (flag, address) in [("--listen", self.http), ("--mqtt-listen", self.mqtt), ("--enrol-listen", self.enrol)] {
+        for (flag, address) in [("--listen", self.http), ("--enrol-listen", self.enrol)] {
             command.args([flag, &address.to_string()]);
         }
+        match self.setup.broker {
+            Some(broker) => command.args(["--broker", &format!("mqtts://{broker}")]),
+            None => command.args(["--mqtt-listen", &self.mqtt.to_string()]),
+        };
         command.args(["--name", &self.setup.address.to_string()]);
         if let Some(database) = &self.setup.database {
             command.args(["--database", database]);

@@ -10,6 +10,7 @@ pub mod chance;
 pub mod controller;
 pub mod host;
 pub mod ledger;
+pub mod mosquitto;
 pub mod process;
 pub mod rulebook;
 pub mod simulation;

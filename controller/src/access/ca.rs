@@ -5,15 +5,18 @@
 //! it never runs out in a controller that is restarted once a year. All keys are ECDSA P-256.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike as _, Days, Utc};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    PublicKeyData, RevokedCertParams, SerialNumber,
 };
 use sha2::{Digest as _, Sha256};
 use watchkeep_protocol::topic::is_agent_name;
 
+use super::holder::CertificateReader;
 use super::{AccessError, hex, private_file, random};
 
 /// The CA itself lives this long.
@@ -22,6 +25,8 @@ const CA_DAYS: u64 = 20 * 365;
 const SERVER_DAYS: u64 = 2 * 365;
 /// An agent's certificate. Renewing is not built yet, so this is long; a certificate is ended by revoking it.
 pub const AGENT_DAYS: u64 = 5 * 365;
+/// A list of revoked certificates is taken for so long, milliseconds; past it brokers refuse everybody.
+const REVOCATION_LIST_MS: i64 = 2 * 365 * 86_400_000;
 /// Certificates begin this early, for hosts whose clock is behind.
 const BACKDATED_DAYS: u64 = 1;
 
@@ -42,6 +47,17 @@ pub struct Issued {
     pub pem: String,
     /// UTC milliseconds; to the day.
     pub not_after: i64,
+}
+
+/// The name in the controller's own client certificate, as a broker's ACL has it. No agent can have it: it is no name of one.
+pub const CONTROLLER_NAME: &str = "_controller";
+
+/// A certificate and its key, PEM.
+#[derive(Clone)]
+pub struct Pair {
+    pub certificate: String,
+    /// A secret.
+    pub key: String,
 }
 
 /// Where the server's certificate and key lie, for those who want files.
@@ -108,19 +124,80 @@ impl Ca {
                 all.push(name);
             }
         }
-        let key = new_key()?;
-        let mut params = CertificateParams::new(all).map_err(failed("name the server certificate"))?;
-        dress(&mut params, "watchkeep controller", SERVER_DAYS, now, serial_bytes(random()));
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed("sign the server certificate"))?;
+        let server = self.issue_server(all, "watchkeep controller", now)?;
         let files = ServerFiles {
             certificate: self.directory.join("server.pem"),
             key: self.directory.join("server-key.pem"),
             ca: self.directory.join("ca.pem"),
         };
-        private_file::write(&files.key, key.serialize_pem().as_bytes())?;
-        private_file::write(&files.certificate, certificate.pem().as_bytes())?;
+        private_file::write(&files.key, server.key.as_bytes())?;
+        private_file::write(&files.certificate, server.certificate.as_bytes())?;
         Ok(files)
+    }
+
+    /// A server certificate for a broker of another make, for `names` (DNS names or addresses) and nothing else.
+    ///
+    /// # Errors
+    /// A name that no certificate can carry.
+    pub fn broker(&self, names: &[String], now: i64) -> Result<Pair, AccessError> {
+        self.issue_server(names.to_vec(), "watchkeep broker", now)
+    }
+
+    /// The certificate by which the controller is a client of such a broker, under [`CONTROLLER_NAME`].
+    ///
+    /// # Errors
+    /// None of its own; a key that cannot be made.
+    pub fn controller(&self, now: i64) -> Result<Pair, AccessError> {
+        self.issue(CertificateParams::default(), CONTROLLER_NAME, ExtendedKeyUsagePurpose::ClientAuth, now)
+    }
+
+    /// The certificates that are revoked, for those who read it at every handshake: (serial, when), PEM.
+    ///
+    /// # Errors
+    /// None of its own; it cannot be signed.
+    pub fn revocation_list(&self, revoked: &[(String, i64)], now: i64) -> Result<String, AccessError> {
+        let at =
+            |millis: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        let entry = |(serial, when): &(String, i64)| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&bytes_of_hex(serial)),
+            revocation_time: at(*when),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: at(now),
+            next_update: at(now.saturating_add(REVOCATION_LIST_MS)),
+            crl_number: SerialNumber::from(u64::try_from(now).unwrap_or(0)),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).map_err(failed("sign the list of revoked certificates"))?;
+        list.pem().map_err(failed("write the list of revoked certificates"))
+    }
+
+    /// Tells certificates of this CA from others.
+    pub fn reader(&self) -> CertificateReader {
+        CertificateReader::new(self.issuer.key().public_key_raw())
+    }
+
+    fn issue_server(&self, names: Vec<String>, called: &str, now: i64) -> Result<Pair, AccessError> {
+        let params = CertificateParams::new(names).map_err(failed("name the server certificate"))?;
+        self.issue(params, called, ExtendedKeyUsagePurpose::ServerAuth, now)
+    }
+
+    fn issue(
+        &self,
+        mut params: CertificateParams,
+        called: &str,
+        usage: ExtendedKeyUsagePurpose,
+        now: i64,
+    ) -> Result<Pair, AccessError> {
+        let key = new_key()?;
+        dress(&mut params, called, SERVER_DAYS, now, serial_bytes(random()));
+        params.extended_key_usages = vec![usage];
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed("sign a certificate"))?;
+        Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
     /// Signs a client certificate for `agent` over the public key of a request.
@@ -185,6 +262,11 @@ impl CertificateRequest {
 fn serial_bytes(mut drawn: [u8; 16]) -> [u8; 16] {
     drawn[0] = 0x40 | (drawn[0] & 0x3f);
     drawn
+}
+
+fn bytes_of_hex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn create(now: i64) -> Result<(String, String), AccessError> {

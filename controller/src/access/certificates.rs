@@ -151,6 +151,19 @@ pub fn in_force(tx: &mut dyn Tx, after: &str, limit: u32) -> Result<Vec<(String,
         .collect()
 }
 
+/// (serial, when) of every certificate that is revoked and would still hold at `now`, for a list of them.
+pub fn revoked(tx: &mut dyn Tx, now: i64) -> Result<Vec<(String, i64)>, StoreError> {
+    let sql =
+        "SELECT serial, revoked_at FROM certificate WHERE revoked_at IS NOT NULL AND not_after > $1 ORDER BY serial";
+    let rows = tx.query(sql, &[now.into()])?;
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::new("certificate", row);
+            Ok((columns.text()?, columns.int()?))
+        })
+        .collect()
+}
+
 const COLUMNS: &str = "serial, agent, wanted, token, pem, labels, issued_at";
 
 fn read(row: Row) -> Result<Certificate, StoreError> {

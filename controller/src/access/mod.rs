@@ -7,6 +7,7 @@ pub mod api_tokens;
 pub mod ca;
 pub mod certificates;
 pub mod enrolment_tokens;
+pub mod holder;
 pub mod keys;
 pub mod private_file;
 mod secret;

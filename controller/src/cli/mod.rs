@@ -11,6 +11,7 @@ pub mod paging;
 
 mod agents;
 mod audit;
+mod brokers;
 mod changes;
 mod cis;
 mod events;
@@ -80,6 +81,9 @@ enum Command {
     /// The agents, and the tokens that enrol new ones
     #[command(subcommand)]
     Agent(agents::Agents),
+    /// Certificates for a broker of another make
+    #[command(subcommand)]
+    Broker(brokers::Brokers),
     /// Events that agents reported
     #[command(subcommand)]
     Event(events::Events),
@@ -158,6 +162,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Up(up) => up.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Broker(broker) => broker.run(),
         Command::Rules(rules) => rules.run(format),
         Command::Schema(schema) => schema.run(),
         Command::Runbook(runs::Runbook::Check(check)) => check.run(format),

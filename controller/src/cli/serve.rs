@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Failure, Outcome};
 use crate::controller::{self, Options};
+use crate::fleet::foreign::Address;
 use crate::up;
 
 /// Where a controller listens and keeps things.
@@ -21,6 +22,12 @@ pub struct Where {
     /// Where hosts enrol, HTTPS
     #[arg(long, default_value = "127.0.0.1:8421")]
     enrol_listen: SocketAddr,
+    /// A broker of another make to reach agents through, mqtts://HOST:PORT; instead of --mqtt-listen
+    #[arg(long, env = "WATCHKEEP_BROKER", conflicts_with = "mqtt_listen")]
+    broker: Option<Address>,
+    /// With --broker: the CA of its certificate, PEM; without it the controller's own
+    #[arg(long, requires = "broker")]
+    broker_ca: Option<PathBuf>,
     /// A PostgreSQL address (postgres://…); without it a SQLite file in the data directory
     #[arg(long)]
     database: Option<String>,
@@ -36,6 +43,8 @@ impl Where {
             listen: self.listen,
             mqtt_listen: self.mqtt_listen,
             enrol_listen: self.enrol_listen,
+            broker: self.broker,
+            broker_ca: self.broker_ca,
             database: self.database,
             names: self.names,
         }

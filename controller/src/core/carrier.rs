@@ -41,7 +41,7 @@ pub struct Carrier {
     pub core: Handle,
     pub readers: ReadPool,
     pub downlinks: Arc<Downlinks>,
-    pub key: SigningKey,
+    pub key: Arc<SigningKey>,
     /// The epoch of the desk's lease; a new one with each opening of the store.
     pub epoch: Arc<AtomicU64>,
     pub generation: watch::Receiver<Arc<Generation>>,

@@ -8,7 +8,7 @@
 //! hosts as the store kept them, and what they proposed in the life before is dropped, unacknowledged.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -55,6 +55,7 @@ pub struct Engine {
     desk: SyncSender<Work>,
     handle: Handle,
     dropped: Arc<AtomicU64>,
+    deaf: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     ended: Arc<Notify>,
 }
@@ -99,9 +100,16 @@ impl Slot {
 pub struct Inlet {
     workers: Vec<SyncSender<ToWorker>>,
     dropped: Arc<AtomicU64>,
+    /// Whether no broker is heard, so that nobody's silence counts.
+    deaf: Arc<AtomicBool>,
 }
 
 impl Inlet {
+    /// Whether the broker can be heard.
+    pub fn hears(&self, hears: bool) {
+        self.deaf.store(!hears, Ordering::Release);
+    }
+
     /// Messages that were dropped for want of room since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -131,6 +139,7 @@ impl Engine {
         let (told, head) = watch::channel(committer.head());
         let mut threads = Vec::new();
         let ended = Arc::new(Notify::new());
+        let deaf = Arc::new(AtomicBool::new(false));
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
         for number in 0..workers_wanted() {
             let (sender, receiver) = sync_channel(WORKER_QUEUE);
@@ -143,6 +152,7 @@ impl Engine {
                 desk: desk.clone(),
                 downlinks: Arc::clone(&surroundings.downlinks),
                 now: surroundings.now,
+                deaf: Arc::clone(&deaf),
             };
             threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.run(&receiver)));
             workers.push(sender);
@@ -151,7 +161,7 @@ impl Engine {
         desk_thread.restore(kept);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        Ok(Self { workers, desk, handle, dropped: Arc::default(), threads, ended })
+        Ok(Self { workers, desk, handle, dropped: Arc::default(), deaf, threads, ended })
     }
 
     pub fn handle(&self) -> Handle {
@@ -159,7 +169,7 @@ impl Engine {
     }
 
     pub fn inlet(&self) -> Inlet {
-        Inlet { workers: self.workers.clone(), dropped: Arc::clone(&self.dropped) }
+        Inlet { workers: self.workers.clone(), dropped: Arc::clone(&self.dropped), deaf: Arc::clone(&self.deaf) }
     }
 
     /// Rings when one of the threads has ended, whether by a panic, a take-over or a store that stays away: the rest is of no
@@ -212,6 +222,7 @@ struct Worker {
     desk: SyncSender<Work>,
     downlinks: Arc<Downlinks>,
     now: fn() -> Millis,
+    deaf: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -228,7 +239,8 @@ impl Worker {
             // With work waiting all the time the tick is late; it then says so, and nobody's silence counts.
             if batch.is_empty() || ticked.elapsed() >= TICK * 5 {
                 ticked = Instant::now();
-                batch.push(Incoming::Tick { behind: !batch.is_empty() });
+                let behind = !batch.is_empty() || self.deaf.load(Ordering::Acquire);
+                batch.push(Incoming::Tick { behind });
             }
             let news = self.slot.take();
             if let Some(Restore { life, rules, kept }) = news.restore {

@@ -7,7 +7,7 @@ use watchkeep_protocol::topic::Topic;
 
 use super::engine::Inlet;
 use super::registry::Registry;
-use crate::fleet::gate::{Gate, Gone, Peer, PublishVerdict, Refusal, Suspicion};
+use crate::fleet::gate::{ForeignGate, Gate, Gone, Peer, PublishVerdict, Refusal, Suspicion};
 use crate::ingest::Incoming;
 
 /// The controller as the broker sees it.
@@ -38,5 +38,19 @@ impl Gate for CoreGate {
     fn suspicious(&self, what: Suspicion) {
         let agent = what.agent.clone();
         self.inlet.hand_over(&agent, Incoming::Suspicious(what));
+    }
+}
+
+impl ForeignGate for CoreGate {
+    fn is_enrolled(&self, agent: &str) -> bool {
+        self.registry.has(agent)
+    }
+
+    fn hinted_gone(&self, agent: &str, session: [u8; 16]) {
+        self.inlet.hand_over(agent, Incoming::Hint { agent: agent.to_owned(), session });
+    }
+
+    fn hears(&self, hears: bool) {
+        self.inlet.hears(hears);
     }
 }

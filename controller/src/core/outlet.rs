@@ -8,7 +8,7 @@ use watchkeep_protocol::topic::{Kind, Topic};
 use watchkeep_protocol::{Command, Envelope};
 
 use super::live::LiveSessions;
-use crate::fleet::broker::{Delivery, Downlink, SendError};
+use crate::fleet::gate::{Delivery, Line, SendError};
 use crate::ingest::Down;
 
 /// Where messages to agents go. Never waits: what cannot be sent is lost, and asked for again by the protocol.
@@ -20,24 +20,24 @@ pub trait Outlet: Send + Sync {
     fn kick(&self, client: &str, reason: &str);
 }
 
-/// The embedded broker as outlet; what is sent before it runs is lost, as on any broken line.
+/// The broker as outlet; what is sent before it runs is lost, as on any broken line.
 #[derive(Default)]
-pub struct BrokerOutlet(OnceLock<Downlink>);
+pub struct BrokerOutlet(OnceLock<Arc<dyn Line>>);
 
 impl BrokerOutlet {
-    pub fn set(&self, downlink: Downlink) {
-        if self.0.set(downlink).is_err() {
+    pub fn set(&self, line: Arc<dyn Line>) {
+        if self.0.set(line).is_err() {
             tracing::error!("the broker was set twice; the first stays");
         }
     }
 
     /// Cuts every connection of an agent.
     pub fn kick_agent(&self, agent: &str) {
-        self.with(|downlink| downlink.kick_agent(agent));
+        self.with(|line| line.kick_agent(agent));
     }
 
-    fn with(&self, send: impl FnOnce(&Downlink) -> Result<(), SendError>) {
-        if let Some(Err(error)) = self.0.get().map(send) {
+    fn with(&self, send: impl FnOnce(&dyn Line) -> Result<(), SendError>) {
+        if let Some(Err(error)) = self.0.get().map(|line| send(line.as_ref())) {
             tracing::debug!(%error, "a message to an agent was not taken by the broker");
         }
     }
@@ -46,12 +46,12 @@ impl BrokerOutlet {
 impl Outlet for BrokerOutlet {
     fn publish(&self, topic: &Topic, payload: Vec<u8>) {
         let delivery = if topic.kind == Kind::Command { Delivery::AtLeastOnce } else { Delivery::AtMostOnce };
-        self.with(|downlink| downlink.publish(topic, payload, delivery));
+        self.with(|line| line.publish(topic, payload, delivery));
     }
 
     fn kick(&self, client: &str, reason: &str) {
         tracing::info!(client, reason, "cutting a connection");
-        self.with(|downlink| downlink.kick(client));
+        self.with(|line| line.kick(client));
     }
 }
 

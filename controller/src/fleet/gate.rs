@@ -19,8 +19,9 @@ pub struct Peer {
     pub client: String,
     /// The 16 hexadecimal digits of the client id: which process of the agent this is.
     pub incarnation: String,
-    /// With `client` it tells one connection from the next.
-    pub remote: SocketAddr,
+    /// With `client` it tells one connection from the next; none through a foreign broker, where nobody who could be
+    /// believed tells of connections.
+    pub remote: Option<SocketAddr>,
 }
 
 /// Why a connection is over.
@@ -92,4 +93,58 @@ pub trait Gate: Send + Sync + 'static {
 
     /// Something was refused that an honest agent does not do.
     fn suspicious(&self, what: Suspicion);
+}
+
+/// What the controller is to a broker that is not its own, beyond a [`Gate`]. Nothing here may block.
+pub trait ForeignGate: Gate {
+    /// Whether an agent of this name is enrolled. What is published in other names is passed over.
+    fn is_enrolled(&self, agent: &str) -> bool;
+
+    /// Somebody says that this session is gone. Not to be believed, only to be looked into.
+    fn hinted_gone(&self, agent: &str, session: [u8; 16]);
+
+    /// Whether the broker can be heard at all. While it cannot, nobody's silence counts.
+    fn hears(&self, hears: bool);
+}
+
+/// How a message goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// QoS 0: what is said again anyhow (ack, resync).
+    AtMostOnce,
+    /// QoS 1: commands.
+    AtLeastOnce,
+}
+
+/// The message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    #[error("as many messages as it takes already wait for the broker")]
+    Full,
+    #[error("the broker has stopped, or is not reached")]
+    Stopped,
+    #[error("no key is agreed on with this session")]
+    NoKey,
+}
+
+/// The way down to agents, whichever broker carries it. Never waits.
+pub trait Line: Send + Sync {
+    /// Hands a message for an agent to the broker. An agent that is not connected does not get it: what must arrive is sent
+    /// again by who owes it.
+    ///
+    /// # Errors
+    /// [`SendError`]: it was not handed over.
+    fn publish(&self, topic: &Topic, payload: Vec<u8>, delivery: Delivery) -> Result<(), SendError>;
+
+    /// Ends the session with this client id.
+    ///
+    /// # Errors
+    /// [`SendError`]: the broker was not told.
+    fn kick(&self, client: &str) -> Result<(), SendError>;
+
+    /// Ends all sessions of this agent, whatever their client id.
+    ///
+    /// # Errors
+    /// [`SendError`]: the broker was not told.
+    fn kick_agent(&self, agent: &str) -> Result<(), SendError>;
 }

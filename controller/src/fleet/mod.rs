@@ -2,6 +2,7 @@
 //! and how commands are signed and sent to them.
 //!
 //! - [`broker`]: the embedded MQTT broker behind [`gate::Gate`]; nothing of its library leaves that folder.
+//! - [`foreign`]: a broker of another make behind the same gate; every message through it is sealed.
 //! - [`acl`]: which topics are an agent's own. Plain functions.
 //! - [`enrol`]: the HTTPS listener where a host becomes an agent.
 //! - [`session`]: what is known of each agent's session; a step function.
@@ -11,6 +12,7 @@ pub mod acl;
 pub mod broker;
 pub mod dispatch;
 pub mod enrol;
+pub mod foreign;
 pub mod gate;
 pub mod session;
 pub mod sign;

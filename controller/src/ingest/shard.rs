@@ -45,6 +45,11 @@ pub enum Incoming {
         how: Gone,
     },
     Suspicious(Suspicion),
+    /// Through a foreign broker somebody says that this session is gone.
+    Hint {
+        agent: String,
+        session: [u8; 16],
+    },
     /// A new generation's rules.
     Rules(Arc<Rules>),
     /// What runs wait for now, of this shard's agents.
@@ -112,6 +117,9 @@ impl Shard {
             }
             Incoming::Suspicious(what) => {
                 self.host_step(&what.agent, now, said, |step| step.note(Heard::Suspicious(&what)));
+            }
+            Incoming::Hint { agent, session } => {
+                self.host_step(&agent, now, said, |step| step.note(Heard::Hint { session }));
             }
             Incoming::Rules(rules) => {
                 self.rules = rules;
@@ -293,6 +301,8 @@ impl Step<'_> {
                 self.matter(envelope.open(from.kind.word())?)
             }
             Kind::Hello | Kind::Will | Kind::Ack | Kind::Resync | Kind::Command => Ok(()),
+            // Keys are agreed on before anything comes here, and through a foreign broker alone.
+            Kind::Open | Kind::Offer | Kind::Proof => Ok(()),
         }
     }
 

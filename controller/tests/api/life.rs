@@ -15,7 +15,8 @@ async fn a_stopped_controller_frees_its_ports_and_another_goes_on_from_its_data(
     let (token, addresses) = (world.admin.token.clone(), world.controller.addresses.clone());
     let facts = world.admin.get("/api/v1/facts").await.body["items"].clone();
     let folder = world.stop().await;
-    for address in [addresses.http, addresses.mqtt, addresses.enrol] {
+    let mqtt = addresses.mqtt.trim_start_matches("mqtts://").parse().expect("a socket's address");
+    for address in [addresses.http, mqtt, addresses.enrol] {
         TcpListener::bind(address).unwrap_or_else(|error| panic!("{address} is still taken: {error}"));
     }
 

@@ -89,6 +89,8 @@ impl World {
             listen: free,
             mqtt_listen: free,
             enrol_listen: free,
+            broker: None,
+            broker_ca: None,
             database: None,
             names: Vec::new(),
         };

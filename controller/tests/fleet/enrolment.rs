@@ -12,7 +12,7 @@ use watchkeep::access::certificates::Certificate;
 use watchkeep::access::enrolment_tokens::{self, NewToken};
 use watchkeep::access::keys::{Purpose, SigningKey};
 use watchkeep::access::random;
-use watchkeep::fleet::enrol::{self, EnrolConfig, EnrolHandle, Office};
+use watchkeep::fleet::enrol::{self, EnrolConfig, EnrolHandle, Given, Office};
 use watchkeep::store::{self, Database, writing};
 use watchkeep_protocol::token::Token;
 
@@ -53,7 +53,8 @@ impl Registry {
         };
         let writer = database.writer().expect("a connection");
         let broker = format!("mqtts://{}", world.address());
-        let office = Arc::new(Office::new(writer, ca, broker, vec![key.public_key_text()], tell));
+        let given = Given { broker, sealed: false, command_keys: vec![key.public_key_text()] };
+        let office = Arc::new(Office::new(writer, ca, given, tell));
         let config = EnrolConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             certificate: files.certificate,

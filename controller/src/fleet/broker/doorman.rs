@@ -249,7 +249,7 @@ fn judge(info: &ConnectInfo) -> Result<Peer, Objection> {
         serial: serial_text(cert.serial.as_deref().unwrap_or_default()),
         client: client.to_string(),
         incarnation: incarnation.to_owned(),
-        remote: info.ipaddress().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
+        remote: Some(info.ipaddress().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))),
         agent,
     })
 }

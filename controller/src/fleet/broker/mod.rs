@@ -28,7 +28,8 @@ use watchkeep_protocol::topic::Topic;
 
 use self::doorman::Doorman;
 use self::downlink::Down;
-use super::gate::Gate;
+pub use super::gate::{Delivery, SendError};
+use super::gate::{Gate, Line};
 
 /// Messages on their way to agents that wait for the broker.
 const DOWN_QUEUE: usize = 16_384;
@@ -67,24 +68,6 @@ pub enum BrokerError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-/// How a message goes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// QoS 0: what is said again anyhow (ack, resync).
-    AtMostOnce,
-    /// QoS 1: commands.
-    AtLeastOnce,
-}
-
-/// The message was not taken: the queue towards the broker is full, or the broker has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    #[error("{DOWN_QUEUE} messages already wait for the broker")]
-    Full,
-    #[error("the broker has stopped")]
-    Stopped,
 }
 
 /// What the broker counted since it started.
@@ -217,17 +200,17 @@ impl BrokerHandle {
         Downlink { down: self.down.clone() }
     }
 
-    /// See [`Downlink::publish`].
+    /// See [`Line::publish`].
     pub fn publish(&self, topic: &Topic, payload: Vec<u8>, delivery: Delivery) -> Result<(), SendError> {
         self.downlink().publish(topic, payload, delivery)
     }
 
-    /// See [`Downlink::kick`].
+    /// See [`Line::kick`].
     pub fn kick(&self, client: &str) -> Result<(), SendError> {
         self.downlink().kick(client)
     }
 
-    /// See [`Downlink::kick_agent`].
+    /// See [`Line::kick_agent`].
     pub fn kick_agent(&self, agent: &str) -> Result<(), SendError> {
         self.downlink().kick_agent(agent)
     }
@@ -269,23 +252,21 @@ impl BrokerHandle {
     }
 }
 
-impl Downlink {
-    /// Hands a message for an agent to the broker. An agent that is not connected does not get it: what must arrive is sent
-    /// again by who owes it.
-    pub fn publish(&self, topic: &Topic, payload: Vec<u8>, delivery: Delivery) -> Result<(), SendError> {
+impl Line for Downlink {
+    fn publish(&self, topic: &Topic, payload: Vec<u8>, delivery: Delivery) -> Result<(), SendError> {
         self.send(Down::Publish { topic: topic.to_string(), payload, delivery })
     }
 
-    /// Ends the connection with this client id, and its session.
-    pub fn kick(&self, client: &str) -> Result<(), SendError> {
+    fn kick(&self, client: &str) -> Result<(), SendError> {
         self.send(Down::Kick { client: client.to_owned() })
     }
 
-    /// Ends all connections of this agent, whatever their client id.
-    pub fn kick_agent(&self, agent: &str) -> Result<(), SendError> {
+    fn kick_agent(&self, agent: &str) -> Result<(), SendError> {
         self.send(Down::KickAgent { agent: agent.to_owned() })
     }
+}
 
+impl Downlink {
     fn send(&self, down: Down) -> Result<(), SendError> {
         self.down.try_send(down).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SendError::Full,

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use limiter::Limiter;
-pub use office::{EnrolError, Granted, Office, Tell};
+pub use office::{EnrolError, Given, Granted, Office, Tell};
 
 /// Where hosts enrol.
 #[derive(Clone, Debug)]

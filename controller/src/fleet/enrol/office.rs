@@ -22,9 +22,19 @@ pub struct Office {
     /// A connection that writes, of the office's own.
     store: Mutex<Box<dyn Store>>,
     ca: Ca,
-    broker: String,
-    command_keys: Vec<String>,
+    given: Given,
     tell: Tell,
+}
+
+/// What every agent is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// `mqtts://host:port`.
+    pub broker: String,
+    /// Whether that broker is not the controller's own, so that messages carry a MAC.
+    pub sealed: bool,
+    /// Ed25519 public keys in base64: whose commands the host's `act` may obey.
+    pub command_keys: Vec<String>,
 }
 
 /// What a host gets.
@@ -34,10 +44,7 @@ pub struct Granted {
     pub name: String,
     pub certificate_pem: String,
     pub ca_pem: String,
-    /// `mqtts://host:port`.
-    pub broker: String,
-    /// Ed25519 public keys in base64: whose commands the host's `act` may obey.
-    pub command_keys: Vec<String>,
+    pub given: Given,
 }
 
 /// Why a host is not enrolled; the sentences are for the operator who ran `enroll`.
@@ -63,9 +70,8 @@ pub enum EnrolError {
 }
 
 impl Office {
-    /// `broker` and `command_keys` are what each agent is given.
-    pub fn new(store: Box<dyn Store>, ca: Ca, broker: String, command_keys: Vec<String>, tell: Tell) -> Self {
-        Self { store: Mutex::new(store), ca, broker, command_keys, tell }
+    pub fn new(store: Box<dyn Store>, ca: Ca, given: Given, tell: Tell) -> Self {
+        Self { store: Mutex::new(store), ca, given, tell }
     }
 
     /// The CA's certificate, PEM.
@@ -88,8 +94,7 @@ impl Office {
             name: certificate.agent,
             certificate_pem: certificate.pem,
             ca_pem: self.ca.pem().to_owned(),
-            broker: self.broker.clone(),
-            command_keys: self.command_keys.clone(),
+            given: self.given.clone(),
         })
     }
 

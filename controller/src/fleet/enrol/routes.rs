@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::listener::Caller;
-use super::{EnrolError, Granted, Limiter, Office};
+use super::{EnrolError, Given, Granted, Limiter, Office};
 use crate::access::enrolment_tokens::TokenRefusal;
 use crate::access::{AccessError, Secret};
 
@@ -42,6 +42,8 @@ struct Answer {
     certificate_pem: String,
     ca_pem: String,
     broker: String,
+    /// Whether messages through it must be sealed.
+    sealed: bool,
     command_keys: Vec<String>,
     /// For the operator, where the name is not the one asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,8 +119,8 @@ fn answer(granted: Granted, wanted: &str) -> Response {
     let notice = (granted.name != wanted).then(|| {
         format!("the name \"{wanted}\" is held by another host; this one is \"{}\" from now on", granted.name)
     });
-    let Granted { name, certificate_pem, ca_pem, broker, command_keys } = granted;
-    axum::Json(Answer { name, certificate_pem, ca_pem, broker, command_keys, notice }).into_response()
+    let Granted { name, certificate_pem, ca_pem, given: Given { broker, sealed, command_keys } } = granted;
+    axum::Json(Answer { name, certificate_pem, ca_pem, broker, sealed, command_keys, notice }).into_response()
 }
 
 fn refusal(error: &EnrolError, from: SocketAddr) -> Response {

@@ -12,6 +12,9 @@
 //! | `link_down` | its keep-alive ran out; or it is silent, and not connected either |
 //! | `quarantined` | two live sessions |
 //!
+//! Through a foreign broker the agent's own sealed messages are all there is: `goodbye` is one of them, everything else is
+//! `link_down` by silence. A will that comes there may be anybody's and only shortens the patience to one interval.
+//!
 //! Silence is three missed intervals, and is not judged while the controller has just started or is behind.
 
 mod presence;
@@ -41,6 +44,8 @@ pub enum Heard<'a> {
     Hello { client: Option<&'a str>, session: [u8; 16], hello: &'a Hello },
     /// The broker sent the last will of this session.
     Will { session: [u8; 16] },
+    /// Through a foreign broker somebody says that this session is gone.
+    Hint { session: [u8; 16] },
     /// The broker refused something that an honest agent does not do.
     Suspicious(&'a Suspicion),
     /// Time passed. `behind`: the controller has not yet read what came in, so nobody's silence counts.

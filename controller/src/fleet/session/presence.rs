@@ -54,6 +54,8 @@ struct Session {
     heard_at: Millis,
     /// Lost for this reason at that instant, unless something is heard before.
     doomed: Option<(&'static str, Millis)>,
+    /// Somebody said then that it is gone, and nothing was heard of it since.
+    hinted_at: Option<Millis>,
     lost: bool,
 }
 
@@ -113,6 +115,7 @@ impl Presence {
                 }
             }
             Heard::Will { session } => self.will(session, &mut outcome),
+            Heard::Hint { session } => self.hint(session, now),
             Heard::Suspicious(what) => self.suspect(what.kind, &what.detail, now, &mut outcome),
             Heard::Tick { behind } => self.tick(behind, now, &mut outcome),
         }
@@ -140,7 +143,7 @@ impl Presence {
                 if let Some(newest) = &mut self.newest {
                     newest.serial.clone_from(&peer.serial);
                     newest.client = Some(peer.client.clone());
-                    newest.connection = Some(peer.remote);
+                    newest.connection = peer.remote;
                     newest.heard(now);
                 }
                 self.announce(outcome);
@@ -149,7 +152,10 @@ impl Presence {
     }
 
     fn gone(&mut self, peer: &Peer, how: &Gone, now: Millis, outcome: &mut Outcome) {
-        let Some(newest) = self.newest.as_mut().filter(|newest| newest.connection == Some(peer.remote)) else { return };
+        // Through a foreign broker there is no connection, and the session itself said this.
+        let is_this =
+            |newest: &&mut Session| newest.connection == peer.remote && newest.incarnation == peer.incarnation;
+        let Some(newest) = self.newest.as_mut().filter(is_this) else { return };
         newest.connection = None;
         let reason = match how {
             Gone::Goodbye => return self.lose("goodbye", outcome),
@@ -166,6 +172,14 @@ impl Presence {
         if newest.incarnation == hex(&session[..8]) && newest.connection.is_none() {
             let reason = newest.doomed.map_or("agent_down", |(reason, _)| reason);
             self.lose(reason, outcome);
+        }
+    }
+
+    /// Whoever owns a foreign broker can say this of anybody. An agent that is there speaks within an interval; one that does
+    /// not is lost sooner than by three missed intervals, and for the reason that silence has.
+    fn hint(&mut self, session: [u8; 16], now: Millis) {
+        if let Some(newest) = self.newest.as_mut().filter(|newest| newest.incarnation == hex(&session[..8])) {
+            newest.hinted_at.get_or_insert(now);
         }
     }
 
@@ -187,8 +201,9 @@ impl Presence {
     }
 
     fn silent_at(&self, newest: &Session) -> Millis {
-        let since = newest.heard_at.plus(newest.interval().saturating_mul(MISSED_INTERVALS));
-        since.max(self.judged_from)
+        let missed = newest.heard_at.plus(newest.interval().saturating_mul(MISSED_INTERVALS));
+        let hinted = newest.hinted_at.map(|at| at.plus(newest.interval().saturating_add(BACK_WITHIN)));
+        hinted.map_or(missed, |hinted| hinted.min(missed)).max(self.judged_from)
     }
 
     /// Whether the sender of a message speaks for the agent.
@@ -307,6 +322,7 @@ impl Session {
             announced: None,
             heard_at: now,
             doomed: None,
+            hinted_at: None,
             lost: false,
         }
     }
@@ -314,6 +330,7 @@ impl Session {
     fn heard(&mut self, now: Millis) {
         self.heard_at = self.heard_at.max(now);
         self.doomed = None;
+        self.hinted_at = None;
     }
 
     fn interval(&self) -> i64 {

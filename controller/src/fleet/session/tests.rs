@@ -31,7 +31,7 @@ fn peer(process: u8, port: u16) -> Peer {
         serial: "serial-1".to_owned(),
         incarnation: client(process)["web-3/".len()..].to_owned(),
         client: client(process),
-        remote: SocketAddr::from(([192, 0, 2, 7], port)),
+        remote: Some(SocketAddr::from(([192, 0, 2, 7], port))),
     }
 }
 
@@ -356,4 +356,61 @@ fn suspicions_are_told_at_once_and_then_counted() {
     story.now += 10 * 60_000;
     story.hear(Heard::Suspicious(&refused("publish", "publish to \"y\"")));
     story.tells(&["suspicious: publish to \"y\" (499 more of the kind before it)"]);
+}
+
+/// Through a foreign broker: no connection, and no client that anybody vouches for but the seal.
+fn sealed_peer(process: u8) -> Peer {
+    Peer { remote: None, ..peer(process, 0) }
+}
+
+#[test]
+fn a_hint_that_a_session_is_gone_decides_nothing_while_it_speaks() {
+    let mut story = Story::new();
+    story.hear(Heard::Connected(&sealed_peer(1)));
+    assert!(story.says_hello(1));
+    story.tells(&["connected 01"]);
+    for _ in 0..50 {
+        story.hear(Heard::Hint { session: session(1) });
+        story.hear(Heard::Hint { session: session(2) });
+        story.wait(INTERVAL);
+        story.reports(1);
+    }
+    story.tells(&[]);
+    // Silent and hinted at, it is lost sooner than by silence alone, and for silence's reason.
+    story.hear(Heard::Hint { session: session(1) });
+    story.wait(INTERVAL + 4_800);
+    story.tells(&[]);
+    story.wait(400);
+    story.tells(&["lost 01: link_down"]);
+}
+
+#[test]
+fn a_hint_waits_while_no_broker_is_heard() {
+    let mut story = Story::new();
+    story.hear(Heard::Connected(&sealed_peer(1)));
+    story.says_hello(1);
+    story.hear(Heard::Hint { session: session(1) });
+    for _ in 0..100 {
+        story.now += 1_000;
+        story.hear(Heard::Tick { behind: true });
+    }
+    story.tells(&["connected 01"]);
+    story.wait(2 * INTERVAL);
+    story.tells(&[]);
+    story.wait(2 * INTERVAL);
+    story.tells(&["lost 01: link_down"]);
+}
+
+#[test]
+fn a_goodbye_under_the_seal_ends_that_session_and_no_later_one() {
+    let mut story = Story::new();
+    story.hear(Heard::Connected(&sealed_peer(1)));
+    story.says_hello(1);
+    story.hear(Heard::Connected(&sealed_peer(2)));
+    story.says_hello(2);
+    story.tells(&["connected 01", "connected 02"]);
+    story.hear(Heard::Gone { peer: &sealed_peer(1), how: &Gone::Goodbye });
+    story.tells(&[]);
+    story.hear(Heard::Gone { peer: &sealed_peer(2), how: &Gone::Goodbye });
+    story.tells(&["lost 02: goodbye"]);
 }
