@@ -35,7 +35,7 @@ fn compare(name: &str, passes: bool) {
     let mut wrong = Vec::new();
     for file in files {
         let (theirs, said) = promtool(&["test", "rules"], &file);
-        let report = test::run(&[file.clone()], None);
+        let report = test::run(std::slice::from_ref(&file), None);
         if theirs != passes {
             wrong.push(format!("{}: promtool says {theirs}:\n{said}", file.display()));
         }
@@ -66,7 +66,7 @@ fn rule_files_that_promtool_takes_load() {
             let (theirs, said) = promtool(&["check", "rules"], &file);
             assert!(theirs, "{}: {said}", file.display());
         }
-        watchkeep_rules::load::read_files(&[file.clone()])
+        watchkeep_rules::load::read_files(std::slice::from_ref(&file))
             .and_then(|files| watchkeep_rules::load::load(&files))
             .unwrap_or_else(|faults| panic!("{faults}"));
     }
