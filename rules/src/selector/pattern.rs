@@ -12,12 +12,16 @@ const COMPILED_BYTES_MAX: usize = 1 << 20;
 pub fn anchored(pattern: &str) -> Result<Regex, String> {
     // First alone, so that `a)(b` cannot borrow our parentheses and the error speaks of the author's text.
     unanchored(pattern)?;
-    compile(&format!("^(?s:{})$", rewrite(pattern)))
+    compile(&format!("^(?s:{})$", rewritten(pattern)?))
 }
 
 /// Compiles `pattern` to be found anywhere in a text, as templates use it.
 pub fn unanchored(pattern: &str) -> Result<Regex, String> {
-    compile(&rewrite(pattern))
+    compile(&rewritten(pattern)?)
+}
+
+fn rewritten(pattern: &str) -> Result<String, String> {
+    rewrite(pattern).map_err(|reason| format!("the regular expression does not compile: {reason}"))
 }
 
 fn compile(rewritten: &str) -> Result<Regex, String> {
@@ -35,11 +39,23 @@ fn reason(error: &regex::Error) -> String {
     }
 }
 
-fn rewrite(pattern: &str) -> String {
+fn rewrite(pattern: &str) -> Result<String, String> {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern;
     let mut in_class = false;
+    let mut is_repeated = false;
     while let Some(c) = rest.chars().next() {
+        if let Some(length) = repetition(rest).filter(|_| !in_class) {
+            if is_repeated {
+                return Err(format!("a repetition cannot be repeated: {}", &rest[..length]));
+            }
+            counted(&rest[..length])?;
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            is_repeated = true;
+            continue;
+        }
+        is_repeated = false;
         let taken = match c {
             '\\' => escape(rest, in_class, &mut out),
             '[' if !in_class => {
@@ -48,15 +64,64 @@ fn rewrite(pattern: &str) -> String {
             }
             '[' if rest.starts_with("[:") && rest.contains(":]") => posix_class(rest, &mut out),
             '[' | '&' | '~' if in_class => plain(c, &mut out),
+            // A range that ends in a hyphen, not a difference of classes.
+            '-' if in_class && rest.starts_with("--") => {
+                out.push_str("-\\-");
+                2
+            }
             ']' if in_class => {
                 in_class = false;
+                literal(c, &mut out)
+            }
+            '{' if !in_class => plain(c, &mut out),
+            '(' if !in_class => {
+                known_flags(rest)?;
                 literal(c, &mut out)
             }
             c => literal(c, &mut out),
         };
         rest = &rest[taken..];
     }
-    out
+    Ok(out)
+}
+
+/// Bytes of a repetition that `rest` begins with, its `?` included: `*`, `+?`, `{2,3}`. Other braces are plain.
+fn repetition(rest: &str) -> Option<usize> {
+    let length = match rest.as_bytes().first()? {
+        b'*' | b'+' | b'?' => 1,
+        b'{' => {
+            let end = rest.find('}')?;
+            let (least, most) = rest[1..end].split_once(',').unwrap_or((&rest[1..end], ""));
+            let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if !is_number(least) || !(most.is_empty() || is_number(most)) {
+                return None;
+            }
+            end + 1
+        }
+        _ => return None,
+    };
+    Some(length + usize::from(rest[length..].starts_with('?')))
+}
+
+/// RE2 repeats a thousand times at most.
+fn counted(repetition: &str) -> Result<(), String> {
+    let numbers = repetition.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+    for number in numbers {
+        if number.parse::<u32>().map_or(true, |number| number > 1000) {
+            return Err(format!("{number} repetitions are more than 1000"));
+        }
+    }
+    Ok(())
+}
+
+/// `(?i)`, `(?s-m:…)`: RE2 knows i, m, s and U.
+fn known_flags(rest: &str) -> Result<(), String> {
+    let Some(flags) = rest.strip_prefix("(?") else { return Ok(()) };
+    let unknown = flags.chars().take_while(|c| c.is_ascii_alphabetic() || *c == '-').find(|c| !"imsU-".contains(*c));
+    match unknown {
+        Some(unknown) if unknown != 'P' => Err(format!("there is no flag '{unknown}'; there are i, m, s and U")),
+        _ => Ok(()),
+    }
 }
 
 fn literal(c: char, out: &mut String) -> usize {
@@ -100,6 +165,23 @@ fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
         'b' if !in_class => out.push_str("(?-u:\\b)"),
         'B' if !in_class => out.push_str("(?-u:\\B)"),
         '<' | '>' => out.push(kind),
+        'x' | 'p' | 'P' if rest[2..].starts_with('{') => {
+            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+            out.push_str(&rest[..end]);
+            return end;
+        }
+        '0'..='7' => {
+            let digits = rest[1..].bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
+            // A single digit from 1 on would refer back, which neither knows.
+            if kind != '0' && digits == 1 {
+                out.push('\\');
+                out.push(kind);
+                return 2;
+            }
+            let code = u32::from_str_radix(&rest[1..=digits], 8).unwrap_or_default();
+            out.push_str(&format!("\\x{{{code:x}}}"));
+            return 1 + digits;
+        }
         'Q' => {
             let quoted = &rest[2..];
             let end = quoted.find("\\E").unwrap_or(quoted.len());
