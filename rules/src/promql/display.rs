@@ -95,7 +95,9 @@ struct Labels<'a>(&'a [String]);
 
 impl fmt::Display for Labels<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |label: &String| if is_label_name(label) { label.clone() } else { quoted(label) };
+        let shown = |label: &String| {
+            if is_label_name(label) && !words::is_number(label) { label.clone() } else { quoted(label) }
+        };
         write!(f, "({})", self.0.iter().map(shown).collect::<Vec<_>>().join(", "))
     }
 }

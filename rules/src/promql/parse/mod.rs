@@ -207,7 +207,7 @@ impl Parser {
         let mut found = Vec::new();
         while !matches!(self.token(), Token::Sign(")")) {
             match self.token().clone() {
-                Token::Name(name) if is_label_name(&name) => found.push(name),
+                Token::Name(name) if is_label_name(&name) && !words::is_number(&name) => found.push(name),
                 Token::Text(name) if !name.is_empty() => found.push(name),
                 Token::End => break,
                 _ => return Err(self.unexpected("a label name")),

@@ -63,7 +63,12 @@ pub(super) const BETWEEN: [&str; 14] = [
 /// Words that cannot be a metric's name without quotes.
 pub(super) fn is_reserved(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
-    matches!(word.as_str(), "on" | "ignoring" | "group_left" | "group_right" | "atan2" | "inf" | "nan")
+    matches!(word.as_str(), "on" | "ignoring" | "group_left" | "group_right" | "atan2" | "bool" | "inf" | "nan")
+}
+
+/// Words that are numbers wherever they stand.
+pub(in crate::promql) fn is_number(word: &str) -> bool {
+    word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("nan")
 }
 
 /// Words that mean something at some place; [`super::super::display`] quotes metrics of these names.
