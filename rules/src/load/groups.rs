@@ -37,7 +37,7 @@ fn group(
         Some(name)
     });
     let name = name.unwrap_or_default();
-    let interval = fields.get("interval").and_then(|node| check.positive_duration(node));
+    let interval = fields.get("interval").and_then(|node| check.duration(node)).filter(|ms| *ms > 0);
     let limit = fields.get("limit").and_then(|node| check.whole(node, 0, u32::MAX));
     let query_offset = fields.get("query_offset").and_then(|node| check.duration(node));
     let labels: GroupLabels = fields.get("labels").map(|node| literal_labels(check, node)).unwrap_or_default();

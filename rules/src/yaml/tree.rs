@@ -161,7 +161,7 @@ impl Builder<'_> {
         let last = open.nodes.last().map_or(open.start, |node| node.end);
         let closing = self.source.text.as_bytes().get(end.wrapping_sub(1)).is_some_and(|b| matches!(b, b']' | b'}'));
         let end = if closing { end } else { last };
-        let kind = if open.is_map { Kind::Map(pairs(open.nodes)) } else { Kind::List(open.nodes) };
+        let kind = if open.is_map { Kind::Map(merged(pairs(open.nodes))) } else { Kind::List(open.nodes) };
         self.add(Node { start: open.start, end: end.max(open.start), kind }, open.anchor)
     }
 
@@ -186,6 +186,31 @@ fn pairs(nodes: Vec<Node>) -> Vec<(Node, Node)> {
     let mut nodes = nodes.into_iter();
     while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
         found.push((key, value));
+    }
+    found
+}
+
+/// With what `<<: *anchor` brings: the entries of one mapping, or of several, whose keys do not stand there already.
+fn merged(entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+    let is_merge = |(key, value): &(Node, Node)| {
+        let is_map = |node: &Node| matches!(node.kind, Kind::Map(_));
+        matches!(&key.kind, Kind::Scalar(text, Style::Plain) if text == "<<")
+            && (is_map(value) || matches!(&value.kind, Kind::List(nodes) if nodes.iter().all(is_map)))
+    };
+    let (merges, mut found): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
+    for (_, value) in merges {
+        let maps = match value.kind {
+            Kind::List(nodes) => nodes,
+            _ => vec![value],
+        };
+        for map in maps {
+            let Kind::Map(entries) = map.kind else { continue };
+            for (key, value) in entries {
+                if !found.iter().any(|(known, _)| known.scalar() == key.scalar()) {
+                    found.push((key, value));
+                }
+            }
+        }
     }
     found
 }
@@ -233,6 +258,16 @@ mod tests {
     fn an_alias_is_what_it_names() {
         let root = tree("a: &x {b: c}\nd: *x\n").expect("valid");
         assert_eq!(root.get("d").and_then(|node| node.get("b")).and_then(Node::scalar), Some("c"));
+    }
+
+    #[test]
+    fn a_merged_mapping_fills_what_is_not_there() {
+        let root = tree("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc:\n  y: 5\n  <<: [*a, *b]\nd: {<<: *a, w: 6}\n")
+            .expect("valid");
+        let value =
+            |of: &str, key: &str| root.get(of).and_then(|node| node.get(key)).and_then(Node::scalar).unwrap_or("");
+        assert_eq!(["x", "y", "z", "<<"].map(|key| value("c", key)), ["1", "5", "4", ""]);
+        assert_eq!(["x", "y", "w"].map(|key| value("d", key)), ["1", "2", "6"]);
     }
 
     #[test]
