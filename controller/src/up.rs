@@ -21,6 +21,7 @@ use crate::core::clock;
 const SETTINGS: &str = "\
 # What this controller runs by. Take changes up with: watchkeep reload
 packs:
+  - use: linux-host         # disks that fill, memory, processors, network, clock, reboots
   - use: systemd            # a unit failed: restart it, and see it stay up
   - use: demonstration      # watchkeep-agent event send demonstration
 

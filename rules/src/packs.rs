@@ -22,11 +22,16 @@ macro_rules! texts {
     };
 }
 
-static SHIPPED: [Pack; 2] = [
+static SHIPPED: [Pack; 3] = [
     Pack {
         name: "demonstration",
         files: texts!("demonstration": "rules.yaml", "runbooks/look-around.yaml"),
         tests: texts!("demonstration": "tests/demonstration.yaml"),
+    },
+    Pack {
+        name: "linux-host",
+        files: texts!("linux-host": "rules.yaml", "runbooks/free-disk-space.yaml"),
+        tests: texts!("linux-host": "tests/events.yaml", "tests/filesystems.yaml", "tests/free-disk-space.yaml", "tests/host.yaml"),
     },
     Pack {
         name: "systemd",

@@ -71,3 +71,52 @@ fn rule_files_that_promtool_takes_load() {
             .unwrap_or_else(|faults| panic!("{faults}"));
     }
 }
+
+/// Keys that we add to Prometheus's, of rules and of tests.
+const OURS_OF_RULES: [&str; 2] = ["incident", "runbook"];
+const OURS_OF_TESTS: [&str; 3] = ["input_events", "incident_test", "runbook_test"];
+
+/// The packs' own tests, wherever they use nothing of ours, pass with promtool over the packs' rules without our keys.
+#[test]
+fn shipped_tests_over_samples_pass_with_promtool() {
+    let mut checked = Vec::new();
+    for pack in watchkeep_rules::packs::shipped() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = |path: &str| {
+            let files = pack.files.iter().chain(pack.tests);
+            files.into_iter().find(|(file, _)| *file == path).map(|(_, text)| *text).expect("the pack has it")
+        };
+        let write = |path: &str, value: &serde_json::Value| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("is made");
+            std::fs::write(&path, value.to_string()).expect("is written"); // JSON is YAML
+            path
+        };
+        let rules = write("rules.yaml", &without_ours(text("rules.yaml")));
+        for (path, test) in pack.tests.iter().filter(|(_, test)| !OURS_OF_TESTS.iter().any(|key| test.contains(key))) {
+            let (checks, said) = promtool(&["check", "rules"], &rules);
+            assert!(checks, "{}: {said}", pack.name);
+            let (passes, said) = promtool(&["test", "rules"], &write(path, &read(test)));
+            assert!(passes, "{} {path}: {said}", pack.name);
+            checked.push(format!("{} {path}", pack.name));
+        }
+    }
+    assert!(checked.len() >= 2, "{checked:?}");
+}
+
+/// A rule file as Prometheus would have it: no event rules, and of the others no key of ours.
+fn without_ours(text: &str) -> serde_json::Value {
+    let mut file = read(text);
+    let groups = file["groups"].as_array_mut().expect("a rule file has groups");
+    for rules in groups.iter_mut().filter_map(|group| group["rules"].as_array_mut()) {
+        rules.retain(|rule| rule.get("event").is_none());
+        for rule in rules.iter_mut().filter_map(|rule| rule.as_object_mut()) {
+            rule.retain(|key, _| !OURS_OF_RULES.contains(&key.as_str()));
+        }
+    }
+    file
+}
+
+fn read(text: &str) -> serde_json::Value {
+    serde_yaml::from_str(text).expect("what ships is YAML")
+}
