@@ -39,7 +39,7 @@ pub(super) fn event(
         let labels_seen = labels(check, &fields, group_labels, &Alerts::of(&by, &GroupLabels::new()));
         check_own_labels(check, &fields, &by);
         let alerts = Alerts::of(&by, &labels_seen);
-        let annotations = annotations(check, &fields);
+        let annotations = annotations(check, &fields, &alerts);
         let incident = fields.get("incident").map(|node| incident(check, node, &alerts)).unwrap_or_default();
         let runbook = fields.get("runbook").and_then(|node| runbook_use(check, node, &alerts, known));
         Some(EventRule {

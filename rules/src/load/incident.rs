@@ -31,6 +31,13 @@ impl Alerts {
         }
     }
 
+    /// A fault for a query where the alerts are of events: there are no samples to ask then.
+    pub fn check_queries(&self, check: &mut Checker<'_>, node: &Node, template: &Template) {
+        if self.labels.is_some() {
+            refuse_queries(check, node, template);
+        }
+    }
+
     /// The near word, if the label cannot be there.
     fn lacks(&self, name: &str) -> Option<Option<String>> {
         let labels = self.labels.as_ref().filter(|labels| !labels.contains(name))?;
@@ -40,6 +47,14 @@ impl Alerts {
     fn sentence(&self, name: &str) -> String {
         let labels: Vec<&str> = self.labels.iter().flatten().map(String::as_str).collect();
         format!("alerts of this rule have no label '{name}'; they have {}", labels.join(", "))
+    }
+}
+
+/// Texts that are rendered where no samples are at hand.
+fn refuse_queries(check: &mut Checker<'_>, node: &Node, template: &Template) {
+    if let Some(at) = template.asks() {
+        let wrong = "there are no samples to query here; only labels and annotations of rules with an 'expr' can ask";
+        check.fault_in(node, at, "query".len(), wrong);
     }
 }
 
@@ -159,6 +174,7 @@ fn with(check: &mut Checker<'_>, node: &Node, alerts: &Alerts, runbook: Option<&
             let template = check.template(value, &text);
             if let Some(template) = &template {
                 alerts.check_labels(check, value, template);
+                refuse_queries(check, value, template);
             }
             let Some(runbook) = runbook else { return };
             match runbook.parameters.get(&name) {

@@ -66,7 +66,7 @@ pub(super) fn alert(
         // Which labels the expression's result carries is known to its evaluation only.
         let alerts = Alerts { labels: None };
         let labels = labels(check, &fields, group_labels, &alerts);
-        let annotations = annotations(check, &fields);
+        let annotations = annotations(check, &fields, &alerts);
         let incident = fields.get("incident").map(|node| incident(check, node, &alerts)).unwrap_or_default();
         let runbook = fields.get("runbook").and_then(|node| runbook_use(check, node, &alerts, known));
         let (file, group) = (check.source.name.clone(), group.to_owned());
@@ -108,6 +108,7 @@ pub(super) fn labels(
             check_label_name(check, key, &name);
             if let Some(template) = check.template(value, &text) {
                 alerts.check_labels(check, value, &template);
+                alerts.check_queries(check, value, &template);
             }
         });
         if name == "severity" && !text.contains("{{") {
@@ -131,13 +132,15 @@ fn check_severity(check: &mut Checker<'_>, node: &Node, text: &str) {
     }
 }
 
-pub(super) fn annotations(check: &mut Checker<'_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
+pub(super) fn annotations(check: &mut Checker<'_>, fields: &Fields<'_>, alerts: &Alerts) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Some(node) = fields.get("annotations") else { return found };
     for (key, name, value, text) in check.text_map(node) {
         check.within(format!("annotation '{name}'"), |check| {
             check_label_name(check, key, &name);
-            check.template(value, &text);
+            if let Some(template) = check.template(value, &text) {
+                alerts.check_queries(check, value, &template);
+            }
         });
         found.insert(name, text);
     }

@@ -4,6 +4,7 @@
 //! beside Prometheus's documentation, not to be fast. Whatever else evaluates expressions must give what it gives.
 
 pub mod ast;
+pub mod calendar;
 mod display;
 pub mod eval;
 mod functions;

@@ -16,7 +16,8 @@ pub(super) enum Token {
     /// `.Labels`; `.` alone is the empty name. Follows a variable without a space where it is its field.
     Field(String),
     String(String),
-    Number(f64),
+    Int(i64),
+    Float(f64),
     Pipe,
     Assign,
     Equals,
@@ -137,12 +138,36 @@ fn word(rest: &str) -> &str {
     &rest[..rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())]
 }
 
+/// As Go's constants: with a point or an exponent a float, else an int.
 fn number(rest: &str, at: usize) -> Result<(Token, usize), TemplateError> {
-    let end = rest[1..].find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).map_or(rest.len(), |end| end + 1);
-    match rest[..end].parse() {
-        Ok(value) => Ok((Token::Number(value), end)),
-        Err(_) => Err(TemplateError::new(at, end, format!("\"{}\" is no number", &rest[..end]))),
+    let mut end = 1;
+    for c in rest[1..].chars() {
+        let is_exponent_sign = matches!(c, '+' | '-') && rest[..end].ends_with(['e', 'E']) && !is_hexadecimal(rest);
+        if !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_') || is_exponent_sign) {
+            break;
+        }
+        end += c.len_utf8();
     }
+    let written = rest[..end].replace('_', "");
+    let token = if is_hexadecimal(&written) {
+        let (sign, digits) = written.split_once(['x', 'X']).unwrap_or((&written, ""));
+        let sign = if sign.starts_with('-') { -1 } else { 1 };
+        i64::from_str_radix(digits, 16).ok().map(|value| Token::Int(sign * value))
+    } else if written.contains(['.', 'e', 'E']) {
+        written.parse().ok().map(Token::Float)
+    } else {
+        written.parse().ok().map(Token::Int)
+    };
+    // Rust would read "inf" and "nan" as numbers; Go knows them as words only.
+    let digits = written.trim_start_matches(['+', '-']);
+    let token = token.filter(|_| digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'));
+    let wrong = || TemplateError::new(at, end, format!("\"{}\" is no number", &rest[..end]));
+    token.map(|token| (token, end)).ok_or_else(wrong)
+}
+
+fn is_hexadecimal(written: &str) -> bool {
+    let digits = written.trim_start_matches(['+', '-']);
+    digits.starts_with("0x") || digits.starts_with("0X")
 }
 
 fn string(text: &str, at: usize, quote: char) -> Result<(Token, usize), TemplateError> {
@@ -159,20 +184,49 @@ fn string(text: &str, at: usize, quote: char) -> Result<(Token, usize), Template
             '"' => return Ok((Token::String(value), place + 2)),
             '\n' => return Err(open()),
             '\\' => {
-                let (_, kind) = chars.next().ok_or_else(open)?;
-                value.push(match kind {
-                    'n' => '\n',
-                    't' => '\t',
-                    'r' => '\r',
-                    '\\' | '"' => kind,
-                    other => {
-                        let wrong = format!("\\{other} is no escape here; for a plain backslash write \\\\");
-                        return Err(TemplateError::new(at + 1 + place, 1 + other.len_utf8(), wrong));
-                    }
-                });
+                let (length, c) = escape(&body[place..])
+                    .map_err(|length| wrong_escape(at + 1 + place, &body[place..place + length]))?;
+                value.push(c);
+                // Characters of the escape behind its backslash.
+                for _ in 1..body[place..place + length].chars().count() {
+                    chars.next();
+                }
             }
             c => value.push(c),
         }
     }
     Err(open())
+}
+
+fn wrong_escape(at: usize, written: &str) -> TemplateError {
+    let wrong = format!("{written} is no escape here; for a plain backslash write \\\\");
+    TemplateError::new(at, written.len(), wrong)
+}
+
+/// One of Go's escapes at the start of `rest`: its length and what it stands for; the error is the length of what is none.
+fn escape(rest: &str) -> Result<(usize, char), usize> {
+    let kind = rest[1..].chars().next().ok_or(1_usize)?;
+    let plain = match kind {
+        'a' => Some('\u{7}'),
+        'b' => Some('\u{8}'),
+        'f' => Some('\u{c}'),
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        'v' => Some('\u{b}'),
+        '\\' | '"' => Some(kind),
+        _ => None,
+    };
+    if let Some(plain) = plain {
+        return Ok((2, plain));
+    }
+    let (from, digits, radix) = match kind {
+        'x' => (2, 2, 16),
+        'u' => (2, 4, 16),
+        'U' => (2, 8, 16),
+        '0'..='7' => (1, 3, 8),
+        other => return Err(1 + other.len_utf8()),
+    };
+    let code = rest.get(from..from + digits).and_then(|code| u32::from_str_radix(code, radix).ok());
+    code.and_then(char::from_u32).map(|c| (from + digits, c)).ok_or(1 + kind.len_utf8())
 }

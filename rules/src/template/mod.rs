@@ -1,22 +1,30 @@
-//! Prometheus's template language, as far as rule files use it: Go's text/template over `$labels` and `$value`.
+//! Prometheus's template language: Go's text/template over `$labels`, `$value` and queries.
 //!
-//! Taken: `{{ $labels.NAME }}`, `{{ .Labels.NAME }}`, `{{ $value }}`, `{{ .Value }}`, pipes, parentheses, `if`, `else if`,
-//! `else`, `with`, `end`, `$name := …`, comments, `{{-` and `-}}`, and the functions of [`functions::NAMES`]. Not taken:
-//! `range`, `define`, `template` and what queries a store (`query`, `first`, `value` …); a sentence says so. A missing
-//! label is the empty string, as in Prometheus.
+//! All of it is taken: pipes, parentheses, variables, `if`, `with`, `range`, `break`, `continue`, `define`, `template`,
+//! `block`, comments, `{{-` and `-}}`, Go's functions and Prometheus's ([`functions::names`]). Values have Go's types:
+//! `gt $value 100` compares a float with an int, which is an error when rendered, as it is in Prometheus. A missing label
+//! is the empty string.
 
 mod functions;
 mod lex;
 mod number;
+mod operand;
 mod parse;
+mod printf;
 mod render;
+mod syntax;
+mod value;
 
 use std::collections::BTreeMap;
+
+use crate::promql::eval::Sample;
+use syntax::{Definitions, Piece};
 
 /// A template that was read and checked: functions, variables and fields are known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
-    pieces: Vec<parse::Piece>,
+    pieces: Vec<Piece>,
+    definitions: Definitions,
 }
 
 /// Why a template cannot be read or rendered, and where.
@@ -41,24 +49,70 @@ impl TemplateError {
 /// Bytes that a rendered template may have; beyond it rendering fails rather than fill memory.
 pub const RENDERED_BYTES_MAX: usize = 64 * 1024;
 
+/// Evaluates an expression at the rule's instant. A scalar is one sample without labels; the error is a sentence.
+pub type Query<'a> = &'a dyn Fn(&str) -> Result<Vec<Sample>, String>;
+
+/// What a template sees.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub labels: &'a BTreeMap<String, String>,
+    pub value: f64,
+    /// Labels of this installation, `$externalLabels`.
+    pub external_labels: &'a BTreeMap<String, String>,
+    /// Where people reach this installation, `$externalURL`.
+    pub external_url: &'a str,
+    /// The rule's instant, UTC milliseconds: `now`.
+    pub at: i64,
+    /// None where there are no samples to ask, as in rules over events.
+    pub query: Option<Query<'a>>,
+}
+
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+
+impl<'a> Context<'a> {
+    /// The alert alone: no installation, no time, no samples.
+    pub fn new(labels: &'a BTreeMap<String, String>, value: f64) -> Self {
+        Self { labels, value, external_labels: &NO_LABELS, external_url: "", at: 0, query: None }
+    }
+}
+
 impl Template {
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         parse::template(text)
     }
 
-    /// Renders with the alert's labels and value.
+    /// Renders with the alert's labels and value alone.
     pub fn render(&self, labels: &BTreeMap<String, String>, value: f64) -> Result<String, TemplateError> {
-        render::render(&self.pieces, labels, value)
+        self.render_with(&Context::new(labels, value))
+    }
+
+    /// Renders with all that a rule over metrics can see.
+    pub fn render_with(&self, context: &Context<'_>) -> Result<String, TemplateError> {
+        render::render(self, context)
     }
 
     /// Every label named by `$labels.NAME`, `.Labels.NAME` or `index $labels "NAME"`, with its byte in the text.
     pub fn labels(&self) -> Vec<(&str, usize)> {
-        parse::labels(&self.pieces)
+        let mut found = Vec::new();
+        self.walk(&mut |command| command.labels(&mut found));
+        found
+    }
+
+    /// Where it first asks for samples (`query`), if it does.
+    pub fn asks(&self) -> Option<usize> {
+        let mut first = None;
+        self.walk(&mut |command| first = first.or(command.calls("query")));
+        first
     }
 
     /// Whether it has no actions at all.
     pub fn is_literal(&self) -> bool {
-        self.pieces.iter().all(|piece| matches!(piece, parse::Piece::Text(_)))
+        self.definitions.is_empty() && self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
+    }
+
+    fn walk<'t>(&'t self, visit: &mut dyn FnMut(&'t syntax::Command)) {
+        let bodies = self.definitions.values().chain([&self.pieces]);
+        bodies.flatten().for_each(|piece| piece.walk(visit));
     }
 }
 

@@ -1,80 +1,48 @@
-//! Tokens to pieces; every function, variable and field is checked here, so that a fault is found at load.
+//! Tokens to pieces: text, blocks, definitions. Every function, variable and field is checked here or in
+//! [`super::operand`], so that a fault is found at load.
 
 use super::functions;
 use super::lex::{Spanned, Token, tokens};
+use super::syntax::{Branch, Definitions, Piece, Pipeline};
 use super::{Template, TemplateError};
-use crate::near::near;
 
 /// How deep blocks and parentheses may nest.
 const DEPTH_MAX: usize = 32;
 
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Piece {
-    Text(String),
-    /// `{{ pipeline }}`
-    Show(Pipeline),
-    /// `{{ $name := pipeline }}`
-    Set(String, Pipeline),
-    /// `if`: the first branch whose condition is true; `with` also makes it the dot.
-    Choose {
-        branches: Vec<(Pipeline, Vec<Piece>)>,
-        otherwise: Vec<Piece>,
-        dot: bool,
-    },
-}
+/// What Prometheus declares before each template.
+const DECLARED: [&str; 5] = ["", "labels", "externalLabels", "externalURL", "value"];
 
-/// Each command gets the value of the one before as its last argument.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Pipeline {
-    pub commands: Vec<Command>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Command {
-    pub at: usize,
-    pub length: usize,
-    pub what: What,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum What {
-    Value(Operand),
-    Call(&'static functions::Function, Vec<(Operand, usize)>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Operand {
-    Labels,
-    /// With the byte at which the name stands.
-    Label(String, usize),
-    /// Labels and URL of this installation: empty until they can be set.
-    External,
-    Value,
-    Dot,
-    Variable(String),
-    Text(String),
-    Number(f64),
-    Bool(bool),
-    Nested(Pipeline),
-}
-
-struct Reader {
+pub(super) struct Reader {
     tokens: Vec<Spanned>,
     next: usize,
-    /// Variables in sight, innermost last.
-    variables: Vec<String>,
-    /// Whether the dot is the root (labels and value) rather than what `with` made it.
-    dot_is_root: bool,
+    /// Variables in sight, innermost last; `$` is the empty name.
+    pub variables: Vec<String>,
+    /// Whether the dot is the root (labels and value) rather than what a block made it.
+    pub dot_is_root: bool,
     depth: usize,
+    loops: usize,
+    definitions: Definitions,
+    /// Names that `template` inserts, with their places.
+    inserted: Vec<(String, usize)>,
 }
 
 pub(super) fn template(text: &str) -> Result<Template, TemplateError> {
-    let mut reader = Reader { tokens: tokens(text)?, next: 0, variables: Vec::new(), dot_is_root: true, depth: 0 };
+    let mut reader = Reader {
+        tokens: tokens(text)?,
+        next: 0,
+        variables: DECLARED.map(str::to_owned).into(),
+        dot_is_root: true,
+        depth: 0,
+        loops: 0,
+        definitions: Definitions::new(),
+        inserted: Vec::new(),
+    };
     let (pieces, stop) = reader.pieces()?;
-    match stop {
-        Stop::End => Ok(Template { pieces }),
-        Stop::Word(word, at) => Err(TemplateError::new(at, word.len(), format!("'{word}' without an 'if' before it"))),
+    if let Stop::Word(word, at) = stop {
+        return Err(TemplateError::new(at, word.len(), format!("'{word}' without an 'if' before it")));
     }
+    reader.check_inserted()?;
+    Ok(Template { pieces, definitions: reader.definitions })
 }
 
 /// What ended a list of pieces: the text's end, or `else` and `end` (already taken up to and with the word).
@@ -83,12 +51,30 @@ enum Stop {
     Word(String, usize),
 }
 
+enum Action {
+    Piece(Piece),
+    /// It made no piece: a definition.
+    Nothing,
+    Stop(String, usize),
+}
+
+/// What a block does to the dot within it.
+#[derive(Clone, Copy, PartialEq)]
+enum Dot {
+    Kept,
+    Changed,
+}
+
 impl Reader {
-    fn peek(&self) -> &Spanned {
+    pub fn peek(&self) -> &Spanned {
         &self.tokens[self.next]
     }
 
-    fn take(&mut self) -> Spanned {
+    pub fn peek_behind(&self, ahead: usize) -> &Token {
+        &self.tokens[(self.next + ahead).min(self.tokens.len() - 1)].token
+    }
+
+    pub fn take(&mut self) -> Spanned {
         let token = self.tokens[self.next].clone();
         if self.next + 1 < self.tokens.len() {
             self.next += 1;
@@ -96,13 +82,17 @@ impl Reader {
         token
     }
 
-    fn wrong(&self, message: impl Into<String>) -> TemplateError {
+    pub fn wrong(&self, message: impl Into<String>) -> TemplateError {
         TemplateError::new(self.peek().at, self.peek().length, message)
     }
 
-    fn deeper(&mut self) -> Result<(), TemplateError> {
+    pub fn deeper(&mut self) -> Result<(), TemplateError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX { Err(self.wrong("nested too deeply")) } else { Ok(()) }
+    }
+
+    pub fn shallower(&mut self) {
+        self.depth -= 1;
     }
 
     fn pieces(&mut self) -> Result<(Vec<Piece>, Stop), TemplateError> {
@@ -114,6 +104,7 @@ impl Reader {
                 Token::End => return Ok((found, Stop::End)),
                 _ => match self.action()? {
                     Action::Piece(piece) => found.push(piece),
+                    Action::Nothing => {}
                     Action::Stop(word, at) => return Ok((found, Stop::Word(word, at))),
                 },
             }
@@ -123,35 +114,36 @@ impl Reader {
     /// What stands between `{{` (taken) and `}}`.
     fn action(&mut self) -> Result<Action, TemplateError> {
         let first = self.peek().clone();
-        match &first.token {
-            Token::Close => Err(self.wrong("the action is empty")),
-            Token::Word(word) if word == "if" || word == "with" => {
-                self.take();
-                self.choose(word == "with", &first).map(Action::Piece)
-            }
-            Token::Word(word) if word == "else" || word == "end" => {
-                self.take();
-                Ok(Action::Stop(word.clone(), first.at))
-            }
-            Token::Word(word) if functions::NOT_TAKEN.contains(&word.as_str()) => Err(self.not_taken(word)),
-            Token::Variable(name) if matches!(self.tokens[self.next + 1].token, Token::Assign | Token::Equals) => {
-                self.take();
-                self.take();
-                let pipeline = self.pipeline()?;
-                self.close()?;
-                self.variables.push(name.clone());
-                Ok(Action::Piece(Piece::Set(name.clone(), pipeline)))
-            }
-            _ => {
-                let pipeline = self.pipeline()?;
-                self.close()?;
-                Ok(Action::Piece(Piece::Show(pipeline)))
-            }
+        let word = match &first.token {
+            Token::Close => return Err(self.wrong("the action is empty")),
+            Token::Variable(_) => return self.variable_action().map(Action::Piece),
+            Token::Word(word) => word.as_str(),
+            _ => "",
+        };
+        if matches!(
+            word,
+            "if" | "with" | "range" | "else" | "end" | "define" | "block" | "template" | "break" | "continue"
+        ) {
+            self.take();
+        }
+        match word {
+            "if" => self.choose(Dot::Kept, &first).map(Action::Piece),
+            "with" => self.choose(Dot::Changed, &first).map(Action::Piece),
+            "range" => self.range(&first).map(Action::Piece),
+            "else" | "end" => Ok(Action::Stop(word.to_owned(), first.at)),
+            "define" => self.define(&first).map(|()| Action::Nothing),
+            "block" => self.block(&first).map(Action::Piece),
+            "template" => self.insert().map(Action::Piece),
+            "break" => self.leave(&first, Piece::Break).map(Action::Piece),
+            "continue" => self.leave(&first, Piece::Continue).map(Action::Piece),
+            _ => self.closed_pipeline().map(|pipeline| Action::Piece(Piece::Show(pipeline))),
         }
     }
 
-    fn not_taken(&self, word: &str) -> TemplateError {
-        self.wrong(format!("'{word}' is not taken: templates of rules see the alert's labels and value, no queries"))
+    fn closed_pipeline(&mut self) -> Result<Pipeline, TemplateError> {
+        let pipeline = self.pipeline()?;
+        self.close()?;
+        Ok(pipeline)
     }
 
     fn close(&mut self) -> Result<(), TemplateError> {
@@ -164,42 +156,94 @@ impl Reader {
         }
     }
 
+    /// `$name := …`, `$name = …`, or a value that begins with a variable.
+    fn variable_action(&mut self) -> Result<Piece, TemplateError> {
+        if *self.peek_behind(1) == Token::Equals {
+            let variable = self.take();
+            let Token::Variable(name) = variable.token else { return Err(self.wrong("a variable is expected here")) };
+            if !self.variables.contains(&name) {
+                return Err(self.unknown_variable(&name, variable.at, variable.length));
+            }
+            self.take();
+            return Ok(Piece::Assign(name, self.closed_pipeline()?));
+        }
+        match self.declared()? {
+            Some(name) => {
+                let pipeline = self.closed_pipeline()?;
+                self.variables.push(name.clone());
+                Ok(Piece::Declare(name, pipeline))
+            }
+            None => self.closed_pipeline().map(Piece::Show),
+        }
+    }
+
+    /// The name before a `:=`.
+    fn declared(&mut self) -> Result<Option<String>, TemplateError> {
+        if *self.peek_behind(1) != Token::Assign {
+            return Ok(None);
+        }
+        self.declared_name()
+    }
+
+    fn declared_name(&mut self) -> Result<Option<String>, TemplateError> {
+        let Token::Variable(name) = self.peek().token.clone() else { return Ok(None) };
+        if name.is_empty() {
+            return Err(self.wrong("a variable needs a name, as in $found := …"));
+        }
+        self.take();
+        self.take();
+        Ok(Some(name))
+    }
+
     /// After `if` or `with`: condition, branches and `end`.
-    fn choose(&mut self, dot: bool, opening: &Spanned) -> Result<Piece, TemplateError> {
+    fn choose(&mut self, dot: Dot, opening: &Spanned) -> Result<Piece, TemplateError> {
         self.deeper()?;
         let in_sight = self.variables.len();
         let mut branches = Vec::new();
         let mut otherwise = Vec::new();
         let mut condition = Some(self.condition()?);
         loop {
-            let root_before = self.dot_is_root;
-            self.dot_is_root = root_before && !(dot && condition.is_some());
-            let (pieces, stop) = self.pieces()?;
-            self.dot_is_root = root_before;
-            self.variables.truncate(in_sight);
+            let (pieces, stop) = self.body(if condition.is_some() { dot } else { Dot::Kept })?;
             let last = condition.is_none();
             match condition.take() {
-                Some(pipeline) => branches.push((pipeline, pieces)),
+                Some((name, condition)) => branches.push(Branch { name, condition, pieces }),
                 None => otherwise = pieces,
             }
-            match stop {
-                Stop::End => {
-                    let wrong = "this block has no '{{ end }}'";
-                    return Err(TemplateError::new(opening.at, opening.length, wrong));
-                }
-                Stop::Word(word, _) if word == "end" => {
-                    self.close()?;
-                    self.depth -= 1;
-                    return Ok(Piece::Choose { branches, otherwise, dot });
-                }
-                Stop::Word(_, at) if last => return Err(TemplateError::new(at, 4, "a second 'else'")),
-                Stop::Word(..) => condition = self.else_branch()?,
+            match self.stopped(stop, opening, last)? {
+                Ended::Block => break,
+                Ended::Branch => condition = self.else_branch()?,
             }
+        }
+        self.variables.truncate(in_sight);
+        self.shallower();
+        Ok(Piece::Choose { branches, otherwise, dot: dot == Dot::Changed })
+    }
+
+    /// Pieces up to `else` or `end`; what is declared in them is gone afterwards.
+    fn body(&mut self, dot: Dot) -> Result<(Vec<Piece>, Stop), TemplateError> {
+        let in_sight = self.variables.len();
+        let root_before = self.dot_is_root;
+        self.dot_is_root &= dot == Dot::Kept;
+        let found = self.pieces()?;
+        self.dot_is_root = root_before;
+        self.variables.truncate(in_sight);
+        Ok(found)
+    }
+
+    fn stopped(&mut self, stop: Stop, opening: &Spanned, last: bool) -> Result<Ended, TemplateError> {
+        match stop {
+            Stop::End => Err(TemplateError::new(opening.at, opening.length, "this block has no '{{ end }}'")),
+            Stop::Word(word, _) if word == "end" => {
+                self.close()?;
+                Ok(Ended::Block)
+            }
+            Stop::Word(_, at) if last => Err(TemplateError::new(at, 4, "a second 'else'")),
+            Stop::Word(..) => Ok(Ended::Branch),
         }
     }
 
     /// After `else`: `if condition` or nothing.
-    fn else_branch(&mut self) -> Result<Option<Pipeline>, TemplateError> {
+    fn else_branch(&mut self) -> Result<Option<(Option<String>, Pipeline)>, TemplateError> {
         match &self.peek().token {
             Token::Word(word) if word == "if" || word == "with" => {
                 self.take();
@@ -209,193 +253,127 @@ impl Reader {
         }
     }
 
-    fn condition(&mut self) -> Result<Pipeline, TemplateError> {
-        let pipeline = self.pipeline()?;
+    /// A pipeline that may declare a variable for the block.
+    fn condition(&mut self) -> Result<(Option<String>, Pipeline), TemplateError> {
+        let name = self.declared()?;
+        let pipeline = self.closed_pipeline()?;
+        self.variables.extend(name.clone());
+        Ok((name, pipeline))
+    }
+
+    /// After `range`: `$place, $element :=`, what to go over, body, `else` and `end`.
+    fn range(&mut self, opening: &Spanned) -> Result<Piece, TemplateError> {
+        self.deeper()?;
+        let in_sight = self.variables.len();
+        let names = self.range_names()?;
+        let over = self.closed_pipeline()?;
+        self.variables.extend(names.0.clone());
+        self.variables.extend(names.1.clone());
+        self.loops += 1;
+        let (body, stop) = self.body(Dot::Changed)?;
+        self.loops -= 1;
+        self.variables.truncate(in_sight);
+        let mut otherwise = Vec::new();
+        if let Ended::Branch = self.stopped(stop, opening, false)? {
+            self.close()?;
+            let (pieces, stop) = self.body(Dot::Kept)?;
+            self.stopped(stop, opening, true)?;
+            otherwise = pieces;
+        }
+        self.shallower();
+        Ok(Piece::Range { names, over, body, otherwise })
+    }
+
+    /// One name is the element's, of two the first is the place's.
+    fn range_names(&mut self) -> Result<(Option<String>, Option<String>), TemplateError> {
+        if *self.peek_behind(1) != Token::Comma {
+            return Ok((None, self.declared()?));
+        }
+        let place = self.declared_name()?;
+        if *self.peek_behind(1) != Token::Assign {
+            return Err(self.wrong("':=' is expected after the two variables of 'range'"));
+        }
+        Ok((place, self.declared_name()?))
+    }
+
+    fn leave(&mut self, word: &Spanned, piece: Piece) -> Result<Piece, TemplateError> {
+        if self.loops == 0 {
+            return Err(TemplateError::new(word.at, word.length, "'break' and 'continue' stand within 'range' only"));
+        }
         self.close()?;
-        Ok(pipeline)
+        Ok(piece)
     }
 
-    fn pipeline(&mut self) -> Result<Pipeline, TemplateError> {
-        let mut commands = vec![self.command(false)?];
-        while self.peek().token == Token::Pipe {
-            self.take();
-            commands.push(self.command(true)?);
+    /// After `define`: a name, and a body that sees nothing of what is around it.
+    fn define(&mut self, opening: &Spanned) -> Result<(), TemplateError> {
+        if self.depth > 0 {
+            let wrong = "'define' stands at the top, not within another block";
+            return Err(TemplateError::new(opening.at, opening.length, wrong));
         }
-        Ok(Pipeline { commands })
+        let (name, _) = self.name()?;
+        self.close()?;
+        self.defined(name, opening)
     }
 
-    fn command(&mut self, piped: bool) -> Result<Command, TemplateError> {
-        let first = self.peek().clone();
-        if let Token::Word(word) = &first.token
-            && !matches!(word.as_str(), "true" | "false")
-        {
-            self.take();
-            let function = self.function(word, &first)?;
-            let arguments = self.arguments()?;
-            let given = arguments.len() + usize::from(piped);
-            function.check_count(given).map_err(|message| TemplateError::new(first.at, first.length, message))?;
-            return Ok(Command { at: first.at, length: first.length, what: What::Call(function, arguments) });
-        }
-        if piped {
-            return Err(self.wrong("a function is expected after '|'"));
-        }
-        let operand = self.operand()?.ok_or_else(|| self.wrong("a value or a function is expected here"))?;
-        Ok(Command { at: first.at, length: first.length, what: What::Value(operand) })
+    fn defined(&mut self, name: String, opening: &Spanned) -> Result<(), TemplateError> {
+        self.deeper()?;
+        let outside = std::mem::replace(&mut self.variables, vec![String::new()]);
+        let loops = std::mem::take(&mut self.loops);
+        let (pieces, stop) = self.body(Dot::Changed)?;
+        self.stopped(stop, opening, true)?;
+        (self.variables, self.loops) = (outside, loops);
+        self.shallower();
+        self.definitions.insert(name, pieces);
+        Ok(())
     }
 
-    fn function(&self, word: &str, at: &Spanned) -> Result<&'static functions::Function, TemplateError> {
-        functions::find(word).ok_or_else(|| {
-            if functions::NOT_TAKEN.contains(&word) {
-                return TemplateError { at: at.at, length: at.length, ..self.not_taken(word) };
-            }
-            let mut error = TemplateError::new(at.at, at.length, format!("unknown template function '{word}'"));
-            error.near = near(word, functions::names());
-            error
+    /// After `block`: defines a template and inserts it there.
+    fn block(&mut self, opening: &Spanned) -> Result<Piece, TemplateError> {
+        let (name, at) = self.name()?;
+        let data = self.closed_pipeline()?;
+        self.defined(name.clone(), opening)?;
+        Ok(Piece::Insert { name, data: Some(data), at })
+    }
+
+    /// After `template`: a name, and perhaps the data for it.
+    fn insert(&mut self) -> Result<Piece, TemplateError> {
+        let (name, at) = self.name()?;
+        let data = match self.peek().token {
+            Token::Close => None,
+            _ => Some(self.pipeline()?),
+        };
+        self.close()?;
+        self.inserted.push((name.clone(), at));
+        Ok(Piece::Insert { name, data, at })
+    }
+
+    /// A quoted name and its place.
+    fn name(&mut self) -> Result<(String, usize), TemplateError> {
+        let Token::String(name) = self.peek().token.clone() else {
+            return Err(self.wrong("the template's name is expected here, in quotes"));
+        };
+        let at = self.take().at;
+        Ok((name, at))
+    }
+
+    fn check_inserted(&self) -> Result<(), TemplateError> {
+        let missing = self.inserted.iter().find(|(name, _)| !self.definitions.contains_key(name));
+        missing.map_or(Ok(()), |(name, at)| {
+            let mut error = TemplateError::new(*at, name.len() + 2, format!("template \"{name}\" is not defined here"));
+            error.near = crate::near::near(name, self.definitions.keys().map(String::as_str));
+            Err(error)
         })
     }
 
-    fn arguments(&mut self) -> Result<Vec<(Operand, usize)>, TemplateError> {
-        let mut found = Vec::new();
-        loop {
-            let at = self.peek().at;
-            match self.operand()? {
-                Some(operand) => found.push((operand, at)),
-                None => return Ok(found),
-            }
-        }
-    }
-
-    /// One value, or nothing where none begins.
-    fn operand(&mut self) -> Result<Option<Operand>, TemplateError> {
-        let here = self.peek().clone();
-        let operand = match here.token {
-            Token::String(text) => Operand::Text(text),
-            Token::Number(value) => Operand::Number(value),
-            Token::Word(word) if word == "true" || word == "false" => Operand::Bool(word == "true"),
-            Token::Word(word) => {
-                let wrong = format!("put '{word} …' in parentheses to hand its result on");
-                return Err(TemplateError::new(here.at, here.length, wrong));
-            }
-            Token::Variable(ref name) => {
-                self.take();
-                return self.variable(name, &here).map(Some);
-            }
-            Token::Field(ref name) => {
-                self.take();
-                return self.field(name, &here).map(Some);
-            }
-            Token::OpenParen => {
-                self.take();
-                return self.nested(&here).map(Some);
-            }
-            _ => return Ok(None),
-        };
-        self.take();
-        Ok(Some(operand))
-    }
-
-    fn nested(&mut self, opening: &Spanned) -> Result<Operand, TemplateError> {
-        self.deeper()?;
-        let pipeline = self.pipeline()?;
-        if self.peek().token != Token::CloseParen {
-            return Err(TemplateError::new(opening.at, 1, "this parenthesis is not closed"));
-        }
-        self.take();
-        self.depth -= 1;
-        Ok(Operand::Nested(pipeline))
-    }
-
-    fn variable(&mut self, name: &str, at: &Spanned) -> Result<Operand, TemplateError> {
-        match name {
-            "labels" => self.label_of(at),
-            "value" => Ok(Operand::Value),
-            "externalLabels" => self.label_of(at).map(|_| Operand::External),
-            "externalURL" => Ok(Operand::External),
-            name if self.variables.iter().any(|known| known == name) => Ok(Operand::Variable(name.to_owned())),
-            name => {
-                let mut error = TemplateError::new(at.at, at.length, format!("unknown variable '${name}'"));
-                let known = ["labels", "value", "externalLabels", "externalURL"];
-                let own = self.variables.iter().map(String::as_str);
-                error.near = near(name, known.into_iter().chain(own)).map(|word| format!("${word}"));
-                Err(error)
-            }
-        }
-    }
-
-    /// `.NAME` right after `$labels` or `.Labels`.
-    fn label_of(&mut self, _owner: &Spanned) -> Result<Operand, TemplateError> {
-        let next = self.peek().clone();
-        match next.token {
-            Token::Field(name) if !next.spaced && !name.is_empty() => {
-                self.take();
-                Ok(Operand::Label(name, next.at + 1))
-            }
-            _ => Ok(Operand::Labels),
-        }
-    }
-
-    fn field(&mut self, name: &str, at: &Spanned) -> Result<Operand, TemplateError> {
-        match name {
-            "" => Ok(Operand::Dot),
-            _ if !self.dot_is_root => {
-                let wrong = format!("'.{name}': within 'with' the dot is its value; write $labels or $value");
-                Err(TemplateError::new(at.at, at.length, wrong))
-            }
-            "Labels" => self.label_of(at),
-            "Value" => Ok(Operand::Value),
-            "ExternalLabels" => self.label_of(at).map(|_| Operand::External),
-            "ExternalURL" => Ok(Operand::External),
-            name => {
-                let mut error = TemplateError::new(at.at, at.length, format!("unknown field '.{name}'"));
-                error.near =
-                    near(name, ["Labels", "Value", "ExternalLabels", "ExternalURL"]).map(|word| format!(".{word}"));
-                Err(error)
-            }
-        }
+    pub fn unknown_function(word: &str, at: &Spanned) -> TemplateError {
+        let mut error = TemplateError::new(at.at, at.length, format!("unknown template function '{word}'"));
+        error.near = crate::near::near(word, functions::names());
+        error
     }
 }
 
-enum Action {
-    Piece(Piece),
-    Stop(String, usize),
-}
-
-pub(super) fn labels(pieces: &[Piece]) -> Vec<(&str, usize)> {
-    let mut found = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Text(_) => {}
-            Piece::Show(pipeline) | Piece::Set(_, pipeline) => labels_of(pipeline, &mut found),
-            Piece::Choose { branches, otherwise, .. } => {
-                for (condition, pieces) in branches {
-                    labels_of(condition, &mut found);
-                    found.extend(labels(pieces));
-                }
-                found.extend(labels(otherwise));
-            }
-        }
-    }
-    found
-}
-
-fn labels_of<'a>(pipeline: &'a Pipeline, found: &mut Vec<(&'a str, usize)>) {
-    for command in &pipeline.commands {
-        match &command.what {
-            What::Value(operand) => label_in(operand, found),
-            What::Call(function, arguments) => {
-                if let ("index", [(Operand::Labels, _), (Operand::Text(name), at)]) = (function.name, &arguments[..]) {
-                    found.push((name, *at + 1));
-                }
-                arguments.iter().for_each(|(operand, _)| label_in(operand, found));
-            }
-        }
-    }
-}
-
-fn label_in<'a>(operand: &'a Operand, found: &mut Vec<(&'a str, usize)>) {
-    match operand {
-        Operand::Label(name, at) => found.push((name, *at)),
-        Operand::Nested(pipeline) => labels_of(pipeline, found),
-        _ => {}
-    }
+/// How a body ended: with its block, or with another branch to come.
+enum Ended {
+    Block,
+    Branch,
 }

@@ -1,271 +1,290 @@
 //! Rendering of checked templates.
 
-use std::collections::BTreeMap;
+use super::functions::{Body, Function};
+use super::syntax::{Base, Branch, Command, Operand, Piece, Pipeline, What};
+use super::value::Value;
+use super::{Context, RENDERED_BYTES_MAX, Template, TemplateError};
 
-use super::parse::{Command, Operand, Piece, Pipeline, What};
-use super::{RENDERED_BYTES_MAX, TemplateError, number};
+/// Pieces that one rendering may come by, those in loops each time.
+const PIECES_MAX: usize = 100_000;
 
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Text(String),
-    Number(f64),
-    Bool(bool),
-    Labels(BTreeMap<String, String>),
+/// How deep templates may insert each other.
+const INSERTS_MAX: usize = 64;
+
+/// Queries that one rendering may ask.
+const QUERIES_MAX: usize = 64;
+
+pub(super) fn render(template: &Template, context: &Context<'_>) -> Result<String, TemplateError> {
+    let mut renderer = Renderer::new(template, context);
+    renderer.pieces(&template.pieces)?;
+    Ok(renderer.out)
 }
 
-impl Value {
-    /// As it is shown: `%v`.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(value) => number::shortest(*value),
-            Self::Bool(value) => value.to_string(),
-            Self::Labels(labels) => {
-                let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}:{value}")).collect();
-                format!("map[{}]", pairs.join(" "))
-            }
-        }
-    }
-
-    /// As a number; text is read as one, as Prometheus's functions do.
-    pub fn number(&self) -> Result<f64, String> {
-        match self {
-            Self::Number(value) => Ok(*value),
-            Self::Text(text) => text.trim().parse().map_err(|_| format!("\"{text}\" is no number")),
-            other => Err(format!("{} is no number", other.kind())),
-        }
-    }
-
-    pub fn is_true(&self) -> bool {
-        match self {
-            Self::Text(text) => !text.is_empty(),
-            Self::Number(value) => *value != 0.0,
-            Self::Bool(value) => *value,
-            Self::Labels(labels) => !labels.is_empty(),
-        }
-    }
-
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Text(_) => "a text",
-            Self::Number(_) => "a number",
-            Self::Bool(_) => "a truth value",
-            Self::Labels(_) => "labels",
-        }
-    }
+/// How a list of pieces came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Through,
+    Break,
+    Continue,
 }
 
-struct Scope<'a> {
-    labels: &'a BTreeMap<String, String>,
-    value: f64,
+pub(super) struct Renderer<'a> {
+    template: &'a Template,
+    pub context: &'a Context<'a>,
+    /// Innermost last; the first is `$`.
     variables: Vec<(String, Value)>,
-    dot: Option<Value>,
+    dot: Value,
     out: String,
+    pieces_left: usize,
+    inserts: usize,
+    queries_left: usize,
 }
 
-pub(super) fn render(pieces: &[Piece], labels: &BTreeMap<String, String>, value: f64) -> Result<String, TemplateError> {
-    let mut scope = Scope { labels, value, variables: Vec::new(), dot: None, out: String::new() };
-    scope.pieces(pieces)?;
-    Ok(scope.out)
-}
-
-impl Scope<'_> {
-    fn pieces(&mut self, pieces: &[Piece]) -> Result<(), TemplateError> {
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => self.push(text, 0)?,
-                Piece::Show(pipeline) => {
-                    let text = self.pipeline(pipeline)?.text();
-                    self.push(&text, pipeline.commands[0].at)?;
-                }
-                Piece::Set(name, pipeline) => {
-                    let value = self.pipeline(pipeline)?;
-                    self.set(name, value);
-                }
-                Piece::Choose { branches, otherwise, dot } => self.choose(branches, otherwise, *dot)?,
-            }
+impl<'a> Renderer<'a> {
+    fn new(template: &'a Template, context: &'a Context<'a>) -> Self {
+        let named = [
+            ("", Value::Root),
+            ("labels", Value::labels(context.labels)),
+            ("externalLabels", Value::labels(context.external_labels)),
+            ("externalURL", Value::Text(context.external_url.to_owned())),
+            ("value", Value::Float(context.value)),
+        ];
+        Self {
+            template,
+            context,
+            variables: named.map(|(name, value)| (name.to_owned(), value)).into(),
+            dot: Value::Root,
+            out: String::new(),
+            pieces_left: PIECES_MAX,
+            inserts: 0,
+            queries_left: QUERIES_MAX,
         }
-        Ok(())
     }
 
-    /// Sets a variable that is in sight, or brings a new one.
-    fn set(&mut self, name: &str, value: Value) {
-        match self.variables.iter_mut().rev().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = value,
-            None => self.variables.push((name.to_owned(), value)),
+    /// What is declared within is gone afterwards.
+    fn pieces(&mut self, pieces: &[Piece]) -> Result<Flow, TemplateError> {
+        let in_sight = self.variables.len();
+        let mut flow = Flow::Through;
+        for piece in pieces {
+            flow = self.piece(piece)?;
+            if flow != Flow::Through {
+                break;
+            }
         }
+        self.variables.truncate(in_sight);
+        Ok(flow)
+    }
+
+    fn piece(&mut self, piece: &Piece) -> Result<Flow, TemplateError> {
+        self.pieces_left = self.pieces_left.checked_sub(1).ok_or_else(|| {
+            TemplateError::new(0, 1, format!("the template goes on for more than {PIECES_MAX} actions"))
+        })?;
+        match piece {
+            Piece::Text(text) => self.push(text, 0)?,
+            Piece::Show(pipeline) => {
+                let text = self.pipeline(pipeline)?.text();
+                self.push(&text, pipeline.commands[0].at)?;
+            }
+            Piece::Declare(name, pipeline) => {
+                let value = self.pipeline(pipeline)?;
+                self.variables.push((name.clone(), value));
+            }
+            Piece::Assign(name, pipeline) => {
+                let value = self.pipeline(pipeline)?;
+                if let Some((_, known)) = self.variables.iter_mut().rev().find(|(known, _)| known == name) {
+                    *known = value;
+                }
+            }
+            Piece::Choose { branches, otherwise, dot } => return self.choose(branches, otherwise, *dot),
+            Piece::Range { names, over, body, otherwise } => {
+                let elements = self.pipeline(over)?.elements();
+                let at = &over.commands[0];
+                let elements = elements.map_err(|wrong| TemplateError::new(at.at, at.length, wrong))?;
+                if elements.is_empty() {
+                    return self.pieces(otherwise);
+                }
+                self.each((&names.0, &names.1), elements, body)?;
+            }
+            Piece::Insert { name, data, at } => {
+                let data = data.as_ref().map_or(Ok(Value::Nil), |data| self.pipeline(data))?;
+                self.insert(name, data).map_err(|error| located(error, *at, name.len()))?;
+            }
+            Piece::Break => return Ok(Flow::Break),
+            Piece::Continue => return Ok(Flow::Continue),
+        }
+        Ok(Flow::Through)
     }
 
     fn push(&mut self, text: &str, at: usize) -> Result<(), TemplateError> {
         if self.out.len() + text.len() > RENDERED_BYTES_MAX {
-            return Err(TemplateError::new(
-                at,
-                1,
-                format!("the rendered text is longer than {RENDERED_BYTES_MAX} bytes"),
-            ));
+            let wrong = format!("the rendered text is longer than {RENDERED_BYTES_MAX} bytes");
+            return Err(TemplateError::new(at, 1, wrong));
         }
         self.out.push_str(text);
         Ok(())
     }
 
-    fn choose(
-        &mut self,
-        branches: &[(Pipeline, Vec<Piece>)],
-        otherwise: &[Piece],
-        dot: bool,
-    ) -> Result<(), TemplateError> {
-        for (condition, pieces) in branches {
+    fn choose(&mut self, branches: &[Branch], otherwise: &[Piece], dot: bool) -> Result<Flow, TemplateError> {
+        let in_sight = self.variables.len();
+        let mut rendered = None;
+        for Branch { name, condition, pieces } in branches {
             let value = self.pipeline(condition)?;
-            if !value.is_true() {
-                continue;
+            self.variables.extend(name.iter().map(|name| (name.clone(), value.clone())));
+            if value.is_true() {
+                rendered = Some(if dot { self.under(value, pieces)? } else { self.pieces(pieces)? });
+                break;
             }
-            if !dot {
-                return self.pieces(pieces);
-            }
-            let before = self.dot.replace(value);
-            let rendered = self.pieces(pieces);
-            self.dot = before;
-            return rendered;
         }
-        self.pieces(otherwise)
+        let flow = rendered.map_or_else(|| self.pieces(otherwise), Ok);
+        self.variables.truncate(in_sight);
+        flow
     }
 
-    fn pipeline(&self, pipeline: &Pipeline) -> Result<Value, TemplateError> {
+    /// Renders with another dot.
+    fn under(&mut self, dot: Value, pieces: &[Piece]) -> Result<Flow, TemplateError> {
+        let before = std::mem::replace(&mut self.dot, dot);
+        let flow = self.pieces(pieces);
+        self.dot = before;
+        flow
+    }
+
+    fn each(
+        &mut self,
+        names: (&Option<String>, &Option<String>),
+        elements: Vec<(Value, Value)>,
+        body: &[Piece],
+    ) -> Result<(), TemplateError> {
+        let in_sight = self.variables.len();
+        for (place, element) in elements {
+            self.variables.extend(names.0.iter().map(|name| (name.clone(), place.clone())));
+            self.variables.extend(names.1.iter().map(|name| (name.clone(), element.clone())));
+            let flow = self.under(element, body)?;
+            self.variables.truncate(in_sight);
+            if flow == Flow::Break {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders a defined template, which sees its data and nothing else.
+    fn insert(&mut self, name: &str, data: Value) -> Result<(), TemplateError> {
+        let template = self.template;
+        let Some(pieces) = template.definitions.get(name) else {
+            return Err(TemplateError::new(0, 1, format!("template \"{name}\" not defined")));
+        };
+        if self.inserts == INSERTS_MAX {
+            let wrong = format!("templates insert each other more than {INSERTS_MAX} deep");
+            return Err(TemplateError::new(0, 1, wrong));
+        }
+        self.inserts += 1;
+        let before = std::mem::replace(&mut self.variables, vec![(String::new(), data.clone())]);
+        let flow = self.under(data, pieces);
+        self.variables = before;
+        self.inserts -= 1;
+        flow.map(|_| ())
+    }
+
+    /// As `template`, but the text is a value: `tmpl "name" data`.
+    pub fn inserted(&mut self, name: &str, data: Value) -> Result<String, String> {
+        let before = std::mem::take(&mut self.out);
+        let inserted = self.insert(name, data);
+        let text = std::mem::replace(&mut self.out, before);
+        inserted.map(|()| text).map_err(|error| error.message)
+    }
+
+    pub fn query(&mut self, expr: &str) -> Result<Value, String> {
+        let Some(query) = self.context.query else {
+            return Err(format!("query \"{expr}\": there are no samples to ask here"));
+        };
+        if self.queries_left == 0 {
+            return Err(format!("query \"{expr}\": a template asks at most {QUERIES_MAX} times"));
+        }
+        self.queries_left -= 1;
+        query(expr).map(Value::Samples).map_err(|wrong| format!("query \"{expr}\": {wrong}"))
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Value, TemplateError> {
         let mut piped = None;
         for command in &pipeline.commands {
             piped = Some(self.command(command, piped)?);
         }
-        Ok(piped.unwrap_or_else(|| Value::Text(String::new())))
+        Ok(piped.unwrap_or(Value::Nil))
     }
 
-    fn command(&self, command: &Command, piped: Option<Value>) -> Result<Value, TemplateError> {
+    fn command(&mut self, command: &Command, piped: Option<Value>) -> Result<Value, TemplateError> {
         match &command.what {
-            What::Value(operand) => self.operand(operand),
-            What::Call(function, arguments) => {
-                let mut values =
-                    arguments.iter().map(|(operand, _)| self.operand(operand)).collect::<Result<Vec<_>, _>>()?;
-                values.extend(piped);
-                (function.body)(&values).map_err(|message| TemplateError::new(command.at, command.length, message))
-            }
+            What::Value(operand) => self.operand(operand, command),
+            What::Call(function, arguments) => match function.body {
+                Body::Chosen { wanted } => self.chosen(wanted, arguments, command, piped),
+                _ => {
+                    let values = arguments.iter().map(|operand| self.operand(operand, command));
+                    let mut values = values.collect::<Result<Vec<_>, _>>()?;
+                    values.extend(piped);
+                    self.call(function, &values).map_err(|wrong| {
+                        let wrong = format!("error calling {}: {wrong}", function.name);
+                        TemplateError::new(command.at, command.length, wrong)
+                    })
+                }
+            },
         }
     }
 
-    fn operand(&self, operand: &Operand) -> Result<Value, TemplateError> {
-        Ok(match operand {
-            Operand::Labels => Value::Labels(self.labels.clone()),
-            Operand::Label(name, _) => Value::Text(self.labels.get(name).cloned().unwrap_or_default()),
-            Operand::External => Value::Text(String::new()),
-            Operand::Value => Value::Number(self.value),
-            Operand::Dot => self.dot.clone().unwrap_or_else(|| Value::Labels(self.labels.clone())),
-            Operand::Variable(name) => {
+    fn call(&mut self, function: &Function, values: &[Value]) -> Result<Value, String> {
+        match function.body {
+            Body::Plain(body) => body(values),
+            Body::Asking(body) => body(self, values),
+            // Both are known by their arguments alone; they are taken up where those are not yet reckoned.
+            Body::Chosen { .. } => Ok(values.last().cloned().unwrap_or(Value::Nil)),
+        }
+    }
+
+    /// `or` gives the first true argument, `and` the first false one, else the last; those behind are not looked at.
+    fn chosen(
+        &mut self,
+        wanted: bool,
+        arguments: &[Operand],
+        command: &Command,
+        piped: Option<Value>,
+    ) -> Result<Value, TemplateError> {
+        let mut last = Value::Nil;
+        for operand in arguments {
+            last = self.operand(operand, command)?;
+            if last.is_true() == wanted {
+                return Ok(last);
+            }
+        }
+        Ok(piped.unwrap_or(last))
+    }
+
+    fn operand(&mut self, operand: &Operand, command: &Command) -> Result<Value, TemplateError> {
+        let mut value = match &operand.base {
+            Base::Root => Value::Root,
+            Base::Dot => self.dot.clone(),
+            Base::Variable(name) => {
                 let found = self.variables.iter().rev().find(|(known, _)| known == name);
-                // A variable set in a branch that was not taken is empty.
-                found.map_or_else(|| Value::Text(String::new()), |(_, value)| value.clone())
+                found.map_or(Value::Nil, |(_, value)| value.clone())
             }
-            Operand::Text(text) => Value::Text(text.clone()),
-            Operand::Number(value) => Value::Number(*value),
-            Operand::Bool(value) => Value::Bool(*value),
-            Operand::Nested(pipeline) => return self.pipeline(pipeline),
-        })
-    }
-}
-
-/// Widths and precisions beyond this are refused.
-const WIDTH_MAX: usize = 1000;
-
-/// `%s %v %q %d %t %f %e %g %%` with `-`, `0`, width and precision.
-pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, String> {
-    let mut out = String::new();
-    let mut values = values.iter();
-    let mut rest = format;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let (verb, after) = Verb::read(&rest[at + 1..])?;
-        rest = after;
-        if verb.letter == '%' {
-            out.push('%');
-            continue;
-        }
-        let value = values.next().ok_or_else(|| format!("printf \"{format}\" has more verbs than values"))?;
-        out.push_str(&verb.pad(verb.write(value)?));
-    }
-    out.push_str(rest);
-    match values.next() {
-        None => Ok(out),
-        Some(_) => Err(format!("printf \"{format}\" has fewer verbs than values")),
-    }
-}
-
-struct Verb {
-    left: bool,
-    zeros: bool,
-    width: usize,
-    precision: Option<usize>,
-    letter: char,
-}
-
-impl Verb {
-    fn read(text: &str) -> Result<(Self, &str), String> {
-        let mut rest = text.trim_start_matches(['-', '0', '+', ' ']);
-        let flags = &text[..text.len() - rest.len()];
-        let number = |rest: &mut &str| {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let (digits, after) = rest.split_at(end);
-            *rest = after;
-            let value = if digits.is_empty() { Ok(0) } else { digits.parse() };
-            value.ok().filter(|value| *value <= WIDTH_MAX).ok_or_else(|| format!("%{digits} is too wide"))
+            Base::Text(text, _) => Value::Text(text.clone()),
+            Base::Int(value) => Value::Int(*value),
+            Base::Float(value) => Value::Float(*value),
+            Base::Bool(value) => Value::Bool(*value),
+            Base::Nil => Value::Nil,
+            Base::Nested(pipeline) => self.pipeline(pipeline)?,
+            Base::Call(function, at) => self
+                .call(function, &[])
+                .map_err(|wrong| TemplateError::new(*at, function.name.len(), wrong))
+                .map_err(|error| located(error, command.at, command.length))?,
         };
-        let width = number(&mut rest)?;
-        let precision = match rest.strip_prefix('.') {
-            Some(after) => {
-                rest = after;
-                Some(number(&mut rest)?)
-            }
-            None => None,
-        };
-        let letter = rest.chars().next().ok_or("a format cannot end in '%'; write %% for the sign itself")?;
-        let verb = Self { left: flags.contains('-'), zeros: flags.contains('0'), width, precision, letter };
-        Ok((verb, &rest[letter.len_utf8()..]))
+        for field in &operand.fields {
+            let taken = value.field(&field.name, self.context);
+            value = taken.map_err(|wrong| TemplateError::new(field.at, field.name.len(), wrong))?;
+        }
+        Ok(value)
     }
+}
 
-    fn write(&self, value: &Value) -> Result<String, String> {
-        let precision = self.precision;
-        Ok(match self.letter {
-            's' | 'v' => match precision {
-                Some(most) => value.text().chars().take(most).collect(),
-                None => value.text(),
-            },
-            'q' => format!("{:?}", value.text()),
-            't' => value.is_true().to_string(),
-            'd' => {
-                let number = value.number()?;
-                number::special(number).unwrap_or_else(|| format!("{:.0}", number.trunc()))
-            }
-            'f' | 'F' => {
-                let number = value.number()?;
-                number::special(number).unwrap_or_else(|| format!("{number:.*}", precision.unwrap_or(6)))
-            }
-            'e' => number::scientific(value.number()?, precision.unwrap_or(6)),
-            'g' => match precision {
-                Some(precision) => number::general(value.number()?, precision),
-                None => number::shortest(value.number()?),
-            },
-            other => return Err(format!("printf knows no %{other}; there are %s %v %q %d %t %f %e %g")),
-        })
-    }
-
-    fn pad(&self, text: String) -> String {
-        let missing = self.width.saturating_sub(text.chars().count());
-        if missing == 0 {
-            return text;
-        }
-        if self.left {
-            return text + &" ".repeat(missing);
-        }
-        match text.strip_prefix('-') {
-            Some(digits) if self.zeros => format!("-{}{digits}", "0".repeat(missing)),
-            None if self.zeros => "0".repeat(missing) + &text,
-            _ => " ".repeat(missing) + &text,
-        }
-    }
+/// Puts an error that has no place of its own to the command at hand.
+fn located(error: TemplateError, at: usize, length: usize) -> TemplateError {
+    if error.at == 0 { TemplateError { at, length, ..error } } else { error }
 }

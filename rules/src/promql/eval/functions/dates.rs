@@ -6,20 +6,8 @@ use super::super::steps::{Steps, Vectors};
 use super::super::{EvalError, Sample};
 use super::{mapped, seconds};
 use crate::promql::ast::{Expr, Span};
+use crate::promql::calendar::Moment;
 use crate::promql::labels::Labels;
-
-/// A day of the Gregorian calendar and a time in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
-    year: i64,
-    /// 1 to 12.
-    month: i64,
-    /// 1 to 31.
-    day: i64,
-    /// Since 1970.
-    days: i64,
-    second_of_day: i64,
-}
 
 type Part = fn(Moment) -> i64;
 
@@ -30,11 +18,8 @@ pub(super) fn named(name: &str) -> Option<Part> {
         "day_of_month" => |at| at.day,
         // 1970 began on a Thursday; Sunday is 0.
         "day_of_week" => |at| (at.days + 4).rem_euclid(7),
-        "day_of_year" => |at| at.days - days_before(at.year, 1) + 1,
-        "days_in_month" => |at| {
-            let (year, month) = if at.month == 12 { (at.year + 1, 1) } else { (at.year, at.month + 1) };
-            days_before(year, month) - days_before(at.year, at.month)
-        },
+        "day_of_year" => Moment::day_of_year,
+        "days_in_month" => Moment::days_in_month,
         "hour" => |at| at.second_of_day / 3600,
         "minute" => |at| at.second_of_day / 60 % 60,
         _ => return None,
@@ -64,51 +49,12 @@ fn part_at(part: Part, value: f64) -> f64 {
     if value.is_nan() || value.abs() > SECONDS_MAX {
         return f64::NAN;
     }
-    part(moment(value as i64)) as f64
-}
-
-fn moment(second: i64) -> Moment {
-    let days = second.div_euclid(86_400);
-    // An average year is 365.2425 days, so the estimate is at most one off.
-    let mut year = 1970 + (days * 400).div_euclid(146_097);
-    if days < days_before(year, 1) {
-        year -= 1;
-    } else if days >= days_before(year + 1, 1) {
-        year += 1;
-    }
-    let month = (1..=12).rev().find(|month| days_before(year, *month) <= days).unwrap_or(1);
-    Moment { year, month, day: days - days_before(year, month) + 1, days, second_of_day: second.rem_euclid(86_400) }
-}
-
-/// Days from 1970 to the first of the month.
-fn days_before(year: i64, month: i64) -> i64 {
-    const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    let full = year - 1;
-    let leap_days = full.div_euclid(4) - full.div_euclid(100) + full.div_euclid(400);
-    let is_leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
-    let within = BEFORE[usize::try_from(month - 1).unwrap_or(0)] + i64::from(is_leap && month > 2);
-    full * 365 + leap_days + within - 719_162
+    part(Moment::at(value as i64)) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_day_of_four_centuries_follows_the_one_before() {
-        let mut before = moment(-86_400);
-        assert_eq!((before.year, before.month, before.day), (1969, 12, 31));
-        for day in 0..146_097 {
-            let now = moment(day * 86_400);
-            let next_day = (before.year, before.month, before.day + 1);
-            let next_month = (before.year, before.month + 1, 1);
-            let next_year = (before.year + 1, 1, 1);
-            assert!([next_day, next_month, next_year].contains(&(now.year, now.month, now.day)), "{before:?} {now:?}");
-            assert!(now.day <= 31 && now.month <= 12);
-            before = now;
-        }
-        assert_eq!((before.year, before.month, before.day), (2369, 12, 31));
-    }
 
     #[test]
     fn parts_of_dates() {

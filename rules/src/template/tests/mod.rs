@@ -1,3 +1,7 @@
+mod blocks;
+mod queries;
+mod verbs;
+
 use super::*;
 
 fn labels() -> BTreeMap<String, String> {
@@ -70,8 +74,21 @@ fn a_fault_is_found_on_reading_with_its_place() {
         ("{{ if $value }}a", 3, "no '{{ end }}'", None),
         ("a{{ end }}", 4, "'end' without an 'if'", None),
         ("{{ if $value }}a{{ else }}b{{ else }}c{{ end }}", 30, "a second 'else'", None),
-        ("{{ range $labels }}{{ end }}", 3, "'range' is not taken", None),
-        ("{{ \"up\" | query | first }}", 10, "'query' is not taken", None),
+        ("{{ range $labels }}a", 3, "no '{{ end }}'", None),
+        ("{{ define \"x\" }}a", 3, "no '{{ end }}'", None),
+        ("{{ if $value }}{{ define \"x\" }}{{ end }}{{ end }}", 18, "'define' stands at the top", None),
+        ("{{ define \"cause\" }}a{{ end }}{{ template \"case\" }}", 42, "\"case\" is not defined", Some("cause")),
+        ("{{ define x }}{{ end }}", 10, "name is expected here, in quotes", None),
+        ("{{ define \"x\" }}{{ $labels.a }}{{ end }}", 19, "unknown variable '$labels'", None),
+        ("{{ break }}", 3, "within 'range' only", None),
+        ("{{ range $a, $b }}{{ end }}", 13, "':=' is expected", None),
+        ("{{ $x = 5 }}", 3, "unknown variable '$x'", None),
+        ("{{ if $x := 5 }}{{ end }}{{ $x }}", 28, "unknown variable '$x'", None),
+        ("{{ range $x := query \"up\" }}{{ end }}{{ $x }}", 40, "unknown variable '$x'", None),
+        ("{{ $ := 5 }}", 3, "a variable needs a name", None),
+        ("{{ printf \"%s\" query }}", 15, "put 'query …' in parentheses", None),
+        ("{{ 5x }}", 3, "\"5x\" is no number", None),
+        ("{{ \"a\\qb\" }}", 5, "\\q is no escape here", None),
         ("{{ humanize }}", 3, "'humanize' takes 1 arguments, not 0", None),
         ("{{ eq $value }}", 3, "'eq' takes at least 2 arguments, not 1", None),
         ("{{ eq (print $value \"a\" }}", 6, "this parenthesis is not closed", None),
@@ -90,14 +107,40 @@ fn a_fault_is_found_on_reading_with_its_place() {
 #[test]
 fn what_only_rendering_can_know_is_an_error_then() {
     let table = [
-        ("{{ $labels.unit | humanize }}", "\"nginx.service\" is no number"),
-        ("{{ if eq $value $labels.unit }}{{ end }}", "cannot be compared"),
-        ("{{ printf \"%s\" }}", "more verbs than values"),
-        ("{{ printf \"a\" $value }}", "fewer verbs than values"),
-        ("{{ printf \"%y\" $value }}", "knows no %y"),
+        ("{{ $labels.unit | humanize }}", "error calling humanize: \"nginx.service\" is no number"),
+        ("{{ if eq $value $labels.unit }}{{ end }}", "incompatible types for comparison: float64 and string"),
+        (
+            "{{ if gt $value 100 }}{{ end }}",
+            "error calling gt: incompatible types for comparison: float64 and int; write 100.0",
+        ),
+        ("{{ if lt true false }}{{ end }}", "invalid type for comparison"),
         ("{{ printf \"%99999d\" $value }}", "too wide"),
+        ("{{ printf \"%*d\" $value 5 }}", "'*' of a printf takes an int"),
         ("{{ reReplaceAll \"(\" \"\" $labels.unit }}", "does not compile"),
+        ("{{ with $labels.unit }}{{ .Value }}{{ end }}", "can't evaluate field Value in type string"),
+        ("{{ $value.x }}", "can't evaluate field x in type float64"),
+        ("{{ range $value }}{{ end }}", "range can't iterate over 1"),
+        ("{{ toUpper $value }}", "expected string; got float64"),
+        ("{{ query \"up\" | first }}", "query \"up\": there are no samples to ask here"),
+        ("{{ first $labels }}", "expected a query's result; got map[string]string"),
+        ("{{ index \"ab\" 5 }}", "index out of range: 5"),
+        ("{{ slice \"ab\" 1 5 }}", "index out of range: 1:5"),
+        ("{{ tmpl \"x\" 5 }}", "template \"x\" not defined"),
+        ("{{ toTime 1e30 }}", "cannot be represented"),
+        ("{{ len 5 }}", "len of type int"),
     ];
+    for (text, part) in table {
+        let error = render(text, &labels(), 1.0).expect_err(text);
+        assert!(error.message.contains(part), "{text}: {error}");
+        assert!(error.at > 0, "{text}: {error:?} has no place");
+    }
+}
+
+#[test]
+fn rendering_is_bounded() {
+    let many: String = "{{ range $labels }}".repeat(25) + "{{ $x := 1 }}" + &"{{ end }}".repeat(25);
+    let endless = "{{ define \"x\" }}{{ template \"x\" . }}{{ end }}{{ template \"x\" . }}";
+    let table = [(many.as_str(), "more than 100000 actions"), (endless, "more than 64 deep")];
     for (text, part) in table {
         let error = render(text, &labels(), 1.0).expect_err(text);
         assert!(error.message.contains(part), "{text}: {error}");

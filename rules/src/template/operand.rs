@@ -1,0 +1,139 @@
+//! Pipelines, commands, values and their fields.
+
+use super::TemplateError;
+use super::functions;
+use super::lex::{Spanned, Token};
+use super::parse::Reader;
+use super::syntax::{Base, Command, Field, Operand, Pipeline, What};
+use crate::near::near;
+
+/// What a template is given.
+const ROOT_FIELDS: [&str; 4] = ["Labels", "Value", "ExternalLabels", "ExternalURL"];
+
+impl Reader {
+    pub fn pipeline(&mut self) -> Result<Pipeline, TemplateError> {
+        let mut commands = vec![self.command(false)?];
+        while self.peek().token == Token::Pipe {
+            self.take();
+            commands.push(self.command(true)?);
+        }
+        Ok(Pipeline { commands })
+    }
+
+    fn command(&mut self, piped: bool) -> Result<Command, TemplateError> {
+        let first = self.peek().clone();
+        if let Token::Word(word) = &first.token
+            && !is_constant(word)
+        {
+            self.take();
+            let function = functions::find(word).ok_or_else(|| Self::unknown_function(word, &first))?;
+            let arguments = self.arguments()?;
+            let given = arguments.len() + usize::from(piped);
+            function.check_count(given).map_err(|message| TemplateError::new(first.at, first.length, message))?;
+            return Ok(Command { at: first.at, length: first.length, what: What::Call(function, arguments) });
+        }
+        if piped {
+            return Err(self.wrong("a function is expected after '|'"));
+        }
+        let operand = self.operand()?.ok_or_else(|| self.wrong("a value or a function is expected here"))?;
+        Ok(Command { at: first.at, length: first.length, what: What::Value(operand) })
+    }
+
+    fn arguments(&mut self) -> Result<Vec<Operand>, TemplateError> {
+        let mut found = Vec::new();
+        while let Some(operand) = self.operand()? {
+            found.push(operand);
+        }
+        Ok(found)
+    }
+
+    /// One value with its fields, or nothing where none begins.
+    fn operand(&mut self) -> Result<Option<Operand>, TemplateError> {
+        let here = self.peek().clone();
+        let base = match here.token.clone() {
+            Token::String(text) => Base::Text(text, here.at),
+            Token::Int(value) => Base::Int(value),
+            Token::Float(value) => Base::Float(value),
+            Token::Word(word) => self.word(&word, &here)?,
+            Token::Variable(name) if self.variables.contains(&name) => Base::Variable(name),
+            Token::Variable(name) => return Err(self.unknown_variable(&name, here.at, here.length)),
+            Token::Field(name) => return self.dot(name, &here).map(Some),
+            Token::OpenParen => {
+                self.take();
+                let pipeline = self.nested(&here)?;
+                return self.with_fields(Base::Nested(pipeline), Vec::new()).map(Some);
+            }
+            _ => return Ok(None),
+        };
+        self.take();
+        self.with_fields(base, Vec::new()).map(Some)
+    }
+
+    /// A constant, or a function whose name alone is a value.
+    fn word(&self, word: &str, here: &Spanned) -> Result<Base, TemplateError> {
+        match word {
+            "true" => return Ok(Base::Bool(true)),
+            "false" => return Ok(Base::Bool(false)),
+            "nil" => return Ok(Base::Nil),
+            _ => {}
+        }
+        let function = functions::find(word).ok_or_else(|| Self::unknown_function(word, here))?;
+        if function.is_value() {
+            return Ok(Base::Call(function, here.at));
+        }
+        let wrong = format!("put '{word} …' in parentheses to hand its result on");
+        Err(TemplateError::new(here.at, here.length, wrong))
+    }
+
+    /// The dot, alone or with a field.
+    fn dot(&mut self, name: String, here: &Spanned) -> Result<Operand, TemplateError> {
+        self.take();
+        let fields = if name.is_empty() { Vec::new() } else { vec![Field { name, at: here.at + 1 }] };
+        let base = if self.dot_is_root { Base::Root } else { Base::Dot };
+        self.with_fields(base, fields)
+    }
+
+    /// `.NAME` right behind a value, as often as it comes.
+    fn with_fields(&mut self, base: Base, mut fields: Vec<Field>) -> Result<Operand, TemplateError> {
+        loop {
+            let next = self.peek().clone();
+            match next.token {
+                Token::Field(name) if !next.spaced && !name.is_empty() => {
+                    self.take();
+                    fields.push(Field { name, at: next.at + 1 });
+                }
+                _ => break,
+            }
+        }
+        if let (Base::Root, [first, ..]) = (&base, fields.as_slice())
+            && !ROOT_FIELDS.contains(&first.name.as_str())
+        {
+            let (name, at) = (&first.name, first.at - 1);
+            let mut error = TemplateError::new(at, name.len() + 1, format!("unknown field '.{name}'"));
+            error.near = near(name, ROOT_FIELDS).map(|word| format!(".{word}"));
+            return Err(error);
+        }
+        Ok(Operand { base, fields })
+    }
+
+    fn nested(&mut self, opening: &Spanned) -> Result<Pipeline, TemplateError> {
+        self.deeper()?;
+        let pipeline = self.pipeline()?;
+        if self.peek().token != Token::CloseParen {
+            return Err(TemplateError::new(opening.at, 1, "this parenthesis is not closed"));
+        }
+        self.take();
+        self.shallower();
+        Ok(pipeline)
+    }
+
+    pub fn unknown_variable(&self, name: &str, at: usize, length: usize) -> TemplateError {
+        let mut error = TemplateError::new(at, length, format!("unknown variable '${name}'"));
+        error.near = near(name, self.variables.iter().map(String::as_str)).map(|word| format!("${word}"));
+        error
+    }
+}
+
+fn is_constant(word: &str) -> bool {
+    matches!(word, "true" | "false" | "nil")
+}

@@ -1,0 +1,184 @@
+//! Templates after reading.
+
+use std::collections::BTreeMap;
+
+use super::functions::Function;
+
+/// Bodies by `define` and `block`, by name.
+pub(super) type Definitions = BTreeMap<String, Vec<Piece>>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    Text(String),
+    /// `{{ pipeline }}`
+    Show(Pipeline),
+    /// `{{ $name := pipeline }}`
+    Declare(String, Pipeline),
+    /// `{{ $name = pipeline }}`
+    Assign(String, Pipeline),
+    /// `if`: the first branch whose condition is true; `with` also makes it the dot.
+    Choose {
+        branches: Vec<Branch>,
+        otherwise: Vec<Piece>,
+        dot: bool,
+    },
+    /// `range`: the body for each element, or the other one where there is none.
+    Range {
+        /// The place or key, and the element.
+        names: (Option<String>, Option<String>),
+        over: Pipeline,
+        body: Vec<Piece>,
+        otherwise: Vec<Piece>,
+    },
+    /// `template "name" data`, and `block`
+    Insert {
+        name: String,
+        data: Option<Pipeline>,
+        at: usize,
+    },
+    Break,
+    Continue,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Branch {
+    /// `if $name := …`
+    pub name: Option<String>,
+    pub condition: Pipeline,
+    pub pieces: Vec<Piece>,
+}
+
+/// Each command gets the value of the one before as its last argument.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pipeline {
+    pub commands: Vec<Command>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Command {
+    pub at: usize,
+    pub length: usize,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum What {
+    Value(Operand),
+    Call(&'static Function, Vec<Operand>),
+}
+
+/// A value and the fields taken of it: `$labels.job`, `(first $found).Value`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Operand {
+    pub base: Base,
+    pub fields: Vec<Field>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Field {
+    pub name: String,
+    /// The byte at which the name stands.
+    pub at: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Base {
+    /// The data that the whole template got: labels and value.
+    Root,
+    Dot,
+    /// `$` alone is the empty name: what the template at hand was given.
+    Variable(String),
+    /// The text, and the byte at which it begins.
+    Text(String, usize),
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Nil,
+    Nested(Pipeline),
+    /// A function without arguments as an argument: `printf "%s" externalURL`.
+    Call(&'static Function, usize),
+}
+
+impl Piece {
+    pub fn walk<'p>(&'p self, visit: &mut dyn FnMut(&'p Command)) {
+        match self {
+            Self::Text(_) | Self::Break | Self::Continue => {}
+            Self::Show(pipeline) | Self::Declare(_, pipeline) | Self::Assign(_, pipeline) => pipeline.walk(visit),
+            Self::Choose { branches, otherwise, .. } => {
+                for branch in branches {
+                    branch.condition.walk(visit);
+                    branch.pieces.iter().for_each(|piece| piece.walk(visit));
+                }
+                otherwise.iter().for_each(|piece| piece.walk(visit));
+            }
+            Self::Range { over, body, otherwise, .. } => {
+                over.walk(visit);
+                body.iter().chain(otherwise).for_each(|piece| piece.walk(visit));
+            }
+            Self::Insert { data, .. } => data.iter().for_each(|data| data.walk(visit)),
+        }
+    }
+}
+
+impl Pipeline {
+    fn walk<'p>(&'p self, visit: &mut dyn FnMut(&'p Command)) {
+        for command in &self.commands {
+            visit(command);
+            command.operands().iter().for_each(|operand| {
+                if let Base::Nested(pipeline) = &operand.base {
+                    pipeline.walk(visit);
+                }
+            });
+        }
+    }
+}
+
+impl Command {
+    pub fn operands(&self) -> &[Operand] {
+        match &self.what {
+            What::Value(operand) => std::slice::from_ref(operand),
+            What::Call(_, operands) => operands,
+        }
+    }
+
+    /// Where it calls the function, if it does.
+    pub fn calls(&self, name: &str) -> Option<usize> {
+        match &self.what {
+            What::Call(function, _) if function.name == name => Some(self.at),
+            _ => None,
+        }
+    }
+
+    /// The labels that it names itself, with their bytes.
+    pub fn labels<'c>(&'c self, found: &mut Vec<(&'c str, usize)>) {
+        for operand in self.operands() {
+            found.extend(operand.label().map(|field| (field.name.as_str(), field.at)));
+        }
+        if let What::Call(function, operands) = &self.what
+            && let ("index", [labels, Operand { base: Base::Text(name, at), .. }]) =
+                (function.name, operands.as_slice())
+            && labels.is_labels()
+        {
+            found.push((name, at + 1));
+        }
+    }
+}
+
+impl Operand {
+    /// The fields behind `$labels` or `.Labels`.
+    fn of_labels(&self) -> Option<&[Field]> {
+        match (&self.base, self.fields.as_slice()) {
+            (Base::Variable(name), fields) if name == "labels" => Some(fields),
+            (Base::Root, [first, fields @ ..]) if first.name == "Labels" => Some(fields),
+            _ => None,
+        }
+    }
+
+    fn label(&self) -> Option<&Field> {
+        self.of_labels()?.first()
+    }
+
+    fn is_labels(&self) -> bool {
+        self.of_labels().is_some_and(<[Field]>::is_empty)
+    }
+}
