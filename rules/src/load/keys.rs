@@ -27,7 +27,7 @@ pub(crate) const STEP: [&str; 10] =
     ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];
 pub(crate) const TEST_FILE: [&str; 6] =
     ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare", "start_timestamp"];
-pub(crate) const TEST: [&str; 9] = [
+pub(crate) const TEST: [&str; 10] = [
     "name",
     "interval",
     "input_series",
@@ -37,4 +37,5 @@ pub(crate) const TEST: [&str; 9] = [
     "incident_test",
     "runbook_test",
     "external_labels",
+    "external_url",
 ];

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::render::Sight;
 use super::rules::Ready;
 use super::state::{ActiveAlert, RuleState};
 use super::{Settings, Written};
@@ -21,11 +22,11 @@ pub(super) fn step(
     ready: &Ready,
     state: &mut RuleState,
     results: Vec<Sample>,
-    at: i64,
-    samples: &dyn Samples,
+    sight: &Sight<'_>,
     settings: &Settings,
 ) -> Result<Vec<Transition>, String> {
-    let mut results = results_by_labels(ready, results)?;
+    let (at, samples) = (sight.at, sight.samples);
+    let mut results = results_by_labels(ready, results, sight)?;
     let mut alerts = std::mem::take(&mut state.alerts);
     let mut transitions = Vec::new();
     let mut kept = BTreeMap::new();
@@ -55,16 +56,20 @@ pub(super) fn step(
     Ok(transitions)
 }
 
-fn results_by_labels(ready: &Ready, results: Vec<Sample>) -> Result<BTreeMap<String, ActiveAlert>, String> {
+fn results_by_labels(
+    ready: &Ready,
+    results: Vec<Sample>,
+    sight: &Sight<'_>,
+) -> Result<BTreeMap<String, ActiveAlert>, String> {
     let mut found = BTreeMap::new();
     for sample in results {
         let result = sample.labels.to_map();
         let mut labels = result.clone();
         labels.remove(NAME);
-        labels.extend(ready.labels.rendered(&result, sample.value));
+        labels.extend(ready.labels.rendered(&result, sample.value, sight));
         labels.insert("alertname".to_owned(), ready.rule.name().to_owned());
         labels.retain(|_, value| !value.is_empty());
-        let annotations = ready.annotations.rendered(&result, sample.value);
+        let annotations = ready.annotations.rendered(&result, sample.value, sight);
         let key = serde_json::to_string(&labels).expect("a map of texts is JSON");
         let shown = Labels::new(labels.clone());
         let alert = ActiveAlert {

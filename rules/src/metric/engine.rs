@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::alerts;
 use super::overlay::Overlay;
+use super::render::Sight;
 use super::rules::{MetricRules, Ready, Rule};
 use super::state::{MetricState, RuleState};
-use super::{Output, RESULTS_MAX, RuleError, Settings, Written};
+use super::{Installation, Output, RESULTS_MAX, RuleError, Settings, Written};
 use crate::absence::Absence;
 use crate::events::{Transition, What};
 use crate::promql::eval::{self, Sample, Value};
@@ -20,6 +21,7 @@ pub struct MetricEngine {
     rules: Arc<MetricRules>,
     settings: Settings,
     state: MetricState,
+    installation: Arc<Installation>,
 }
 
 impl MetricEngine {
@@ -30,7 +32,13 @@ impl MetricEngine {
     /// Goes on from a kept state. Rules may have changed since: call [`MetricEngine::reload`] with the same rules to resolve
     /// what they no longer know.
     pub fn restore(rules: Arc<MetricRules>, settings: Settings, state: MetricState) -> Self {
-        Self { rules, settings, state }
+        Self { rules, settings, state, installation: Arc::default() }
+    }
+
+    /// What templates know of where they run; nothing unless it is told.
+    #[must_use]
+    pub fn installed(self, installation: Arc<Installation>) -> Self {
+        Self { installation, ..self }
     }
 
     /// What to keep after a step.
@@ -52,7 +60,7 @@ impl MetricEngine {
         for ready in &rules.ready {
             let state = self.state.rules.entry(ready.key.clone()).or_default();
             state.rule = ready.rule.name().to_owned();
-            match evaluated(ready, state, at, &overlay, &self.settings) {
+            match evaluated(ready, state, at, &overlay, &self.settings, &self.installation) {
                 Ok((mut transitions, series)) => {
                     series.iter().for_each(|written| overlay.write(written));
                     output.transitions.append(&mut transitions);
@@ -129,12 +137,14 @@ fn evaluated(
     at: i64,
     samples: &dyn Samples,
     settings: &Settings,
+    installation: &Installation,
 ) -> Result<(Vec<Transition>, Vec<Written>), String> {
     let looked_at = at.saturating_sub(settings.query_offset);
     let results = results(ready, looked_at, samples, settings)?;
     let (transitions, mut series) = match &ready.rule {
         Rule::Alert(_) => {
-            let transitions = alerts::step(ready, state, results, at, samples, settings)?;
+            let sight = Sight { at, samples, evaluation: &settings.evaluation, installation };
+            let transitions = alerts::step(ready, state, results, &sight, settings)?;
             (transitions, alerts::series(state, looked_at))
         }
         Rule::Record(_) => (Vec::new(), recorded(ready, results, looked_at, settings)?),

@@ -23,6 +23,8 @@ pub use rules::{MetricRules, Rule};
 pub use scope::{Scope, analyse};
 pub use state::{ActiveAlert, MetricState};
 
+use std::collections::BTreeMap;
+
 use crate::events::Transition;
 use crate::promql::eval;
 use crate::promql::labels::Labels;
@@ -41,6 +43,15 @@ pub struct Settings {
     /// Whether an alert that carries an `instance` is held, neither resolved nor fired, where its result is absent because
     /// samples are missing ([`crate::absence`]). Off, every absence is a false condition, as in Prometheus.
     pub hold_missing: bool,
+}
+
+/// What templates of rules know of the installation that they run in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installation {
+    /// `$externalLabels`
+    pub external_labels: BTreeMap<String, String>,
+    /// `$externalURL`
+    pub external_url: String,
 }
 
 /// What one evaluation of all rules gave.

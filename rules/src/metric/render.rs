@@ -2,11 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::template::Template;
+use super::Installation;
+use crate::promql::eval::{self, Sample, Value};
+use crate::promql::labels::Labels;
+use crate::promql::parse;
+use crate::promql::series::Samples;
+use crate::template::{Context, Template};
 
 /// Name → template, or the text as it is where it is none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts(BTreeMap<String, Result<Template, String>>);
+
+/// What all templates of one evaluation see, whatever the alert.
+#[derive(Clone, Copy)]
+pub(super) struct Sight<'a> {
+    pub at: i64,
+    pub samples: &'a dyn Samples,
+    pub evaluation: &'a eval::Settings,
+    pub installation: &'a Installation,
+}
 
 impl Texts {
     pub fn new(written: &BTreeMap<String, String>) -> Self {
@@ -15,13 +29,42 @@ impl Texts {
     }
 
     /// What cannot be rendered says so in its place, in Prometheus's words: an alert is never lost for them.
-    pub fn rendered(&self, labels: &BTreeMap<String, String>, value: f64) -> BTreeMap<String, String> {
+    pub fn rendered(
+        &self,
+        labels: &BTreeMap<String, String>,
+        value: f64,
+        sight: &Sight<'_>,
+    ) -> BTreeMap<String, String> {
+        let query = |expr: &str| sight.query(expr);
+        let context = Context {
+            labels,
+            value,
+            external_labels: &sight.installation.external_labels,
+            external_url: &sight.installation.external_url,
+            at: sight.at,
+            query: Some(&query),
+        };
         let render = |text: &Result<Template, String>| match text {
             Ok(template) => {
-                template.render(labels, value).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+                template.render_with(&context).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
             }
             Err(text) => text.clone(),
         };
         self.0.iter().map(|(name, text)| (name.clone(), render(text))).collect()
+    }
+}
+
+impl Sight<'_> {
+    fn query(&self, expr: &str) -> Result<Vec<Sample>, String> {
+        let parsed = parse(expr).map_err(|faults| faults.first().map(ToString::to_string).unwrap_or_default())?;
+        let found =
+            eval::instant(&parsed, self.samples, self.at, self.evaluation).map_err(|error| error.to_string())?;
+        match found.value {
+            Value::Vector(samples) => Ok(samples),
+            Value::Scalar(value) => Ok(vec![Sample { labels: Labels::default(), value }]),
+            // The label from which the template function `strvalue` reads it.
+            Value::String(text) => Ok(vec![Sample { labels: Labels::new([("__value__", text)]), value: 0.0 }]),
+            Value::Matrix(_) => Err("it gives a range vector; take a value of it, for example by rate()".to_owned()),
+        }
     }
 }

@@ -85,7 +85,9 @@ pub(super) struct Course<'a> {
 
 impl<'a> Course<'a> {
     pub fn new(test: &'a Test, rules: &'a ReadyRules) -> Self {
-        let groups = rules.groups.iter().map(|(rules, settings)| MetricEngine::new(Arc::clone(rules), *settings));
+        let groups = rules.groups.iter().map(|(rules, settings)| {
+            MetricEngine::new(Arc::clone(rules), *settings).installed(Arc::clone(&test.installation))
+        });
         Self {
             test,
             rules,

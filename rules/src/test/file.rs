@@ -1,11 +1,13 @@
 //! Test files to what is to be done and expected.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::expr::{self, ExprTest};
 use super::series::{self, InputSeries};
 use crate::fault::{Fault, Faults};
 use crate::load::{Checker, Fields, keys};
+use crate::metric::Installation;
 use crate::yaml::{self, Kind, Node, Source};
 
 /// Events that one test may bring.
@@ -34,6 +36,8 @@ pub(super) struct Test {
     pub events: Vec<InputEvent>,
     pub expectations: Vec<Expectation>,
     pub exprs: Vec<ExprTest>,
+    /// What templates see of the installation.
+    pub installation: Arc<Installation>,
 }
 
 pub(super) struct InputEvent {
@@ -172,8 +176,12 @@ fn test(check: &mut Checker<'_>, node: &Node, name: String, interval: i64) -> Te
     if expectations.is_empty() && asks.iter().all(|key| fields.get(key).is_none()) {
         check.fault(node, "this test expects nothing, so it could not fail").hint("add alert_rule_test");
     }
+    let installation = Arc::new(Installation {
+        external_labels: texts(check, &fields, "external_labels"),
+        external_url: fields.get("external_url").and_then(|node| check.text(node)).unwrap_or_default(),
+    });
     let (line, _) = check.source.place(node.start);
-    Test { name, line, interval, series, events, expectations, exprs }
+    Test { name, line, interval, series, events, expectations, exprs, installation }
 }
 
 fn input_series(check: &mut Checker<'_>, node: &Node) -> Option<InputSeries> {

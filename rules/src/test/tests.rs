@@ -295,3 +295,46 @@ fn faults_in_series_and_expressions_point_at_the_character() {
     assert_eq!(shown, [(3, 19), (3, 45), (4, 30), (6, 16), (7, 69)], "{faults}");
     assert_eq!(faults.faults[3].hint.as_deref(), Some("did you mean 'rate'?"));
 }
+
+#[test]
+fn texts_of_alerts_see_samples_and_the_installation() {
+    let rules = r#"
+groups:
+  - name: g
+    rules:
+      - alert: Busy
+        expr: load > 1
+        labels: {most: '{{ query "max(load)" | first | value }}'}
+        annotations:
+          cores: '{{ with query (printf "count(load{instance=%q})" $labels.instance) }}{{ . | first | value | humanize }}{{ end }}'
+          seen: '{{ range query "sort_desc(load)" }}{{ .Labels.cpu }}={{ .Value }} {{ end }}'
+          where: '{{ $externalLabels.site }} {{ $externalURL }}'
+          broken: '{{ query "rat(load)" }}'
+          value: '{{ if gt $value 1 }}high{{ end }}'
+"#;
+    let text = r#"
+tests:
+  - external_labels: {site: eu}
+    external_url: https://watch.lan
+    input_series:
+      - {series: 'load{cpu="0", instance="a"}', values: 1 1}
+      - {series: 'load{cpu="1", instance="a"}', values: 1 4}
+    alert_rule_test:
+      - eval_time: 1m
+        alertname: Busy
+        exp_alerts:
+          - exp_labels: {cpu: "1", instance: a, most: "4"}
+            exp_annotations:
+              cores: "2"
+              seen: "1=4 0=1 "
+              where: eu https://watch.lan
+              broken: "<error expanding template: error calling query: query \"rat(load)\": unknown function 'rat'>"
+              value: "<error expanding template: error calling gt: incompatible types for comparison: float64 and int; write 1.0>"
+"#;
+    let book = load::load(&[("r.yaml".into(), rules.to_owned())]).unwrap_or_else(|faults| panic!("{faults}"));
+    let report = run_file("t.yaml", text, &book, None).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(report.tests[0].failures.is_empty(), "{report}");
+    let other = text.replace("site: eu", "site: us");
+    let report = run_file("t.yaml", &other, &book, None).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(report.to_string().contains("us https://watch.lan"), "{report}");
+}
