@@ -29,19 +29,21 @@ impl<'a> Overlay<'a> {
 impl Samples for Overlay<'_> {
     fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
         let mut found = self.base.select(matchers, after, until)?;
+        let within = |point: &&Point| point.at > after && point.at <= until;
+        let mut candidates =
+            self.written.iter().filter(|(_, points)| points.iter().any(|point| within(&point))).peekable();
+        if candidates.peek().is_none() {
+            return Ok(found);
+        }
         let compiled = Compiled::new(matchers).map_err(|error| error.to_string())?;
-        for (labels, points) in &self.written {
-            let mut points = points.iter().filter(|point| point.at > after && point.at <= until).copied().peekable();
-            if points.peek().is_none() || !compiled.matches_by(|name| labels.get(name)) {
-                continue;
-            }
+        for (labels, points) in candidates.filter(|(labels, _)| compiled.matches_by(|name| labels.get(name))) {
+            let points: Vec<Point> = points.iter().filter(within).copied().collect();
             match found.iter_mut().find(|series| series.labels == *labels) {
                 Some(series) => {
-                    let points: Vec<Point> = points.collect();
                     series.points.retain(|point| point.at < points[0].at);
                     series.points.extend(points);
                 }
-                None => found.push(Series { labels: labels.clone(), points: points.collect() }),
+                None => found.push(Series { labels: labels.clone(), points }),
             }
         }
         Ok(found)

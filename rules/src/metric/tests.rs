@@ -282,3 +282,59 @@ fn scopes_follow_what_is_recorded() {
     let hosts: Vec<bool> = rules.scopes().into_iter().map(|scope| scope == Scope::Host).collect();
     assert_eq!(hosts, [false, false, false, true, false]);
 }
+
+mod always {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: &str = "      - {record: 'load:max', expr: max by (instance) (load)}\n      - {alert: Busy, expr: 'load:max > 2', for: 2m, keep_firing_for: 1m, labels: {level: '{{ if gt $value 8.0 }}high{{ else }}low{{ end }}'}}\n      - {alert: Over, expr: 'count(ALERTS{alertstate=\"firing\"}) > 1'}";
+
+    /// Each host's next value; none is no sample, a negative one the end of the series.
+    fn minutes() -> impl Strategy<Value = Vec<[Option<i8>; 2]>> {
+        let value = prop_oneof![1 => Just(None), 1 => Just(Some(-1)), 6 => (0..12i8).prop_map(Some)];
+        prop::collection::vec([value.clone(), value], 1..40)
+    }
+
+    fn labels(output: &Output, of: What) -> Vec<std::collections::BTreeMap<String, String>> {
+        output.transitions.iter().filter(|t| t.what == of).map(|t| t.labels.clone()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn alerts_open_and_close_in_turn_and_a_restart_changes_nothing(minutes in minutes(), hold_missing: bool) {
+            let settings = Settings { hold_missing, ..Settings::default() };
+            let mut course = Course::new(RULES, settings);
+            let mut open = BTreeSet::new();
+            for values in minutes {
+                let kept = serde_json::to_string(course.engine.state()).expect("plain data");
+                let state = serde_json::from_str(&kept).expect("what was just written");
+                let mut again = MetricEngine::restore(rules(RULES), settings, state);
+                let point = |value: i8| if value < 0 { f64::from_bits(crate::promql::series::STALE) } else { f64::from(value) };
+                let points: Vec<_> = [WEB, DB].into_iter().zip(values).filter_map(|(of, value)| Some((of, point(value?)))).collect();
+                let before = course.memory.clone();
+                let output = course.minute(&points);
+                let mut fed = before;
+                for (of, value) in &points {
+                    fed.append(&Labels::new(of.iter().copied()), Point { at: course.now, value: *value }).expect("in order");
+                }
+                prop_assert_eq!(format!("{:?}", again.eval(course.now, &fed)), format!("{output:?}"));
+                prop_assert_eq!(&output.errors, &[]);
+                for labels in labels(&output, What::Resolved) {
+                    prop_assert!(open.remove(&labels), "resolved, and not open: {:?}", labels);
+                }
+                for labels in labels(&output, What::Firing) {
+                    prop_assert!(open.insert(labels.clone()), "fires a second time: {:?}", labels);
+                }
+                let firing: BTreeSet<_> = course.engine.state().alerts().filter(|(_, alert)| alert.is_firing()).map(|(_, alert)| alert.labels.clone()).collect();
+                prop_assert_eq!(&firing, &open);
+                let distinct: BTreeSet<&Labels> = output.series.iter().map(|written| &written.labels).collect();
+                prop_assert_eq!(distinct.len(), output.series.len(), "a series is written once: {:?}", written(&output));
+            }
+        }
+    }
+}
