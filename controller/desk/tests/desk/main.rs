@@ -8,6 +8,7 @@ mod guards;
 mod incidents;
 mod moments;
 mod properties;
+mod relations;
 mod replay;
 mod runs;
 mod story;
