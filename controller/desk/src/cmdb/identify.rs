@@ -103,7 +103,7 @@ const CONTAINERS: [&str; 11] = [
 /// What a host may be recognised by, from its attributes: normalised, junk left out, in the order of [`KINDS`].
 pub fn identifiers_of(ci: &Ci) -> Vec<Identifier> {
     let text = |name: &str| ci.text(name).unwrap_or("");
-    // A container sees the board of the machine beneath it, and so do its neighbours.
+    // A container may see the board and the cards of the machine beneath it, and so may its neighbours.
     let is_container = CONTAINERS.contains(&text("virtualization"));
     let own = |name: &str| if is_container { "" } else { text(name) };
     let values = [
@@ -112,7 +112,7 @@ pub fn identifiers_of(ci: &Ci) -> Vec<Identifier> {
         serial(own("dmi_vendor"), own("dmi_serial")),
         uuid(own("dmi_uuid")),
         plain(text("cloud_instance_id")),
-        macs(text("mac_addresses")),
+        macs(own("mac_addresses")),
         fqdn(text("fqdn")),
     ];
     let known = KINDS.iter().zip(values);

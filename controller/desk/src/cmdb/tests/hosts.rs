@@ -44,6 +44,7 @@ fn a_host_is_recognised_by_what_says_something_of_it() {
     check(&[("dmi_serial", "7XK0001")], &[]);
     // The board is not the container's.
     check(&[dell, ("dmi_serial", "7XK0001"), ("virtualization", "systemd-nspawn")], &[]);
+    check(&[("mac_addresses", "52:54:00:aa:bb:01"), ("virtualization", "docker")], &[]);
     for junk in
         ["0", "000000", "", "To be filled by O.E.M.", "Default string", "System Serial Number", "........", "xxxxxxx"]
     {
