@@ -15,7 +15,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 28] = [
+const TABLE: [(&str, &str, Role); 29] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -34,6 +34,7 @@ const TABLE: [(&str, &str, Role); 28] = [
     ("POST", "/api/v1/stop-switch", Operator),
     ("POST", "/api/v1/cis/{id}/retire", Operator),
     ("POST", "/api/v1/cis/{id}/set", Operator),
+    ("POST", "/api/v1/cis/{id}/relate", Operator),
     ("POST", "/api/v1/agents/{name}/revoke", Admin),
     ("POST", "/api/v1/reload", Admin),
     ("POST", "/api/v1/notices/{id}/send-again", Operator),

@@ -28,6 +28,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(related))
         .routes(routes!(retire))
         .routes(routes!(set))
+        .routes(routes!(relate))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -138,4 +139,44 @@ async fn set(
     let ci = one(&id)?;
     state.act(&caller, ActBody::CiSet { ci, name, value, note }).await?;
     find(&state, ci).await.map(Json)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Relate {
+    /// The item that this one depends on, or does not.
+    depends_on: String,
+    verdict: Word,
+    note: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// It does, whatever connections show.
+    Pin,
+    /// It does not, whatever connections show.
+    Deny,
+    /// Take back what was said: what connections show counts.
+    Forget,
+}
+
+/// Say by hand that it depends on another item, or that it does not.
+#[utoipa::path(post, path = "/api/v1/cis/{id}/relate", tag = "cmdb", params(("id" = String, Path)), request_body = Relate, responses((status = 200, body = Value), (status = 409, body = Problem)))]
+async fn relate(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Relate { depends_on, verdict, note }): Body<Relate>,
+) -> Result<Json<Value>, Problem> {
+    let (from, to) = (one::<CiId>(&id)?, one::<CiId>(&depends_on)?);
+    let act = match verdict {
+        Word::Pin => ActBody::RelationPin { from, to, note },
+        Word::Deny => ActBody::RelationDeny { from, to, note },
+        Word::Forget => ActBody::RelationForget { from, to, note },
+    };
+    state.act(&caller, act).await?;
+    let (this, other) = (find(&state, from).await?, find(&state, to).await?);
+    let short = |ci: &Ci| json!({"id": ci.id, "class": ci.class, "name": ci.name});
+    Ok(Json(json!({"from": short(&this), "kind": "depends_on", "to": short(&other)})))
 }

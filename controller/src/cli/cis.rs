@@ -41,6 +41,28 @@ pub enum Cis {
         #[arg(long)]
         note: String,
     },
+    /// Say that it depends on another item, or that it does not, whatever connections show
+    #[command(
+        group = clap::ArgGroup::new("verdict").required(true),
+        after_help = "Example:\n  watchkeep ci relate 3f0c… depends_on 91ab… --deny --note \"only a monitor\""
+    )]
+    Relate {
+        ci: String,
+        #[arg(value_parser = ["depends_on"])]
+        relation: String,
+        other: String,
+        /// It does
+        #[arg(long, group = "verdict")]
+        pin: bool,
+        /// It does not
+        #[arg(long, group = "verdict")]
+        deny: bool,
+        /// Take back what was said by hand
+        #[arg(long, group = "verdict")]
+        forget: bool,
+        #[arg(long)]
+        note: String,
+    },
     /// Take it out of service
     Retire {
         ci: String,
@@ -88,6 +110,22 @@ impl Cis {
                 let answer = client.post(&format!("/api/v1/cis/{ci}/set"), &body).await?;
                 output::one(format, &answer, |ci| format!("{name} of {} is {value} now.\n", word(ci, "name")));
             }
+            Self::Relate { ci, relation: _, other, pin, deny, forget: _, note } => {
+                let (verdict, done) = match (pin, deny) {
+                    (true, _) => ("pin", "is pinned"),
+                    (_, true) => ("deny", "is denied"),
+                    _ => ("forget", "is left to what connections show"),
+                };
+                let body = json!({"depends_on": other, "verdict": verdict, "note": note});
+                let answer = client.post(&format!("/api/v1/cis/{ci}/relate"), &body).await?;
+                output::one(format, &answer, |said| {
+                    format!(
+                        "{} depends_on {}: that {done} now.\n",
+                        word(&said["from"], "name"),
+                        word(&said["to"], "name")
+                    )
+                });
+            }
             Self::Retire { ci, note } => {
                 let answer = client.post(&format!("/api/v1/cis/{ci}/retire"), &json!({"note": note})).await?;
                 output::one(format, &answer, |ci| format!("{} is {} now.\n", word(ci, "name"), word(ci, "lifecycle")));
@@ -97,13 +135,22 @@ impl Cis {
     }
 }
 
+/// What people said of a relation, and whether it is still seen.
+fn standing(relation: &Value) -> String {
+    let verdict = relation["verdict"].as_str().map(|verdict| format!(" ({verdict} by hand)"));
+    let unseen = relation["unseen_since"].as_i64().filter(|_| relation["valid_to"].is_null());
+    let unseen = unseen.map(|since| format!(" (not seen since {})", output::local(since)));
+    verdict.into_iter().chain(unseen).collect()
+}
+
 /// `listens_on → listening_endpoint tcp/0.0.0.0:80`, one a line, seen from the item.
 fn relations(answer: &Value) -> String {
     let this = &answer["ci"];
     let line = |relation: &Value| {
         let way = if relation["to"] == this["id"] { "←" } else { "→" };
         let other = &relation["other"];
-        format!("  {} {way} {} {}\n", word(relation, "kind"), word(other, "class"), word(other, "name"))
+        let (class, name) = (word(other, "class"), word(other, "name"));
+        format!("  {} {way} {class} {name}{}\n", word(relation, "kind"), standing(relation))
     };
     let head = format!("{} {}\n", word(this, "class"), word(this, "name"));
     std::iter::once(head).chain(answer["items"].as_array().into_iter().flatten().map(line)).collect()

@@ -1,7 +1,12 @@
 //! What people do, once each.
 
+use std::collections::BTreeMap;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use watchkeep::core::clock;
+use watchkeep_desk::InputBody;
+use watchkeep_desk::input::{AgentChange, AgentEvent};
 
 use super::world::{Answer, HOST, World};
 
@@ -72,5 +77,39 @@ async fn an_enrolment_token_is_shown_once() {
     let path = format!("/api/v1/enrolment-tokens/{}", made.body["id"].as_str().expect("an id"));
     assert_eq!(Answer::of(world.admin.request(Method::DELETE, &path)).await.status, StatusCode::NO_CONTENT);
     Answer::of(world.admin.request(Method::DELETE, &path)).await.is_problem(404, "not_found", "in force");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_says_what_depends_on_what_and_takes_it_back() {
+    let world = World::start().await;
+    world.incident().await;
+    let labels = BTreeMap::from([("service".to_owned(), "shop".to_owned())]);
+    let what = AgentEvent::Enrolled { serial: "02".to_owned(), labels, token: "test".to_owned() };
+    let enrolled = AgentChange { agent: "app-1".to_owned(), happened_at: clock::now(), what };
+    world.controller.state.core.ask(InputBody::Agent(enrolled)).await.expect("the desk takes it");
+    let operator = world.caller("operator").await;
+    let id = async |name: &str| {
+        let found = operator.get(&format!("/api/v1/cis?name={name}")).await.body;
+        found["items"][0]["id"].as_str().unwrap_or_else(|| panic!("no {name}: {found}")).to_owned()
+    };
+    let (shop, host) = (id("shop").await, id(HOST).await);
+    let path = format!("/api/v1/cis/{shop}/relate");
+    let say = |verdict: &str, note: &str| json!({"depends_on": host, "verdict": verdict, "note": note});
+    let shown = async || {
+        let listed = operator.get(&format!("/api/v1/cis/{shop}/relations")).await.body;
+        let all = listed["items"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|relation| relation["kind"] == "depends_on")
+    };
+    let pinned = operator.post(&path, &say("pin", "it is its database")).await;
+    assert_eq!((pinned.status, &pinned.body["to"]["name"]), (StatusCode::OK, &json!(HOST)), "{}", pinned.body);
+    assert_eq!(shown().await.map(|relation| relation["verdict"].clone()), Some(json!("pinned")));
+    operator.post(&path, &say("pin", "again")).await.is_problem(409, "not_allowed_in_state", "pinned already");
+    operator.post(&path, &say("deny", "")).await.is_problem(409, "missing", "say why");
+    assert_eq!(operator.post(&path, &say("deny", "it was moved")).await.status, StatusCode::OK);
+    let denied = shown().await.expect("what a person denied stays to be seen");
+    assert_eq!((&denied["verdict"], denied["valid_to"].is_null()), (&json!("denied"), false), "{denied}");
+    assert_eq!(operator.post(&path, &say("forget", "enough")).await.status, StatusCode::OK);
+    assert_eq!(shown().await, None);
     world.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use watchkeep_desk::Millis;
-use watchkeep_desk::cmdb::RelationKind;
+use watchkeep_desk::cmdb::{Relation, RelationKind, Verdict};
 use watchkeep_desk::ids::CiId;
 
 use super::cis::AsOf;
@@ -13,7 +13,7 @@ use crate::store::{Columns, Row, StoreError, Tx};
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub kind: Option<RelationKind>,
-    /// None: those that hold now.
+    /// None: those that hold now, and those that a person denied.
     pub as_of: Option<AsOf>,
 }
 
@@ -26,6 +26,10 @@ pub struct RelationRow {
     pub valid_from: Millis,
     pub learned_at: Millis,
     pub valid_to: Option<Millis>,
+    /// Observed ones: since when it is not seen any more.
+    pub unseen_since: Option<Millis>,
+    /// A person's word on it.
+    pub verdict: Option<Verdict>,
     /// The thing at the other end.
     pub other: Other,
 }
@@ -57,7 +61,10 @@ pub fn of_ci(
             let holds = as_of.holds(&mut only);
             only.conditions.push(holds);
         }
-        None => only.conditions.push("unlearned_at IS NULL".to_owned()),
+        None => {
+            let denied = r#"(latest = 1 AND body LIKE '%"verdict":"denied"%')"#;
+            only.conditions.push(format!("(unlearned_at IS NULL OR {denied})"));
+        }
     }
     let (key, other) = (
         "kind || ' ' || from_ci || ' ' || to_ci || ' ' || CAST(learned_at AS TEXT)",
@@ -68,8 +75,8 @@ pub fn of_ci(
     }
     let most = only.place(limit + 1);
     let sql = format!(
-        "SELECT r.place, r.from_ci, r.kind, r.to_ci, r.valid_from, r.learned_at, r.valid_to, r.other, ci.class, ci.name, ci.lifecycle
-         FROM (SELECT {key} AS place, {other} AS other, from_ci, kind, to_ci, valid_from, learned_at, valid_to FROM relation{}) r
+        "SELECT r.place, r.from_ci, r.kind, r.to_ci, r.valid_from, r.learned_at, r.valid_to, r.body, r.other, ci.class, ci.name, ci.lifecycle
+         FROM (SELECT {key} AS place, {other} AS other, from_ci, kind, to_ci, valid_from, learned_at, valid_to, body FROM relation{}) r
          LEFT JOIN ci ON ci.id = r.other ORDER BY r.place LIMIT {most}",
         only.sql()
     );
@@ -82,13 +89,19 @@ pub fn of_ci(
 fn row(row: Row) -> Result<(String, RelationRow), StoreError> {
     let mut columns = Columns::new("relation", row);
     let place = columns.text()?;
+    let (from, kind, to) = (columns.text()?, columns.text()?, columns.text()?);
+    let (valid_from, learned_at) = (Millis(columns.int()?), Millis(columns.int()?));
+    let valid_to = columns.opt_int()?.map(Millis);
+    let body: Relation = columns.json()?;
     let relation = RelationRow {
-        from: columns.text()?,
-        kind: columns.text()?,
-        to: columns.text()?,
-        valid_from: Millis(columns.int()?),
-        learned_at: Millis(columns.int()?),
-        valid_to: columns.opt_int()?.map(Millis),
+        from,
+        kind,
+        to,
+        valid_from,
+        learned_at,
+        valid_to,
+        unseen_since: body.unseen_since,
+        verdict: body.verdict,
         other: Other {
             id: columns.text()?,
             class: columns.opt_text()?.unwrap_or_default(),
