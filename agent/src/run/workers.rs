@@ -101,16 +101,13 @@ pub fn collecting(mut collectors: Collectors) -> io::Result<Worker<SpoolFigures,
 /// # Errors
 /// The system gives no thread.
 pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Option<Inventory>>> {
-    // There was news since memory was last given back.
+    // The look before brought news, which is long on its way when the next one comes.
     let mut untidy = false;
     Worker::begin("discover", move |ask| match ask {
         Ask::Look => {
             discoverer.look();
             let first = discoverer.next_news();
-            if first.is_some() {
-                untidy = true;
-            } else if std::mem::take(&mut untidy) {
-                // The news of the look before is long on its way.
+            if std::mem::replace(&mut untidy, first.is_some()) {
                 heap::give_back();
             }
             Some(first)
