@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use watchkeep_protocol::Event;
 
 use super::memory::Memory;
 use super::{Change, Listed, Service, Sighting, Units, polled};
@@ -170,7 +171,7 @@ impl Teller {
         let at_ms = now_ms();
         for change in changes {
             tracing::info!(unit = change.unit(), "{}", change.event().text);
-            self.hand_over(at_ms, &change).await?;
+            hand_over(&self.out, at_ms, &change.event()).await?;
         }
         // The guard must not live across an await, nor while the file is written.
         let failed: Vec<(String, String)> =
@@ -180,17 +181,21 @@ impl Teller {
         }
         Ok(())
     }
+}
 
-    async fn hand_over(&self, at_ms: i64, change: &Change) -> Result<(), HearError> {
-        loop {
-            let (kept, is_kept) = oneshot::channel();
-            let sighting = Sighting { at_ms, event: change.event(), kept };
-            self.out.send(sighting).await.map_err(|_| HearError::NobodyListens)?;
-            if is_kept.await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(AGAIN_PAUSE).await;
+/// Returns once the event is durable.
+///
+/// # Errors
+/// Nobody takes sightings any more.
+pub(super) async fn hand_over(out: &mpsc::Sender<Sighting>, at_ms: i64, event: &Event) -> Result<(), HearError> {
+    loop {
+        let (kept, is_kept) = oneshot::channel();
+        let sighting = Sighting { at_ms, event: event.clone(), kept };
+        out.send(sighting).await.map_err(|_| HearError::NobodyListens)?;
+        if is_kept.await.is_ok() {
+            return Ok(());
         }
+        tokio::time::sleep(AGAIN_PAUSE).await;
     }
 }
 
@@ -198,7 +203,7 @@ fn lock(units: &Mutex<Units>) -> MutexGuard<'_, Units> {
     units.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 

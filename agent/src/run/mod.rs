@@ -28,7 +28,7 @@ use crate::enrol::{EnrolError, Identity};
 use crate::event;
 use crate::link::runtime::{AddressError, Carrier};
 use crate::link::{Greeting, Link};
-use crate::observe::{Observer, Units};
+use crate::observe::{self, HostWatch, Observer, Units};
 use crate::root::Root;
 use crate::spool::{FolderDisk, Limits, Spool, SpoolError};
 use body::{Body, Parts, heard};
@@ -111,6 +111,7 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     let (sightings, seen) = mpsc::channel(QUEUE);
     let (events, sent) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();
+    tasks.spawn(HostWatch::new(root, state, sightings.clone()).run());
     tasks.spawn(Observer::new(state, &root.boot_id(), units.clone(), sightings).run());
     tasks.spawn(event::listen(listener, events));
     let link = Link::new(identity.name.clone(), session, greeting(config, root));
@@ -128,6 +129,8 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     tracing::info!(agent = identity.name, broker = identity.broker, "watchkeep-agent runs");
     let body = live(Body::begin(parts), config.interval, seen, sent, stop).await;
     let _ = std::fs::remove_file(&config.events.socket);
+    drop(tasks);
+    observe::stopped(state, &root.boot_id());
     body.end(GOODBYE).await
 }
 
