@@ -51,7 +51,7 @@ impl Test {
 }
 
 fn test(matcher: &Matcher) -> Result<Test, SelectorError> {
-    let compile = || pattern::anchored(&matcher.value).map_err(|message| SelectorError::new(0, 1, message));
+    let compile = || anchored_cached(&matcher.value).map_err(|message| SelectorError::new(0, 1, message));
     Ok(match matcher.op {
         MatchOp::Equal => Test::Equal(matcher.value.clone()),
         MatchOp::NotEqual => Test::NotEqual(matcher.value.clone()),
@@ -64,7 +64,7 @@ fn test(matcher: &Matcher) -> Result<Test, SelectorError> {
 const CACHE_MAX: usize = 512;
 
 thread_local! {
-    static PATTERNS: RefCell<BTreeMap<String, Option<Regex>>> = const { RefCell::new(BTreeMap::new()) };
+    static PATTERNS: RefCell<BTreeMap<String, Result<Regex, String>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 pub(super) fn matches_cached(matcher: &Matcher, value: &str) -> bool {
@@ -78,13 +78,20 @@ pub(super) fn matches_cached(matcher: &Matcher, value: &str) -> bool {
 
 /// None where the pattern does not compile.
 fn pattern_holds(pattern: &str, value: &str) -> Option<bool> {
+    anchored_cached(pattern).ok().map(|regex| regex.is_match(value))
+}
+
+/// As [`pattern::anchored`], compiled once a thread: rules ask for the same patterns every few seconds.
+pub(crate) fn anchored_cached(pattern: &str) -> Result<Regex, String> {
     PATTERNS.with_borrow_mut(|cache| {
-        if !cache.contains_key(pattern) {
-            if cache.len() >= CACHE_MAX {
-                cache.clear();
-            }
-            cache.insert(pattern.to_owned(), pattern::anchored(pattern).ok());
+        if let Some(compiled) = cache.get(pattern) {
+            return compiled.clone();
         }
-        cache.get(pattern).and_then(|compiled| compiled.as_ref().map(|regex| regex.is_match(value)))
+        if cache.len() >= CACHE_MAX {
+            cache.clear();
+        }
+        let compiled = pattern::anchored(pattern);
+        cache.insert(pattern.to_owned(), compiled.clone());
+        compiled
     })
 }

@@ -16,6 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use compiled::Compiled;
+pub(crate) use compiled::anchored_cached;
 pub(crate) use lex::{Spanned, Token, is_label_name, quoted};
 pub(crate) use parse::{Bindings, Reader, matchers};
 pub use pattern::{anchored, unanchored};

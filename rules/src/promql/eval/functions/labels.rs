@@ -5,7 +5,7 @@ use super::super::steps::{Steps, Vectors};
 use super::super::{EvalError, Sample};
 use super::unknown;
 use crate::promql::ast::{Expr, Span};
-use crate::selector::anchored;
+use crate::selector::anchored_cached;
 
 /// Sets `destination` to `replacement` (with `$1` of the pattern) where the pattern matches all of `source`; an empty
 /// result takes the label away.
@@ -19,7 +19,7 @@ pub(super) fn replace(
     let [destination, replacement, source, pattern] = texts else { return Err(unknown(span, "label_replace")) };
     let (replacement, source) = (text(replacement)?, text(source)?);
     let destination = label_name(destination)?;
-    let regex = anchored(text(pattern)?).map_err(|message| EvalError::new(pattern.span, message))?;
+    let regex = anchored_cached(text(pattern)?).map_err(|message| EvalError::new(pattern.span, message))?;
     let vectors = evaluator.vectors(arg, steps)?;
     relabelled(span, vectors, |sample| {
         let Some(found) = regex.captures(sample.labels.get(source).unwrap_or("")) else { return sample.clone() };
