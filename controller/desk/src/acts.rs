@@ -6,7 +6,7 @@ use crate::cmdb::Verdict;
 use crate::ids::CiId;
 use crate::input::{Act, ActBody, AgentEvent};
 use crate::work::Work;
-use crate::{Actor, Desk, FactBody, Refusal, Subject, incidents, runbooks};
+use crate::{Actor, Desk, FactBody, Refusal, Subject, incidents, problems, runbooks};
 
 /// The setting that holds the stop switch while it is on.
 pub(crate) const STOP_SWITCH: &str = "stop_switch";
@@ -52,6 +52,18 @@ pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
         }
         ActBody::RelationForget { from, to, note } => relation(work, &act.who, (*from, *to), None, note)?,
         ActBody::AgentRevoke { agent, note } => revoke(work, &act.who, agent, note)?,
+        of_problem @ (ActBody::ProblemCreate { .. }
+        | ActBody::ProblemJoin { .. }
+        | ActBody::ProblemMerge { .. }
+        | ActBody::ProblemSplit { .. }
+        | ActBody::ProblemInvestigate { .. }
+        | ActBody::ProblemKnownError { .. }
+        | ActBody::ProblemFix { .. }
+        | ActBody::ProblemResolve { .. }
+        | ActBody::ProblemReopen { .. }
+        | ActBody::ProblemClose { .. }
+        | ActBody::ProblemCancel { .. }
+        | ActBody::ProblemNote { .. }) => problems::act(work, &act.who, of_problem)?,
         of_incident => incidents::act(work, &act.who, of_incident)?,
     }
     remember(work, act);

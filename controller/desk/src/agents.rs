@@ -2,6 +2,7 @@
 
 use crate::ids::CiId;
 use crate::input::{AgentChange, AgentEvent, Fragment};
+use crate::problems;
 use crate::runbooks;
 use crate::work::Work;
 use crate::{Actor, FactBody, Subject, TimerKind};
@@ -9,8 +10,12 @@ use crate::{Actor, FactBody, Subject, TimerKind};
 /// Takes a section of a host's inventory into the CMDB.
 pub(crate) fn inventory(work: &mut Work<'_>, fragment: &Fragment) {
     let outcome = work.estate(|estate, moment| estate.apply(fragment, moment));
+    let is_news = !outcome.facts.is_empty();
     work.take_estate(outcome);
     let host = work.desk.cmdb.host_of(&fragment.agent);
+    if let Some(host) = host.filter(|_| is_news) {
+        problems::surroundings_changed(work, host);
+    }
     if host.is_some() && work.desk.agents.get(&fragment.agent).is_some_and(|agent| agent.ci != host) {
         work.agent_mut(&fragment.agent).ci = host;
     }

@@ -18,6 +18,18 @@ pub struct Settings {
     pub reopen_within: i64,
     /// Resolved incidents are closed after this long.
     pub close_after: i64,
+    /// A page waits this long for what opens with it, so that one goes out for all; 0: at once. The incident never waits.
+    pub group_wait: i64,
+    /// Incidents opened within this long of each other may have a common cause …
+    pub correlate_within: i64,
+    /// … and are put into one problem where the evidence for it, in hundredths of log odds, comes to this.
+    pub joins_from: i64,
+    /// What changed within this long before an incident may be behind it.
+    pub changed_within: i64,
+    /// A key that opens this often …
+    pub recurs_count: usize,
+    /// … within this long is a problem.
+    pub recurs_within: i64,
     /// A CI unseen for this long is missing …
     pub missing_after: i64,
     /// … and for this long retired.
@@ -45,6 +57,13 @@ impl Default for Settings {
         Self {
             reopen_within: 30 * MINUTE,
             close_after: 3 * DAY,
+            // Alertmanager waits 30 s; most of what follows from one cause is here within 10 s, and a page is not late then.
+            group_wait: 10_000,
+            correlate_within: 15 * MINUTE,
+            joins_from: 400,
+            changed_within: 60 * MINUTE,
+            recurs_count: 3,
+            recurs_within: 7 * DAY,
             missing_after: 45_000,
             retired_after: 30 * DAY,
             relation_unseen_after: 60 * MINUTE,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fact::Fact;
-use crate::ids::{CiId, CommandId, IncidentId, NoticeId, RunId};
+use crate::ids::{CiId, CommandId, IncidentId, NoticeId, ProblemId, RunId};
 use crate::time::Millis;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,6 +71,8 @@ pub struct Notice {
     pub why: String,
     pub group: Option<String>,
     pub incident: Option<IncidentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ProblemId>,
     /// What the receiver gets as JSON, beside the controller's own envelope.
     pub content: Value,
 }
@@ -89,6 +91,12 @@ pub enum TimerKind {
     IncidentResolve { incident: IncidentId },
     /// Resolved long enough ago to be closed.
     IncidentClose { incident: IncidentId },
+    /// The incident's page has waited for `group_wait`.
+    IncidentPage { incident: IncidentId },
+    /// The problem's page has.
+    ProblemPage { problem: ProblemId },
+    /// Resolved long enough ago to be closed.
+    ProblemClose { problem: ProblemId },
     /// A step's result is overdue.
     StepOverdue { run: RunId, step: usize, attempt: u32 },
     /// `verify_within` is over.
@@ -108,6 +116,7 @@ pub enum TimerKind {
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
     Incident(crate::incidents::Incident),
+    Problem(crate::problems::Problem),
     Change(crate::changes::Change),
     Run(crate::runbooks::Run),
     Ci(crate::cmdb::Ci),
@@ -130,6 +139,7 @@ impl Record {
     pub fn key(&self) -> (&'static str, String) {
         match self {
             Self::Incident(incident) => ("incident", incident.id.to_string()),
+            Self::Problem(problem) => ("problem", problem.id.to_string()),
             Self::Change(change) => ("change", change.id.to_string()),
             Self::Run(run) => ("run", run.id.to_string()),
             Self::Ci(ci) => ("ci", ci.id.to_string()),
@@ -144,6 +154,7 @@ impl Record {
     pub fn is_live(&self) -> bool {
         match self {
             Self::Incident(incident) => !incident.state.is_final(),
+            Self::Problem(problem) => !problem.state.is_final(),
             Self::Change(change) => change.settled_at.is_none(),
             Self::Run(run) => run.settled_at.is_none(),
             Self::Ci(_) | Self::Relation(_) | Self::Agent(_) => true,

@@ -9,9 +9,10 @@ use crate::acts;
 use crate::agents;
 use crate::changes::Change;
 use crate::estate::Estate;
-use crate::ids::{ChangeId, IncidentId, RunId};
+use crate::ids::{ChangeId, IncidentId, ProblemId, RunId};
 use crate::incidents::{self, Incident};
 use crate::index::Index;
+use crate::problems::{self, Problem};
 use crate::runbooks::{self, Run, Watch};
 use crate::timers::Timers;
 use crate::work::Work;
@@ -57,6 +58,7 @@ impl Agent {
 pub struct Desk {
     pub(crate) agents: BTreeMap<String, Agent>,
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) problems: BTreeMap<ProblemId, Problem>,
     pub(crate) changes: BTreeMap<ChangeId, Change>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) cmdb: Estate,
@@ -76,6 +78,10 @@ impl Desk {
                     desk.index.put_incident(&incident);
                     desk.incidents.insert(incident.id, incident);
                 }
+                Record::Problem(problem) => {
+                    desk.index.put_problem(&problem);
+                    desk.problems.insert(problem.id, problem);
+                }
                 Record::Change(change) => {
                     desk.changes.insert(change.id, change);
                 }
@@ -90,6 +96,9 @@ impl Desk {
                 Record::Setting { name, value } => {
                     if let Some(closed_at) = incidents::mark_of(&name, &value) {
                         desk.index.put_earlier(closed_at, &name);
+                    }
+                    if let Some(last) = problems::mark_of(&name, &value) {
+                        desk.index.put_history(last, &name);
                     }
                     desk.settings.insert(name, value);
                 }
@@ -163,6 +172,16 @@ impl Desk {
         self.incidents.values()
     }
 
+    /// A problem that is not closed or cancelled.
+    pub fn problem(&self, id: ProblemId) -> Option<&Problem> {
+        self.problems.get(&id)
+    }
+
+    /// Problems that are not closed or cancelled, by number.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.values()
+    }
+
     /// A run whose success is not yet measured.
     pub fn run(&self, id: RunId) -> Option<&Run> {
         self.runs.get(&id)
@@ -195,6 +214,9 @@ fn due(work: &mut Work<'_>) {
         match timer.kind {
             TimerKind::IncidentResolve { incident } => incidents::recover(work, incident),
             TimerKind::IncidentClose { incident } => incidents::expire(work, incident),
+            TimerKind::IncidentPage { incident } => incidents::page_due(work, incident),
+            TimerKind::ProblemPage { problem } => problems::due(work, problem),
+            TimerKind::ProblemClose { problem } => problems::expire(work, problem),
             TimerKind::StepOverdue { run, step, attempt } => runbooks::overdue(work, run, step, attempt),
             TimerKind::VerifyOverdue { run } => runbooks::verify_overdue(work, run),
             TimerKind::ApprovalExpired { run } => runbooks::approval_expired(work, run),

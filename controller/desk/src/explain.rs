@@ -3,6 +3,7 @@
 mod change;
 mod cmdb;
 mod incident;
+mod problem;
 mod run;
 
 use crate::fact::{Actor, Reason};
@@ -60,6 +61,7 @@ fn because(reason: &Reason) -> String {
 pub fn subject(subject: &Subject) -> String {
     match subject {
         Subject::Incident(id) => id.to_string(),
+        Subject::Problem(id) => id.to_string(),
         Subject::Change(id) => id.to_string(),
         Subject::Run(id) => id.to_string(),
         Subject::Ci(id) => format!("CI {}", &id.to_string()[..8]),
@@ -84,6 +86,7 @@ pub fn actor(actor: &Actor) -> String {
 pub fn sentence(subject: &Subject, body: &FactBody) -> String {
     match body {
         FactBody::Incident(fact) => incident::sentence(fact),
+        FactBody::Problem(fact) => problem::sentence(fact),
         FactBody::Change(fact) => change::sentence(subject, fact),
         FactBody::Run(fact) => run::sentence(subject, fact),
         FactBody::Cmdb(fact) => cmdb::sentence(fact),

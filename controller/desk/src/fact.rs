@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::{ChangeId, CiId, IncidentId, RunId};
+use crate::ids::{ChangeId, CiId, IncidentId, ProblemId, RunId};
 use crate::time::Millis;
 
 /// A change of state: who, what, why. The ledger adds chain, sequence, when it was learned, the input that it follows
@@ -23,6 +23,7 @@ pub struct Fact {
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Subject {
     Incident(IncidentId),
+    Problem(ProblemId),
     Change(ChangeId),
     Run(RunId),
     Ci(CiId),
@@ -69,6 +70,7 @@ impl Reason {
 #[serde(tag = "practice", content = "fact", rename_all = "snake_case")]
 pub enum FactBody {
     Incident(crate::incidents::IncidentFact),
+    Problem(crate::problems::ProblemFact),
     Change(crate::changes::ChangeFact),
     Run(crate::runbooks::RunFact),
     Cmdb(crate::cmdb::CmdbFact),

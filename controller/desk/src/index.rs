@@ -3,12 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Millis;
-use crate::ids::{CommandId, IncidentId, RunId};
+use crate::ids::{CiId, CommandId, IncidentId, ProblemId, RunId};
 use crate::incidents::{Incident, IncidentKey};
+use crate::problems::Problem;
 use crate::runbooks::{Run, StepState};
+
+/// Something that incidents may share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Around {
+    /// They are about that very item.
+    Own(CiId),
+    /// They are about it or need it.
+    Needs(CiId),
+    /// They saw that change.
+    Change(String),
+    Rule(String),
+}
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
+    /// By when they opened, or opened again.
+    by_time: BTreeSet<(Millis, IncidentId)>,
+    around: BTreeMap<Around, BTreeSet<(Millis, IncidentId)>>,
+    problems: BTreeMap<IncidentKey, BTreeSet<ProblemId>>,
+    /// Settings that remember how often a key opened, by when it did last.
+    histories: BTreeSet<(Millis, String)>,
     by_key: BTreeMap<IncidentKey, BTreeSet<IncidentId>>,
     by_agent: BTreeMap<String, BTreeSet<RunId>>,
     by_command: BTreeMap<CommandId, (RunId, usize)>,
@@ -21,15 +40,80 @@ pub(crate) struct Index {
 impl Index {
     pub fn put_incident(&mut self, incident: &Incident) {
         self.by_key.entry(incident.key.clone()).or_default().insert(incident.id);
+        let place = (incident.since, incident.id);
+        self.by_time.insert(place);
+        for thing in around(incident) {
+            self.around.entry(thing).or_default().insert(place);
+        }
     }
 
     pub fn drop_incident(&mut self, incident: &Incident) {
+        let place = (incident.since, incident.id);
+        self.by_time.remove(&place);
+        for thing in around(incident) {
+            if let Some(places) = self.around.get_mut(&thing) {
+                places.remove(&place);
+                if places.is_empty() {
+                    self.around.remove(&thing);
+                }
+            }
+        }
         if let Some(same_key) = self.by_key.get_mut(&incident.key) {
             same_key.remove(&incident.id);
             if same_key.is_empty() {
                 self.by_key.remove(&incident.key);
             }
         }
+    }
+
+    pub fn put_problem(&mut self, problem: &Problem) {
+        for key in &problem.keys {
+            self.problems.entry(key.clone()).or_default().insert(problem.id);
+        }
+    }
+
+    pub fn drop_problem(&mut self, problem: &Problem) {
+        for key in &problem.keys {
+            if let Some(problems) = self.problems.get_mut(key) {
+                problems.remove(&problem.id);
+                if problems.is_empty() {
+                    self.problems.remove(key);
+                }
+            }
+        }
+    }
+
+    /// The newest problem that the desk holds and the key belongs to.
+    pub fn problem_of(&self, key: &IncidentKey) -> Option<ProblemId> {
+        self.problems.get(key)?.last().copied()
+    }
+
+    /// Incidents that share it and opened since then, the newest first.
+    pub fn around<'a>(&'a self, thing: &Around, since: Millis) -> impl Iterator<Item = IncidentId> + use<'a> {
+        let places = self.around.get(thing).into_iter();
+        places.flat_map(move |places| places.range((since, IncidentId(0))..).rev()).map(|(_, id)| *id)
+    }
+
+    /// Incidents that opened since then, the newest first.
+    pub fn opened_since(&self, since: Millis) -> impl Iterator<Item = IncidentId> + '_ {
+        self.by_time.range((since, IncidentId(0))..).rev().map(|(_, id)| *id)
+    }
+
+    pub fn put_history(&mut self, last: Millis, setting: &str) {
+        self.histories.insert((last, setting.to_owned()));
+    }
+
+    pub fn forget_history(&mut self, last: Millis, setting: &str) {
+        self.histories.remove(&(last, setting.to_owned()));
+    }
+
+    /// The setting whose key opened longest ago.
+    pub fn oldest_history(&self) -> Option<(Millis, String)> {
+        self.histories.first().cloned()
+    }
+
+    pub fn history_len(&self) -> usize {
+        self.histories.len()
     }
 
     pub fn put_run(&mut self, run: &Run) {
@@ -93,4 +177,13 @@ impl Index {
     pub fn watching(&self) -> impl Iterator<Item = RunId> + '_ {
         self.watching.iter().copied()
     }
+}
+
+/// What an incident may share with others.
+fn around(incident: &Incident) -> impl Iterator<Item = Around> + '_ {
+    let surroundings = &incident.surroundings;
+    let needs = surroundings.needs.iter().map(|need| Around::Needs(need.ci));
+    let changes = surroundings.changes.iter().map(|change| Around::Change(change.identity.clone()));
+    let own = surroundings.own().map(Around::Own);
+    needs.chain(changes).chain(own).chain([Around::Rule(incident.rule.clone())])
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::{CommandId, IncidentId, RunId};
+use crate::ids::{CommandId, IncidentId, ProblemId, RunId};
 use crate::time::Millis;
 
 /// One input, as it is kept in the input log for replay.
@@ -238,6 +238,64 @@ pub enum ActBody {
     IncidentPriority {
         incident: IncidentId,
         priority: u8,
+        note: String,
+    },
+    /// Opens a problem of these incidents.
+    ProblemCreate {
+        incidents: Vec<IncidentId>,
+        /// Empty: made from what may be the cause.
+        title: String,
+        note: String,
+    },
+    /// Puts incidents into a problem.
+    ProblemJoin {
+        problem: ProblemId,
+        incidents: Vec<IncidentId>,
+        note: String,
+    },
+    /// Makes a problem part of another.
+    ProblemMerge {
+        problem: ProblemId,
+        into: ProblemId,
+        note: String,
+    },
+    /// Takes incidents out; several become a problem of their own.
+    ProblemSplit {
+        problem: ProblemId,
+        incidents: Vec<IncidentId>,
+        note: String,
+    },
+    ProblemInvestigate {
+        problem: ProblemId,
+        note: String,
+    },
+    ProblemKnownError {
+        problem: ProblemId,
+        workaround: String,
+        note: String,
+    },
+    ProblemFix {
+        problem: ProblemId,
+        note: String,
+    },
+    ProblemResolve {
+        problem: ProblemId,
+        note: String,
+    },
+    ProblemReopen {
+        problem: ProblemId,
+        note: String,
+    },
+    ProblemClose {
+        problem: ProblemId,
+        note: String,
+    },
+    ProblemCancel {
+        problem: ProblemId,
+        note: String,
+    },
+    ProblemNote {
+        problem: ProblemId,
         note: String,
     },
     RunStart {

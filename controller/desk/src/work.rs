@@ -10,8 +10,9 @@ use serde_json::Value;
 use crate::changes::Change;
 use crate::desk::{Agent, Desk};
 use crate::estate::{Estate, Moment};
-use crate::ids::{ChangeId, IncidentId, NoticeId, RunId, derive};
+use crate::ids::{ChangeId, IncidentId, NoticeId, ProblemId, RunId, derive};
 use crate::incidents::{Incident, TimelineEntry};
+use crate::problems::Problem;
 use crate::runbooks::Run;
 use crate::{
     Actor, Config, Decision, Effect, Fact, FactBody, Input, Millis, Reason, Record, Refusal, Subject, Timer, TimerKind,
@@ -22,6 +23,7 @@ use crate::{
 enum Touched {
     Agent(String),
     Incident(IncidentId),
+    Problem(ProblemId),
     Change(ChangeId),
     Run(RunId),
     Timer(Timer),
@@ -56,7 +58,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// States a fact of now, and enters it in the timeline of the incident that it belongs to.
+    /// States a fact of now, and enters it in the timeline of the incident or problem that it belongs to.
     pub fn tell(&mut self, subject: Subject, actor: Actor, reasons: Vec<Reason>, body: FactBody) {
         self.tell_seen(self.at, subject, actor, reasons, body);
     }
@@ -73,6 +75,10 @@ impl<'a> Work<'a> {
         if let Some(incident) = incident.and_then(|id| self.incident_mut(id)) {
             incident.enter(TimelineEntry { at, actor: actor.clone(), sentence: explain::sentence(&subject, &body) });
         }
+        if let Subject::Problem(id) = &subject {
+            let entry = TimelineEntry { at, actor: actor.clone(), sentence: explain::sentence(&subject, &body) };
+            self.edit_problem(*id, |problem| problem.enter(entry));
+        }
         self.facts.push(Fact { happened_at: seen.min(self.at), subject, actor, reasons, body });
     }
 
@@ -84,6 +90,24 @@ impl<'a> Work<'a> {
         let incident = self.desk.incidents.get_mut(&id)?;
         self.touched.insert(Touched::Incident(id));
         Some(incident)
+    }
+
+    /// Changes what the index reads of an incident: since when it is open, and what stands around it.
+    pub fn edit_incident(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+        let Some(incident) = self.desk.incidents.get_mut(&id) else { return };
+        self.desk.index.drop_incident(incident);
+        change(incident);
+        self.desk.index.put_incident(incident);
+        self.touched.insert(Touched::Incident(id));
+    }
+
+    /// Changes a problem and its places in the index; nothing where it is not held.
+    pub fn edit_problem(&mut self, id: ProblemId, change: impl FnOnce(&mut Problem)) {
+        let Some(problem) = self.desk.problems.get_mut(&id) else { return };
+        self.desk.index.drop_problem(problem);
+        change(problem);
+        self.desk.index.put_problem(problem);
+        self.touched.insert(Touched::Problem(id));
     }
 
     pub fn change_mut(&mut self, id: ChangeId) -> Option<&mut Change> {
@@ -108,6 +132,12 @@ impl<'a> Work<'a> {
         self.desk.index.put_incident(&incident);
         self.touched.insert(Touched::Incident(incident.id));
         self.desk.incidents.insert(incident.id, incident);
+    }
+
+    pub fn add_problem(&mut self, problem: Problem) {
+        self.desk.index.put_problem(&problem);
+        self.touched.insert(Touched::Problem(problem.id));
+        self.desk.problems.insert(problem.id, problem);
     }
 
     pub fn add_change(&mut self, change: Change) {
@@ -201,6 +231,7 @@ impl Desk {
         match touched {
             Touched::Agent(name) => self.agents.get(&name).cloned().map(Record::Agent),
             Touched::Incident(id) => self.incidents.get(&id).cloned().map(Record::Incident),
+            Touched::Problem(id) => self.problems.get(&id).cloned().map(Record::Problem),
             Touched::Change(id) => self.changes.get(&id).cloned().map(Record::Change),
             Touched::Run(id) => self.runs.get(&id).cloned().map(Record::Run),
             Touched::Timer(timer) => Some(Record::Timer { set: self.timers.contains(&timer), timer }),
@@ -216,6 +247,10 @@ impl Desk {
             Record::Incident(incident) if !record.is_live() => {
                 self.index.drop_incident(incident);
                 self.incidents.remove(&incident.id);
+            }
+            Record::Problem(problem) if !record.is_live() => {
+                self.index.drop_problem(problem);
+                self.problems.remove(&problem.id);
             }
             Record::Run(run) if !record.is_live() => {
                 self.index.drop_run(run);

@@ -40,6 +40,16 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
         }
         IncidentFact::RunNotStarted { runbook, why } => format!("runbook {runbook} was not started: {why}"),
         IncidentFact::HandedOver { why } => format!("handed over to a person: {why}"),
+        IncidentFact::Follows { incident } => format!("follows from {incident}"),
+        IncidentFact::JoinedProblem { problem, workaround: None } => format!("joined {problem}"),
+        IncidentFact::JoinedProblem { problem, workaround: Some(text) } => {
+            format!("joined {problem}, a known error; workaround: {text}")
+        }
+        IncidentFact::LeftProblem { problem, note } => format!("left {problem}{}", noted(note)),
+        IncidentFact::WorkaroundKnown { problem, workaround } => {
+            format!("{problem} is a known error; workaround: {workaround}")
+        }
+        IncidentFact::PageHeld { why } => format!("nobody is told by itself of this: {}", news(why)),
         IncidentFact::Told { notice, why, group } => {
             let whom =
                 group.as_ref().map_or_else(|| "everybody who listens".to_owned(), |group| format!("group {group}"));
@@ -49,7 +59,7 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
 }
 
 /// What a notice says, as a sentence.
-fn news(why: &str) -> String {
+pub(super) fn news(why: &str) -> String {
     match why {
         "opened" => "the incident opened".to_owned(),
         "reopened" => "the incident opened again".to_owned(),

@@ -7,7 +7,7 @@ use super::{
 use crate::ids::IncidentId;
 use crate::input::ActBody;
 use crate::work::Work;
-use crate::{Actor, Reason, Refusal};
+use crate::{Actor, Reason, Refusal, problems};
 
 /// Does one of the incident acts.
 ///
@@ -137,11 +137,10 @@ fn reopen(work: &mut Work<'_>, who: &str, id: IncidentId, note: &str) -> Result<
         return Err(Refusal::new("not_allowed_in_state", sentence));
     }
     let at = work.at;
-    if let Some(incident) = work.incident_mut(id) {
-        open::reopen(incident, to, at);
-    }
+    work.edit_incident(id, |incident| open::reopen(incident, to, at));
     work.clear_timer(&crate::TimerKind::IncidentClose { incident: id });
     tell(work, id, person(who), Vec::new(), IncidentFact::Reopened { note: note.to_owned() });
+    problems::incident_reopened(work, id);
     notice::page(work, id, "reopened", None);
     Ok(())
 }
@@ -159,5 +158,6 @@ fn prioritise(work: &mut Work<'_>, who: &str, id: IncidentId, level: u8, note: &
         incident.priority = to.clone();
     }
     tell(work, id, person(who), vec![reason], IncidentFact::PriorityChanged { from, to });
+    problems::incident_changed(work, id);
     Ok(())
 }

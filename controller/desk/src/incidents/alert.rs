@@ -5,6 +5,7 @@ use super::{
 };
 use crate::ids::IncidentId;
 use crate::input::{AlertChange, AlertState};
+use crate::problems;
 use crate::runbooks;
 use crate::work::Work;
 use crate::{Actor, FactBody, Millis, Reason, Subject};
@@ -187,6 +188,7 @@ pub(super) fn worsen(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, a
     }
     let reasons = judged.reasons.clone();
     tell(work, id, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::PriorityChanged { from, to: judged });
+    problems::incident_changed(work, id);
 }
 
 /// No data: recorded; it neither resolves nor fires.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Awaiting, IncidentKey, Priority, ResolutionCode, State};
 use crate::Millis;
-use crate::ids::{CiId, IncidentId, NoticeId, RunId};
+use crate::ids::{CiId, IncidentId, NoticeId, ProblemId, RunId};
 
 /// Repeats of an alert that already fires are no facts: they only raise `count` and `last_seen` of the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +84,28 @@ pub enum IncidentFact {
     },
     /// A runbook has done what it could; a person is needed.
     HandedOver {
+        why: String,
+    },
+    /// What it is about needs what that one is about.
+    Follows {
+        incident: IncidentId,
+    },
+    JoinedProblem {
+        problem: ProblemId,
+        /// How to live with it, where that is known.
+        workaround: Option<String>,
+    },
+    LeftProblem {
+        problem: ProblemId,
+        note: String,
+    },
+    /// Its problem became a known error.
+    WorkaroundKnown {
+        problem: ProblemId,
+        workaround: String,
+    },
+    /// People are not told of this by itself: its problem tells, or a page that is about to go out.
+    PageHeld {
         why: String,
     },
     /// People are told.

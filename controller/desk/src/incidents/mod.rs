@@ -23,7 +23,7 @@ pub(crate) use earlier::mark_of;
 pub use fact::{IncidentFact, Opening};
 pub use flow::{Action, State, table};
 pub use key::key_of;
-pub(crate) use notice::{notified, page};
+pub(crate) use notice::{in_short, notified, page, page_due, setting_of as notice_setting};
 pub use priority::level;
 pub use record::{
     AlertStanding, Attachment, Awaiting, Incident, IncidentKey, Link, MemberAlert, Priority, Resolution,

@@ -1,5 +1,7 @@
 //! An incident opens, and opens again.
 
+use std::collections::BTreeSet;
+
 use watchkeep_rules::model::{Binding, IncidentSpec};
 
 use super::alert::{identity, member, spoken, tell_seen, worsen};
@@ -8,6 +10,7 @@ use super::{
 };
 use crate::ids::{CiId, IncidentId};
 use crate::input::AlertChange;
+use crate::problems::{self, Paging, Surroundings};
 use crate::time::spoken as length;
 use crate::work::Work;
 use crate::{Actor, Millis, Reason, TimerKind, changes, runbooks};
@@ -49,6 +52,7 @@ pub(super) fn open(
     work.add_incident(record_of(id, &opening, rule, alert, work.at));
     tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, IncidentFact::Opened(Box::new(opening)));
     changes::incident_opened(work, id);
+    problems::incident_opened(work, id);
     runbooks::start_for_alert(work, id, rule, alert);
     notice::page(work, id, "opened", None);
 }
@@ -60,7 +64,6 @@ pub(super) fn recur(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, al
     let Some(incident) = work.incident_mut(id) else { return };
     let Ok(state) = super::flow::FLOW.step(incident.state, Action::Recur) else { return };
     let resolved = incident.resolution.take().map_or(0, |resolution| at.since(resolution.at));
-    reopen(incident, state, at);
     incident.count += 1;
     incident.last_seen = incident.last_seen.max(alert.happened_at);
     let room = incident.alerts.len() < super::record::ALERTS_MAX;
@@ -73,6 +76,7 @@ pub(super) fn recur(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, al
         None if room => incident.alerts.push(member(alert)),
         None => incident.alerts_beyond += 1,
     }
+    work.edit_incident(id, |incident| reopen(incident, state, at));
     work.clear_timer(&TimerKind::IncidentClose { incident: id });
     let sentence = format!(
         "it fires again {} after {id} was resolved; within {} that opens it again",
@@ -84,6 +88,8 @@ pub(super) fn recur(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, al
     tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, reopened);
     worsen(work, id, rule, alert);
     changes::incident_opened(work, id);
+    problems::incident_reopened(work, id);
+    problems::incident_opened(work, id);
     runbooks::start_for_alert(work, id, rule, alert);
     notice::page(work, id, "reopened", None);
 }
@@ -132,6 +138,11 @@ fn record_of(id: IncidentId, opening: &Opening, rule: &RuleView<'_>, alert: &Ale
         attachments: Vec::new(),
         links: links.into_iter().collect(),
         knowledge: rule.incident.knowledge.clone(),
+        problem: None,
+        workaround: None,
+        surroundings: Surroundings::default(),
+        paging: Paging::default(),
+        apart: BTreeSet::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The record of an incident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use crate::Millis;
 use crate::fact::{Actor, Reason};
-use crate::ids::{ChangeId, CiId, IncidentId, RunId};
+use crate::ids::{ChangeId, CiId, IncidentId, ProblemId, RunId};
+use crate::problems::{Paging, Surroundings};
 use crate::words::words;
 
 /// Entries of the timeline kept in the record; the ledger keeps them all.
@@ -115,6 +116,21 @@ pub struct Incident {
     pub links: Vec<Link>,
     /// Names of knowledge articles that the rule names.
     pub knowledge: Vec<String>,
+    /// The problem that it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ProblemId>,
+    /// How to live with it, from its problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workaround: Option<String>,
+    /// What its item needs, and what changed there, when it opened.
+    #[serde(default, skip_serializing_if = "Surroundings::is_empty")]
+    pub surroundings: Surroundings,
+    /// How people were told of it, while it stands by itself.
+    #[serde(default, skip_serializing_if = "Paging::is_quiet")]
+    pub paging: Paging,
+    /// Incidents that a person took it apart from; they are not put together again but by hand.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub apart: BTreeSet<IncidentId>,
 }
 
 /// 1 is worst, 5 least.
@@ -187,7 +203,7 @@ pub struct Attachment {
 /// A tie to another incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// `earlier`: the same key before.
+    /// `earlier`: the same key before. `follows`: an incident of something that it needs.
     pub kind: String,
     pub incident: IncidentId,
 }

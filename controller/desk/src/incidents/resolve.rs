@@ -9,7 +9,7 @@ use crate::ids::{IncidentId, RunId};
 use crate::input::AlertChange;
 use crate::time::spoken as length;
 use crate::work::Work;
-use crate::{Actor, Millis, Reason, TimerKind, runbooks};
+use crate::{Actor, Millis, Reason, TimerKind, problems, runbooks};
 
 /// An alert's condition is false.
 pub(super) fn cleared(work: &mut Work<'_>, id: IncidentId, alert: &AlertChange) {
@@ -116,6 +116,7 @@ pub(super) fn resolve(
     tell(work, id, by, reasons, IncidentFact::Resolved { code, note, run });
     runbooks::incident_over(work, id);
     notice::page(work, id, "resolved", None);
+    problems::incident_over(work, id);
 }
 
 /// Resolved for long enough.
@@ -147,6 +148,8 @@ pub(super) fn close(
     };
     tell(work, id, by, reasons, fact);
     runbooks::incident_over(work, id);
+    notice::forget(work, id);
+    problems::incident_over(work, id);
 }
 
 /// A runbook has done what it could; a person is needed.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use watchkeep_desk::config::Settings;
 use watchkeep_desk::decision::{Notice, Order};
 use watchkeep_desk::ids::{CommandId, IncidentId, RunId};
 use watchkeep_desk::incidents::Incident;
@@ -45,7 +46,9 @@ pub fn config(rules: &str, runbooks: &[&str]) -> Config {
     );
     let rules =
         watchkeep_rules::load::load(&files).unwrap_or_else(|faults| panic!("the test's own files are wrong: {faults}"));
-    Config { rules, ..Config::default() }
+    // Pages go out at once, so that a test reads them where they come from; those of `problems` wait.
+    let settings = Settings { group_wait: 0, ..Settings::default() };
+    Config { rules, settings }
 }
 
 pub fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,0 +1,68 @@
+//! What happens to problems, as sentences.
+
+use super::{noted, short};
+use crate::ids::IncidentId;
+use crate::problems::{Candidate, ProblemFact, ProblemOpening};
+
+/// Incidents named in one sentence.
+const NAMED_MOST: usize = 10;
+
+pub(super) fn sentence(fact: &ProblemFact) -> String {
+    match fact {
+        ProblemFact::Opened(opening) => opened(opening),
+        ProblemFact::Joined { incidents, .. } => format!("{} joined", named(incidents)),
+        ProblemFact::Ranked { title, candidates } => match candidates.first() {
+            Some(_) => format!("{title}; what may be the cause: {}", causes(candidates)),
+            None => format!("{title}; nothing is known that may be the cause"),
+        },
+        ProblemFact::PriorityChanged { from, to } => format!("priority went from P{from} to P{to}"),
+        ProblemFact::TookIn { problem, incidents, note } => {
+            format!("took in {problem} with {}{}", named(incidents), noted(note))
+        }
+        ProblemFact::Merged { into, note } => format!("became part of {into}{}", noted(note)),
+        ProblemFact::Split { incidents, note } => format!("{} taken out{}", named(incidents), noted(note)),
+        ProblemFact::Moved { action, to, workaround, note, .. } => {
+            let workaround = workaround.as_ref().map(|text| format!(", workaround: {text}")).unwrap_or_default();
+            let (action, to) = (action.word().replace('_', " "), to.word().replace('_', " "));
+            format!("{action}: now {to}{workaround}{}", noted(note))
+        }
+        ProblemFact::Noted { note } => format!("note: {}", note.trim()),
+        ProblemFact::Told { notice, why, group } => {
+            let whom =
+                group.as_ref().map_or_else(|| "everybody who listens".to_owned(), |group| format!("group {group}"));
+            format!("one notice to {whom} is on its way: {} (notice {})", news(why), short(&notice.to_string()))
+        }
+    }
+}
+
+fn opened(opening: &ProblemOpening) -> String {
+    let ProblemOpening { title, origin, priority, incidents, candidates, note, .. } = opening;
+    let causes =
+        if candidates.is_empty() { String::new() } else { format!("; what may be the cause: {}", causes(candidates)) };
+    format!("opened by {origin} as P{priority} for {}: {title}{causes}{}", named(incidents), noted(note))
+}
+
+/// What a notice of a problem says, as a sentence.
+fn news(why: &str) -> String {
+    match why {
+        "opened" => "the problem is new".to_owned(),
+        "reopened" => "an incident of it opened again".to_owned(),
+        "worse" => "it got worse".to_owned(),
+        "resolved" => "all its incidents are over".to_owned(),
+        "incidents_over" => "all its incidents are over; the problem itself is not".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+fn named(incidents: &[IncidentId]) -> String {
+    let named: Vec<String> = incidents.iter().take(NAMED_MOST).map(ToString::to_string).collect();
+    match incidents.len().saturating_sub(NAMED_MOST) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+fn causes(candidates: &[Candidate]) -> String {
+    let causes: Vec<&str> = candidates.iter().take(3).map(|one| one.what.as_str()).collect();
+    causes.join(", or ")
+}

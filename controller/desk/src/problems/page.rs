@@ -1,0 +1,173 @@
+//! One page a problem.
+//!
+//! A page waits for `group_wait`, the incident does not. An incident that joins a problem gives its waiting page to it, and
+//! one that has paged already has paged for it. Then the incidents are quiet: people are told again only when the problem
+//! gets worse than what they were paged with, when it comes back after all was over, and once when all is over.
+
+use serde_json::{Value, json};
+
+use super::members::tell;
+use super::{Paging, Problem, ProblemFact};
+use crate::ids::{IncidentId, ProblemId};
+use crate::incidents::{self, IncidentFact};
+use crate::work::Work;
+use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision};
+
+/// Incidents, candidates and lines of the timeline that a notice carries.
+const INCIDENTS: usize = 10;
+const CANDIDATES: usize = 3;
+const LATEST: usize = 5;
+
+/// An incident under a problem has something to page for.
+pub(crate) fn announce(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, why: &str) {
+    let Some(problem) = work.desk.problems.get(&id) else { return };
+    let sentence = match problem.paging.paged {
+        Some(level) if level <= problem.priority => format!("{id} has paged for it as P{level}"),
+        _ => {
+            wait(work, id, why);
+            format!("{id} pages for it")
+        }
+    };
+    hold(work, incident, why, sentence);
+}
+
+/// Something happened on the way (a run failed, a person is needed): it stands in the timeline, and pages nobody again.
+pub(crate) fn follow_up(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, why: &str) {
+    hold(work, incident, why, format!("it stands under {id}, which pages once"));
+}
+
+fn hold(work: &mut Work<'_>, incident: IncidentId, why: &str, sentence: String) {
+    let body = FactBody::Incident(IncidentFact::PageHeld { why: why.to_owned() });
+    work.tell(Subject::Incident(incident), Actor::Controller, vec![Reason::new("notice", sentence)], body);
+}
+
+/// The problem pages when `group_wait` is over; a page that waits already keeps its time.
+fn wait(work: &mut Work<'_>, id: ProblemId, why: &str) {
+    let group_wait = work.config.settings.group_wait;
+    work.edit_problem(id, |problem| {
+        problem.paging.waiting.get_or_insert_with(|| why.to_owned());
+    });
+    let timer = TimerKind::ProblemPage { problem: id };
+    if group_wait <= 0 {
+        due(work, id);
+    } else if work.desk.timers.find(&timer).is_none() {
+        work.set_timer(work.at.plus(group_wait), timer);
+    }
+}
+
+/// What an incident has told, or is about to, is now the problem's.
+pub(super) fn take_over(work: &mut Work<'_>, id: ProblemId, incident: IncidentId) {
+    let timer = TimerKind::IncidentPage { incident };
+    let waits_until = work.desk.timers.find(&timer).map(|timer| timer.due);
+    work.clear_timer(&timer);
+    let Some(record) = work.incident_mut(incident) else { return };
+    let paging = std::mem::take(&mut record.paging);
+    let paging = Paging { paged: paging.paged.filter(|_| record.state.is_open()), ..paging };
+    inherit(work, id, &paging);
+    if let Some(until) = waits_until {
+        let timer = TimerKind::ProblemPage { problem: id };
+        let due = work.desk.timers.find(&timer).map_or(until, |set| set.due.min(until));
+        work.clear_timer(&timer);
+        work.set_timer(due, timer);
+    }
+}
+
+/// Takes over what was told, and what waits.
+pub(super) fn inherit(work: &mut Work<'_>, id: ProblemId, paging: &Paging) {
+    if paging.is_quiet() {
+        return;
+    }
+    work.edit_problem(id, |problem| {
+        problem.paging.paged = [problem.paging.paged, paging.paged].into_iter().flatten().min();
+        if problem.paging.waiting.is_none() {
+            problem.paging.waiting.clone_from(&paging.waiting);
+        }
+    });
+    let waits = work.desk.problems.get(&id).is_some_and(|problem| problem.paging.waiting.is_some());
+    let timer = TimerKind::ProblemPage { problem: id };
+    if waits && work.desk.timers.find(&timer).is_none() {
+        work.set_timer(work.at.plus(work.config.settings.group_wait.max(0)), timer);
+    }
+}
+
+/// After anything that bears on it: a page that was told already no longer waits; one that got worse does.
+pub(super) fn reconsider(work: &mut Work<'_>, id: ProblemId) {
+    let Some(problem) = work.desk.problems.get(&id) else { return };
+    match (problem.paging.paged, problem.paging.waiting.is_some()) {
+        (Some(level), true) if level <= problem.priority => {
+            work.clear_timer(&TimerKind::ProblemPage { problem: id });
+            work.edit_problem(id, |problem| problem.paging.waiting = None);
+        }
+        (Some(level), false) if problem.priority < level => wait(work, id, "worse"),
+        _ => {}
+    }
+}
+
+/// `group_wait` is over.
+pub(crate) fn due(work: &mut Work<'_>, id: ProblemId) {
+    let mut why = None;
+    work.edit_problem(id, |problem| {
+        why = problem.paging.waiting.take();
+        if why.is_some() {
+            problem.paging.paged = Some(problem.priority);
+        }
+    });
+    if let Some(why) = why {
+        notify(work, id, &why);
+    }
+}
+
+/// All is over: one notice, where people were told, or were about to be.
+pub(super) fn over(work: &mut Work<'_>, id: ProblemId) {
+    let Some(problem) = work.desk.problems.get(&id).filter(|problem| !problem.paging.is_quiet()) else { return };
+    let why = if problem.state == super::State::Resolved { "resolved" } else { "incidents_over" };
+    work.clear_timer(&TimerKind::ProblemPage { problem: id });
+    work.edit_problem(id, |problem| problem.paging = Paging::default());
+    notify(work, id, why);
+}
+
+fn notify(work: &mut Work<'_>, id: ProblemId, why: &str) {
+    let Some(problem) = work.desk.problems.get(&id) else { return };
+    let (group, content) = (problem.group.clone(), content_of(work, problem, why));
+    let notice = work.next_notice();
+    work.set_setting(&incidents::notice_setting(notice), json!(id));
+    let count = problem_size(work, id);
+    let whom = group
+        .as_ref()
+        .map_or("everybody who listens, as no group is named".to_owned(), |group| format!("group {group}"));
+    let reasons = vec![Reason::new("notice", format!("{why}: one notice for {count} incidents, to {whom}"))];
+    let fact = ProblemFact::Told { notice, why: why.to_owned(), group: group.clone() };
+    tell(work, id, Actor::Controller, reasons, fact);
+    let why = why.to_owned();
+    work.owe(Effect::Notice(decision::Notice { notice, why, group, incident: None, problem: Some(id), content }));
+}
+
+fn problem_size(work: &Work<'_>, id: ProblemId) -> usize {
+    work.desk.problems.get(&id).map_or(0, |problem| problem.incidents.len())
+}
+
+fn content_of(work: &Work<'_>, problem: &Problem, why: &str) -> Value {
+    let known = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id));
+    let incidents: Vec<Value> = known.take(INCIDENTS).map(|incident| incidents::in_short(work, incident)).collect();
+    let candidates = problem.candidates.iter().take(CANDIDATES).map(|candidate| {
+        let reasons: Vec<&str> = candidate.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+        json!({"what": candidate.what, "ci": candidate.ci, "change": candidate.change, "reasons": reasons})
+    });
+    let from = problem.timeline.len().saturating_sub(LATEST);
+    let latest: Vec<&str> = problem.timeline[from..].iter().map(|entry| entry.sentence.as_str()).collect();
+    json!({
+        "why": why,
+        "number": problem.id,
+        "title": problem.title,
+        "state": problem.state,
+        "priority": problem.priority,
+        "count": problem.incidents.len(),
+        "incidents": incidents,
+        "candidates": candidates.collect::<Vec<_>>(),
+        "workaround": problem.workaround.as_ref().map(|workaround| &workaround.text),
+        "opened_at": problem.opened_at,
+        "at": work.at,
+        "latest": latest,
+        "path": format!("/problems/{}", problem.id),
+    })
+}

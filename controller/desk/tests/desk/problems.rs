@@ -1,0 +1,460 @@
+//! Incidents with a common cause become one problem, and people are paged once for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use watchkeep_desk::cmdb::Class;
+use watchkeep_desk::ids::{IncidentId, ProblemId};
+use watchkeep_desk::input::{ActBody, AlertChange, AlertState, FoundItem, Fragment};
+use watchkeep_desk::problems::{Origin, Problem, State};
+use watchkeep_desk::{Config, InputBody, Millis, Record};
+
+use crate::bench::{Bench, DAY, MINUTE, RULES, SECOND, config, labels, unit_failed};
+
+/// Rules without runbook, pages waiting as by default.
+fn quiet() -> Config {
+    let rules = RULES.split("        runbook:").next().expect("the rules have a runbook");
+    let mut config = config(rules, &[]);
+    config.settings.group_wait = 10 * SECOND;
+    config
+}
+
+fn item(class: &str, key: &str, attributes: &[(&str, &str)], relations: &[(&str, &str, &str)]) -> FoundItem {
+    let relations = relations.iter().map(|(kind, class, key)| (kind.to_string(), class.to_string(), key.to_string()));
+    let (class, key) = (class.to_owned(), key.to_owned());
+    FoundItem { class, key, attributes: labels(attributes), relations: relations.collect() }
+}
+
+impl Bench {
+    fn found(&mut self, host: &str, section: &str, items: Vec<FoundItem>) {
+        let (agent, section, happened_at) = (host.to_owned(), section.to_owned(), Millis(self.at));
+        let fragment = Fragment { agent, section, whole: true, items, gone: Vec::new(), happened_at };
+        self.feed(InputBody::Inventory(fragment));
+    }
+
+    /// A host with its own address and a unit `app.service`.
+    fn host(&mut self, name: &str, number: usize) {
+        self.enrol(name);
+        let address = format!("10.0.{number}.1");
+        self.found(name, "interface", vec![item("network_interface", "eth0", &[("addresses", &address)], &[])]);
+        let machine = format!("{number:032x}");
+        self.found(name, "host", vec![item("host", name, &[("hostname", name), ("machine_id", &machine)], &[])]);
+        let unit = |key: &str| item("service_unit", key, &[("active_state", "active")], &[]);
+        self.found(name, "service", vec![unit("app.service"), unit("db.service"), unit("cron.service")]);
+    }
+
+    fn package(&mut self, host: &str, version: &str) {
+        self.found(host, "package", vec![item("software_package", "shop-app", &[("version", version)], &[])]);
+    }
+
+    /// The alert that nobody hears from an agent any more.
+    fn agent_down(&mut self, host: &str, state: AlertState) {
+        let labels = labels(&[("alertname", "AgentDown"), ("instance", host), ("severity", "critical")]);
+        let summary = BTreeMap::from([("summary".to_owned(), format!("nobody hears from {host}"))]);
+        let alert = AlertChange {
+            rule: "AgentDown".to_owned(),
+            labels,
+            annotations: summary,
+            happened_at: Millis(self.at),
+            ..unit_failed(host, "", state)
+        };
+        self.feed(InputBody::Alert(alert));
+    }
+
+    fn problem(&self, number: u64) -> Problem {
+        match self.records.get(&("problem", ProblemId(number).to_string())) {
+            Some(Record::Problem(problem)) => problem.clone(),
+            _ => panic!("no PRB-{number}"),
+        }
+    }
+
+    /// Problems that are not merged away or cancelled, as sets of incidents by key.
+    fn sets(&self) -> BTreeSet<BTreeSet<String>> {
+        let live = self.desk.problems().filter(|problem| problem.incidents.len() > 1);
+        let key = |id: &IncidentId| self.desk.incident(*id).expect("it is held").key.to_string();
+        live.map(|problem| problem.incidents.iter().map(key).collect()).collect()
+    }
+
+    /// What people were told, each with what it is about.
+    fn pages(&self) -> Vec<String> {
+        let number = |content: &serde_json::Value| content["number"].as_str().unwrap_or_default().to_owned();
+        self.notices.iter().map(|notice| format!("{} {}", notice.why, number(&notice.content))).collect()
+    }
+}
+
+fn members(problem: &Problem) -> Vec<String> {
+    problem.incidents.iter().map(ToString::to_string).collect()
+}
+
+fn ids(numbers: &[u64]) -> Vec<IncidentId> {
+    numbers.iter().copied().map(IncidentId).collect()
+}
+
+/// `app-1` runs app.service, which has a connection to the database that `db-1` listens with.
+fn shop() -> Bench {
+    let mut bench = Bench::new(quiet());
+    bench.host("db-1", 1);
+    bench.host("app-1", 2);
+    let process = |key: &str, unit: &str| item("process", key, &[("name", key)], &[("contains", "service_unit", unit)]);
+    bench.found(
+        "db-1",
+        "listener",
+        vec![
+            process("/usr/bin/postgres@db.service", "db.service"),
+            item(
+                "listening_endpoint",
+                "tcp/10.0.1.1:5432",
+                &[("protocol", "tcp"), ("address", "10.0.1.1"), ("port", "5432")],
+                &[("listens_on", "process", "/usr/bin/postgres@db.service")],
+            ),
+        ],
+    );
+    bench.found("app-1", "listener", vec![process("/usr/bin/app@app.service", "app.service")]);
+    let connection = item(
+        "connection",
+        "/usr/bin/app@app.service>tcp/10.0.1.1:5432",
+        &[("process", "/usr/bin/app@app.service"), ("remote", "10.0.1.1:5432"), ("protocol", "tcp")],
+        &[],
+    );
+    bench.found("app-1", "connection", vec![connection]);
+    bench
+}
+
+#[test]
+fn a_database_host_down_is_one_problem_and_one_page() {
+    let mut bench = shop();
+    let before = bench.notices.len();
+    bench.fire("app-1", "app.service");
+    bench.pass(5 * SECOND);
+    bench.lose("db-1");
+    bench.agent_down("db-1", AlertState::Firing);
+    assert_eq!(bench.notices.len(), before, "a page waits");
+    let problem = bench.problem(1);
+    assert_eq!(members(&problem), ["INC-1", "INC-2"]);
+    assert_eq!(problem.origin, Origin::Correlation);
+    let first = &problem.candidates[0];
+    assert_eq!((first.what.as_str(), first.explains), ("host db-1", 2), "{:#?}", problem.candidates);
+    let reasons: Vec<&str> = first.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+    assert_eq!(reasons[0], "2 of 2 incidents are about it or need it: INC-1, INC-2");
+    assert!(reasons.contains(&"INC-2 says that it failed itself"), "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason.starts_with("nobody has heard from it for")), "{reasons:?}");
+    let evidence = &problem.links[0].evidence[0].sentence;
+    assert!(evidence.starts_with("service_unit app.service on app-1 of INC-1 needs host db-1"), "{evidence}");
+
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["opened PRB-1"]);
+    let page = &bench.notices[0].content;
+    assert_eq!(page["candidates"][0]["what"], json!("host db-1"), "{page:#}");
+    assert_eq!(page["incidents"].as_array().map(Vec::len), Some(2), "{page:#}");
+
+    bench.connect("db-1");
+    bench.agent_down("db-1", AlertState::Resolved);
+    bench.clear("app-1", "app.service");
+    bench.pass(5 * MINUTE);
+    assert_eq!(bench.pages(), ["opened PRB-1", "resolved PRB-1"]);
+    assert_eq!(bench.problem(1).state, State::Resolved);
+    bench.pass(4 * DAY);
+    assert_eq!(bench.problem(1).state, State::Closed);
+    assert_eq!(bench.desk.problems().count(), 0, "the desk lets go of what is over");
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
+fn what_needs_a_failed_thing_opens_marked_as_following_from_it() {
+    let mut bench = shop();
+    bench.agent_down("db-1", AlertState::Firing);
+    // Long after: a dependency has no window.
+    bench.pass(20 * MINUTE);
+    bench.fire("app-1", "app.service");
+    let links = bench.incident(2).links;
+    assert!(links.iter().any(|link| link.kind == "follows" && link.incident == IncidentId(1)), "{links:?}");
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["opened INC-1"], "INC-1 has paged for both");
+}
+
+/// Ten hosts; the first three get another version of a package.
+fn fleet(upgraded: bool) -> Bench {
+    let mut bench = Bench::new(quiet());
+    for number in 0..10 {
+        let name = format!("web-{number}");
+        bench.host(&name, number + 1);
+        bench.package(&name, "1.4");
+    }
+    bench.pass(MINUTE);
+    for number in (0..3).filter(|_| upgraded) {
+        bench.package(&format!("web-{number}"), "1.5");
+    }
+    bench.pass(2 * MINUTE);
+    for number in 0..3 {
+        bench.fire(&format!("web-{number}"), "app.service");
+        bench.pass(SECOND);
+    }
+    bench.pass(MINUTE);
+    bench
+}
+
+#[test]
+fn a_deploy_that_fails_is_one_problem_that_names_the_change() {
+    let bench = fleet(true);
+    let problem = bench.problem(1);
+    assert_eq!(members(&problem), ["INC-1", "INC-2", "INC-3"]);
+    let first = &problem.candidates[0];
+    assert_eq!(first.change.as_deref(), Some("package shop-app 1.4→1.5"), "{:#?}", problem.candidates);
+    assert_eq!(first.reasons[1].sentence, "it came 2 min before the first failure, to 3 of 10 hosts");
+    assert_eq!(problem.title, "Several failures after package shop-app 1.4→1.5");
+    assert_eq!(bench.pages(), ["opened PRB-1"]);
+}
+
+#[test]
+fn the_same_failures_without_the_change_and_without_topology_are_no_problem() {
+    let bench = fleet(false);
+    assert_eq!(bench.desk.problems().count(), 0);
+    assert_eq!(bench.pages(), ["opened INC-1", "opened INC-2", "opened INC-3"]);
+}
+
+#[test]
+fn a_change_that_is_learned_of_after_the_failure_counts() {
+    let mut bench = Bench::new(quiet());
+    for (number, name) in ["web-1", "web-2", "web-3", "web-4"].into_iter().enumerate() {
+        bench.host(name, number + 1);
+        bench.package(name, "1.4");
+    }
+    bench.pass(MINUTE);
+    bench.fire("web-1", "app.service");
+    bench.fire("web-2", "app.service");
+    assert_eq!(bench.desk.problems().count(), 0);
+    bench.package("web-1", "1.5");
+    bench.package("web-2", "1.5");
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
+}
+
+#[test]
+fn fifty_unrelated_incidents_in_a_minute_are_no_problem() {
+    let mut bench = Bench::new(quiet());
+    for number in 0..50 {
+        bench.host(&format!("box-{number}"), number);
+    }
+    for number in 0..50 {
+        bench.fire(&format!("box-{number}"), "app.service");
+        bench.pass(SECOND);
+    }
+    assert_eq!(bench.desk.incidents().count(), 50);
+    assert_eq!(bench.desk.problems().count(), 0);
+}
+
+#[test]
+fn two_units_of_one_host_alone_are_no_problem() {
+    let mut bench = shop();
+    bench.fire("app-1", "app.service");
+    bench.fire("app-1", "cron.service");
+    assert_eq!(bench.desk.problems().count(), 0);
+}
+
+/// All orders of a few incidents, those of one database among them, give the same sets.
+#[test]
+fn the_order_in_which_incidents_come_does_not_change_the_sets() {
+    let arrivals = ["app", "db", "down", "cron", "other"];
+    let mut seen: BTreeSet<BTreeSet<BTreeSet<String>>> = BTreeSet::new();
+    for turn in 0..arrivals.len() {
+        for swap in 1..arrivals.len() {
+            let mut order = arrivals;
+            order.rotate_left(turn);
+            order.swap(0, swap);
+            let mut bench = shop();
+            bench.host("other-1", 9);
+            for what in order {
+                match what {
+                    "app" => drop(bench.fire("app-1", "app.service")),
+                    "db" => drop(bench.fire("db-1", "db.service")),
+                    "down" => bench.agent_down("db-1", AlertState::Firing),
+                    "cron" => drop(bench.fire("app-1", "cron.service")),
+                    _ => drop(bench.fire("other-1", "cron.service")),
+                }
+                bench.pass(SECOND);
+            }
+            seen.insert(bench.sets());
+        }
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
+    let sets = seen.into_iter().next().expect("one");
+    assert_eq!(sets.into_iter().map(|set| set.len()).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn what_a_person_takes_out_is_not_put_back() {
+    let mut bench = shop();
+    bench.agent_down("db-1", AlertState::Firing);
+    bench.fire("app-1", "app.service");
+    let split =
+        |incidents, note: &str| ActBody::ProblemSplit { problem: ProblemId(1), incidents, note: note.to_owned() };
+    let refused = bench.act("alice", split(ids(&[2]), "")).expect_err("it needs a note");
+    assert_eq!(refused.sentence, "PRB-1: say in a note why, to split it");
+    let refused = bench.act("alice", split(ids(&[7]), "no")).expect_err("a stranger");
+    assert_eq!(refused.sentence, "INC-7 does not stand in PRB-1");
+    let refused = bench.act("alice", split(ids(&[1, 2]), "no")).expect_err("all of them");
+    assert_eq!(refused.sentence, "PRB-1: that would take out every incident; cancel the problem instead");
+    assert_eq!(bench.act("alice", split(ids(&[2]), "a bug of its own")), Ok(()));
+    assert_eq!((bench.incident(2).problem, members(&bench.problem(1))), (None, vec!["INC-1".to_owned()]));
+
+    // Another of the database's needs it too: it goes with the database, and does not bring INC-2 back.
+    bench.fire("db-1", "db.service");
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-3"]);
+    assert_eq!(bench.incident(2).problem, None);
+    // Nor does its coming back.
+    bench.clear("app-1", "app.service");
+    bench.pass(2 * MINUTE);
+    bench.fire("app-1", "app.service");
+    assert_eq!(bench.incident(2).problem, None);
+    // By hand it may.
+    let join = ActBody::ProblemJoin { problem: ProblemId(1), incidents: ids(&[2]), note: String::new() };
+    assert_eq!(bench.act("alice", join), Ok(()));
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2", "INC-3"]);
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
+fn a_merge_is_undone_by_a_split() {
+    let mut bench = Bench::new(quiet());
+    for number in 1..5 {
+        let name = format!("box-{number}");
+        bench.host(&name, number);
+        bench.fire(&name, "app.service");
+    }
+    let create =
+        |incidents, title: &str| ActBody::ProblemCreate { incidents, title: title.to_owned(), note: String::new() };
+    assert_eq!(bench.act("alice", create(ids(&[1, 2]), "the left ones")), Ok(()));
+    assert_eq!(bench.act("alice", create(ids(&[3, 4]), "")), Ok(()));
+    let refused = bench.act("alice", create(ids(&[4]), "")).expect_err("it stands in one");
+    assert_eq!(refused.sentence, "INC-4 stands in PRB-2; merge that problem, or split INC-4 out of it first");
+    let merge = ActBody::ProblemMerge { problem: ProblemId(2), into: ProblemId(1), note: "one cable".to_owned() };
+    assert_eq!(bench.act("bob", merge), Ok(()));
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2", "INC-3", "INC-4"]);
+    let (state, into) = (bench.problem(2).state, bench.problem(2).merged_into);
+    assert_eq!((state, into), (State::Closed, Some(ProblemId(1))));
+    let note = "two cables".to_owned();
+    let split = ActBody::ProblemSplit { problem: ProblemId(1), incidents: ids(&[3, 4]), note };
+    assert_eq!(bench.act("bob", split), Ok(()));
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
+    assert_eq!(members(&bench.problem(3)), ["INC-3", "INC-4"]);
+    assert_eq!(bench.problem(1).title, "the left ones");
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
+fn a_known_error_shows_its_workaround_on_what_joins() {
+    let mut bench = shop();
+    bench.agent_down("db-1", AlertState::Firing);
+    bench.fire("db-1", "db.service");
+    let known = |workaround: &str| {
+        let (workaround, note) = (workaround.to_owned(), String::new());
+        ActBody::ProblemKnownError { problem: ProblemId(1), workaround, note }
+    };
+    let refused = bench.act("alice", known(" ")).expect_err("it needs one");
+    assert_eq!(refused.code, "missing");
+    assert_eq!(bench.act("alice", known("use the replica")), Ok(()));
+    assert_eq!(bench.incident(1).workaround.as_deref(), Some("use the replica"));
+    bench.fire("app-1", "app.service");
+    let joined = bench.incident(3);
+    assert_eq!(joined.workaround.as_deref(), Some("use the replica"));
+    let told =
+        |entry: &watchkeep_desk::incidents::TimelineEntry| entry.sentence.contains("workaround: use the replica");
+    assert!(joined.timeline.iter().any(told), "{:#?}", joined.timeline);
+    bench.pass(MINUTE);
+    let page = bench.notices.last().expect("a page");
+    assert_eq!(page.content["workaround"], json!("use the replica"));
+    // Somebody has taken it up: it does not resolve by itself.
+    for (host, unit) in [("db-1", "db.service"), ("app-1", "app.service")] {
+        bench.clear(host, unit);
+    }
+    bench.agent_down("db-1", AlertState::Resolved);
+    bench.pass(10 * MINUTE);
+    assert_eq!(bench.problem(1).state, State::KnownError);
+    assert_eq!(bench.pages(), ["opened PRB-1", "incidents_over PRB-1"]);
+    // A key of it that comes back much later joins it, and people are paged again.
+    bench.pass(DAY);
+    bench.fire("app-1", "app.service");
+    assert_eq!(bench.incident(4).problem, Some(ProblemId(1)));
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages()[2..], ["opened PRB-1"]);
+}
+
+#[test]
+fn the_same_key_three_times_in_a_week_is_a_problem() {
+    let mut bench = Bench::with_host(quiet(), "web-1");
+    for day in 0..3 {
+        assert_eq!(bench.desk.problems().count(), 0, "day {day}");
+        bench.fire("web-1", "nginx.service");
+        bench.pass(MINUTE);
+        bench.clear("web-1", "nginx.service");
+        bench.pass(DAY);
+    }
+    let problem = bench.problem(1);
+    assert_eq!((problem.origin, problem.state), (Origin::Recurrence, State::New));
+    assert_eq!(members(&problem), ["INC-1", "INC-2", "INC-3"]);
+    let told: Vec<String> = bench.pages();
+    assert_eq!(told[4..], ["opened PRB-1", "incidents_over PRB-1"]);
+}
+
+#[test]
+fn what_mends_itself_within_group_wait_is_told_once() {
+    let rules = RULES.split("        runbook:").next().expect("the rules have a runbook");
+    let mut config = config(&rules.replace("resolve_after: 30s", "resolve_after: 2s"), &[]);
+    config.settings.group_wait = 10 * SECOND;
+    let mut bench = Bench::with_host(config, "web-1");
+    bench.fire("web-1", "nginx.service");
+    bench.pass(SECOND);
+    bench.clear("web-1", "nginx.service");
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["resolved INC-1"]);
+}
+
+#[test]
+fn a_problem_that_gets_worse_pages_again() {
+    let mut bench = shop();
+    let mut alert =
+        AlertChange { happened_at: Millis(bench.at), ..unit_failed("db-1", "db.service", AlertState::Firing) };
+    alert.labels.insert("severity".to_owned(), "info".to_owned());
+    bench.feed(InputBody::Alert(alert));
+    bench.pass(MINUTE);
+    bench.agent_down("db-1", AlertState::Firing);
+    bench.pass(MINUTE);
+    bench.fire("app-1", "app.service");
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["opened INC-1", "worse PRB-1"]);
+}
+
+#[test]
+fn a_cancelled_problem_lets_its_incidents_page_for_themselves() {
+    let mut bench = shop();
+    bench.agent_down("db-1", AlertState::Firing);
+    bench.fire("app-1", "app.service");
+    let note = "two things".to_owned();
+    assert_eq!(bench.act("alice", ActBody::ProblemCancel { problem: ProblemId(1), note }), Ok(()));
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["opened INC-1", "opened INC-2"]);
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
+fn the_cost_of_an_opening_does_not_grow_with_what_is_open() {
+    let mut bench = Bench::new(quiet());
+    for number in 0..20 {
+        bench.host(&format!("box-{number}"), number);
+    }
+    let hosts = bench.desk.cmdb().of_class(Class::Host).count();
+    assert_eq!(hosts, 20);
+    let burst = |bench: &mut Bench, from: usize, to: usize| {
+        let begun = std::time::Instant::now();
+        for unit in from..to {
+            bench.fire(&format!("box-{}", unit % 20), &format!("unit-{unit}.service"));
+        }
+        begun.elapsed() / u32::try_from(to - from).expect("few")
+    };
+    let early = burst(&mut bench, 0, 200);
+    burst(&mut bench, 200, 1_800);
+    let late = burst(&mut bench, 1_800, 2_000);
+    println!("an opening took {early:?} with none open, {late:?} with 1,800 open");
+    assert_eq!(bench.desk.incidents().count(), 2_000);
+    assert!(late < early * 6, "{early:?} became {late:?}");
+}
