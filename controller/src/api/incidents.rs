@@ -103,14 +103,20 @@ async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Js
     let incident = find(&state, one(&id)?).await?;
     let id = incident.id;
     let entries = state.read(move |tx| story(tx, &incident)).await?;
+    let (lines, erased) = lines(&entries);
+    Ok(Json(json!({"incident": id, "lines": lines, "erased": erased})))
+}
+
+/// The lines of a story, and how many entries were erased.
+pub(super) fn lines(entries: &[Entry]) -> (Vec<explain::Line>, usize) {
     let facts: Vec<_> = entries.iter().filter_map(fact).collect();
     let lines = explain::why(facts.iter().map(|(seq, learned_at, fact)| (*seq, *learned_at, fact)));
-    let erased = entries.len() - facts.len();
-    Ok(Json(json!({"incident": id, "lines": lines, "erased": erased})))
+    (lines, entries.len() - facts.len())
 }
 
 fn story(tx: &mut dyn Tx, incident: &Incident) -> Result<Vec<Entry>, StoreError> {
     let mut subjects = vec![SubjectRef::new("incident", incident.id.to_string())];
+    subjects.extend(incident.problem.iter().map(|problem| SubjectRef::new("problem", problem.to_string())));
     // A story names 50 subjects at most: the newest runs and changes are told.
     subjects.extend(incident.runs.iter().rev().take(24).map(|run| SubjectRef::new("run", run.to_string())));
     subjects.extend(incident.changes.iter().rev().take(24).map(|change| SubjectRef::new("change", change.to_string())));

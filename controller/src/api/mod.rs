@@ -13,6 +13,7 @@ mod incidents;
 mod ledger;
 mod notices;
 pub mod problem;
+mod problems;
 mod runs;
 mod state;
 mod status;
@@ -61,6 +62,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 fn protected() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(incidents::routes())
+        .merge(problems::routes())
         .merge(runs::routes())
         .merge(changes::routes())
         .merge(cis::routes())

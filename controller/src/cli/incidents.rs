@@ -191,6 +191,11 @@ fn card(incident: &Value) -> String {
     line("assignee", &incident["assignee"]);
     line("count", &incident["count"]);
     line("resolved", &incident["resolution"]["code"]);
+    line("problem", &incident["problem"]);
+    line("workaround", &incident["workaround"]);
+    for change in incident["surroundings"]["changes"].as_array().into_iter().flatten().take(3) {
+        line("changed", &change["identity"]);
+    }
     for reason in incident["priority"]["reasons"].as_array().into_iter().flatten() {
         line("priority", &reason["sentence"]);
     }
@@ -222,15 +227,18 @@ pub fn word<'a>(record: &'a Value, name: &str) -> &'a str {
     record[name].as_str().unwrap_or_default()
 }
 
-/// Tell the whole story of an incident from the ledger.
+/// Tell the whole story of an incident or a problem from the ledger.
 #[derive(Debug, Args)]
 pub struct Why {
-    incident: String,
+    /// INC-7 or PRB-2
+    record: String,
 }
 
 impl Why {
     pub async fn run(self, client: &Client, format: Format) -> Outcome {
-        let answer = client.get(&format!("/api/v1/incidents/{}/why", self.incident), &[]).await?;
+        let is_problem = self.record.to_ascii_uppercase().starts_with("PRB-");
+        let noun = if is_problem { "problems" } else { "incidents" };
+        let answer = client.get(&format!("/api/v1/{noun}/{}/why", self.record), &[]).await?;
         output::one(format, &answer, story);
         Ok(())
     }
@@ -246,8 +254,9 @@ fn story(answer: &Value) -> String {
     for line in lines {
         text.push_str(&days.turn(at(line)));
         text.push_str(&format!("  {}  {:<9} ", clock(at(line)), since(at(line) - begin)));
-        // A change's steps say "draft is now scheduled", and not of which change.
-        if word(line, "subject").starts_with("CHG-") {
+        // A change's steps say "draft is now scheduled", and not of which change; so with what is not the story's own record.
+        let is_other = ["CHG-", "PRB-"].iter().any(|noun| word(line, "subject").starts_with(noun));
+        if is_other || answer["problem"].is_string() {
             text.push_str(&format!("{}: ", word(line, "subject")));
         }
         text.push_str(word(line, "sentence"));

@@ -18,6 +18,7 @@ mod events;
 mod files;
 mod incidents;
 mod judge;
+mod problems;
 mod runs;
 mod serve;
 mod status;
@@ -72,6 +73,9 @@ enum Command {
     /// What is broken, who is on it, what was tried
     #[command(subcommand)]
     Incident(incidents::Incidents),
+    /// What lies behind incidents: candidates for the cause, evidence, workarounds
+    #[command(subcommand)]
+    Problem(problems::Problems),
     /// What was done to the estate, and as which change
     #[command(subcommand)]
     Change(changes::Changes),
@@ -89,7 +93,7 @@ enum Command {
     Event(events::Events),
     /// Follow the ledger as it grows, a line a fact
     Watch(watch::Watch),
-    /// Tell the whole story of an incident from the ledger
+    /// Tell the whole story of an incident or a problem from the ledger
     Why(incidents::Why),
     /// Check that the ledger is whole
     #[command(subcommand)]
@@ -199,6 +203,7 @@ fn remote(format: Format, command: Command) -> Outcome {
             Command::Runbook(runbook) => runbook.run(&client, format).await,
             Command::Run(runs) => runs.run(&client, format).await,
             Command::Incident(incidents) => incidents.run(&client, format).await,
+            Command::Problem(problems) => problems.run(&client, format).await,
             Command::Change(changes) => changes.run(&client, format).await,
             Command::Ci(cis) => cis.run(&client, format).await,
             Command::Agent(agents) => agents.run(&client, format).await,

@@ -176,6 +176,7 @@ async fn post_to(
         "why": notice.why,
         "group": notice.group,
         "incident": notice.incident,
+        "problem": notice.problem,
         "content": notice.content,
     });
     let id = notice.notice.to_string();

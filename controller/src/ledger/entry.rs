@@ -45,6 +45,7 @@ pub(super) fn body_hash(salt: &[u8], body: &[u8]) -> [u8; 32] {
 pub(super) fn subject(subject: &Subject) -> (&'static str, String) {
     match subject {
         Subject::Incident(id) => ("incident", id.to_string()),
+        Subject::Problem(id) => ("problem", id.to_string()),
         Subject::Change(id) => ("change", id.to_string()),
         Subject::Run(id) => ("run", id.to_string()),
         Subject::Ci(id) => ("ci", id.to_string()),

@@ -9,6 +9,7 @@ pub mod cis;
 pub mod events;
 pub mod incidents;
 pub mod outbox;
+pub mod problems;
 pub mod relations;
 pub mod runs;
 

@@ -19,6 +19,7 @@ pub fn save(tx: &mut dyn Tx, records: &[Record], now: Millis) -> Result<(), Stor
 fn save_one(tx: &mut dyn Tx, record: &Record, now: Millis) -> Result<(), StoreError> {
     match record {
         Record::Incident(incident) => practice::incident(tx, incident, record.is_live(), now),
+        Record::Problem(problem) => practice::problem(tx, problem, record.is_live(), now),
         Record::Change(change) => practice::change(tx, change, record.is_live(), now),
         Record::Run(run) => practice::run(tx, run, record.is_live(), now),
         Record::Agent(agent) => practice::agent(tx, agent, now),

@@ -1,10 +1,11 @@
-//! Incidents, changes, runs and agents.
+//! Incidents, problems, changes, runs and agents.
 
 use watchkeep_desk::Millis;
 use watchkeep_desk::changes::Change;
 use watchkeep_desk::desk::Agent;
 use watchkeep_desk::ids::CiId;
 use watchkeep_desk::incidents::Incident;
+use watchkeep_desk::problems::Problem;
 use watchkeep_desk::runbooks::Run;
 
 use super::{StoreError, Tx, Value, insert, json};
@@ -29,6 +30,30 @@ pub(super) fn incident(tx: &mut dyn Tx, incident: &Incident, live: bool, now: Mi
         ("body", json(incident).into()),
     ];
     insert(tx, "incident", "number", &columns)
+}
+
+pub(super) fn problem(tx: &mut dyn Tx, problem: &Problem, live: bool, now: Millis) -> Result<(), StoreError> {
+    let columns = [
+        ("number", problem.id.0.into()),
+        ("state", problem.state.word().into()),
+        ("origin", problem.origin.word().into()),
+        ("priority", i64::from(problem.priority).into()),
+        ("title", problem.title.as_str().into()),
+        ("assigned_group", problem.group.clone().into()),
+        ("incidents", (problem.incidents.len() as u64).into()),
+        ("opened_at", problem.opened_at.into()),
+        ("resolved_at", problem.resolved_at.into()),
+        ("updated_at", now.into()),
+        ("held", live.into()),
+        ("body", json(problem).into()),
+    ];
+    insert(tx, "problem", "number", &columns)?;
+    tx.execute("DELETE FROM problem_incident WHERE problem = $1", &[problem.id.0.into()])?;
+    for incident in &problem.incidents {
+        let sql = "INSERT INTO problem_incident (problem, incident) VALUES ($1, $2)";
+        tx.execute(sql, &[problem.id.0.into(), incident.0.into()])?;
+    }
+    Ok(())
 }
 
 pub(super) fn change(tx: &mut dyn Tx, change: &Change, live: bool, now: Millis) -> Result<(), StoreError> {

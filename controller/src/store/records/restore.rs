@@ -13,6 +13,7 @@ const PAGE: usize = 1_000;
 pub fn restore(tx: &mut dyn Tx) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     numbered(tx, "incident", &mut |body| Ok(Record::Incident(body)), &mut records)?;
+    numbered(tx, "problem", &mut |body| Ok(Record::Problem(body)), &mut records)?;
     numbered(tx, "change", &mut |body| Ok(Record::Change(body)), &mut records)?;
     numbered(tx, "run", &mut |body| Ok(Record::Run(body)), &mut records)?;
     named(tx, "ci", "id", "1 = 1", &mut |_, body| Ok(Record::Ci(body)), &mut records)?;

@@ -62,6 +62,7 @@ fn decision(order: u64) -> Decision {
         why: "opened".into(),
         group: None,
         incident: None,
+        problem: None,
         content: serde_json::Value::Null,
     };
     Decision {

@@ -17,6 +17,7 @@ fn notice(number: u8) -> Effect {
         why: "opened".into(),
         group: None,
         incident: None,
+        problem: None,
         content,
     })
 }

@@ -45,6 +45,7 @@ const CASES: &[Case] = cases![
     records::the_desk_is_restored_from_what_is_live,
     records::incidents_are_listed_newest_first,
     records::changes_are_found_by_what_they_touch,
+    records::problems_are_found_by_their_incidents,
     records::events_are_listed_by_label,
     records::items_are_listed_by_class_and_attribute,
     records::an_item_is_told_as_it_was,

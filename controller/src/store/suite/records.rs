@@ -7,6 +7,7 @@ use watchkeep_desk::changes::Change;
 use watchkeep_desk::cmdb::{Ci, Class, Relation, RelationKind};
 use watchkeep_desk::ids::{CiId, IncidentId};
 use watchkeep_desk::incidents::{Incident, State};
+use watchkeep_desk::problems::Problem;
 use watchkeep_desk::{Millis, Record};
 use watchkeep_rules::selector::Selector;
 
@@ -153,6 +154,37 @@ pub(super) fn changes_are_found_by_what_they_touch(database: &Database) {
     assert_eq!(touching(1), [(1, Some(1))]);
     assert_eq!(touching(2), [(2, None), (1, Some(1))]);
     assert_eq!(touching(3), []);
+}
+
+fn problem(number: u64, over: Json) -> Problem {
+    let whole = json!({
+        "id": format!("PRB-{number}"), "title": "Several failures around host db-1", "state": "new",
+        "origin": "correlation", "priority": 3, "group": "linux", "incidents": [], "keys": [], "links": [],
+        "candidates": [], "workaround": null, "paging": {}, "opened_at": 3, "opened_by": {"kind": "controller"},
+        "resolved_at": null, "resolution": "", "closed_at": null, "merged_into": null, "timeline": [],
+        "timeline_before": 0,
+    });
+    made(whole, over)
+}
+
+pub(super) fn problems_are_found_by_their_incidents(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let first = problem(1, json!({"incidents": ["INC-1", "INC-2"]}));
+    save(&mut store, &[Record::Problem(first)], 10);
+    let first = problem(1, json!({"incidents": ["INC-1"], "state": "closed"}));
+    let second = problem(2, json!({"incidents": ["INC-2", "INC-3"], "title": "The cable"}));
+    save(&mut store, &[Record::Problem(first), Record::Problem(second.clone())], 11);
+    let mut found = |filter: queries::problems::Filter| {
+        let page = reading(&mut store, |tx| queries::problems::list(tx, &filter, None, 10)).expect("read");
+        page.items.iter().map(|row| (row.id.0, row.incidents)).collect::<Vec<_>>()
+    };
+    let all = queries::problems::Filter::default;
+    let with = |number| queries::problems::Filter { incident: Some(IncidentId(number)), ..all() };
+    assert_eq!(found(all()), [(2, 2), (1, 1)]);
+    assert_eq!((found(with(1)), found(with(2)), found(with(4))), (vec![(1, 1)], vec![(2, 2)], vec![]));
+    assert_eq!(found(queries::problems::Filter { text: Some("CABLE".into()), ..all() }), [(2, 2)]);
+    let restored = reading(&mut store, records::restore).expect("read");
+    assert_eq!(restored, [Record::Problem(second)], "a closed one is not held");
 }
 
 pub(super) fn events_are_listed_by_label(database: &Database) {

@@ -1,0 +1,210 @@
+//! `watchkeep problem …`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::Client;
+use super::incidents::word;
+use super::output::{self, Column, Days, Format, ago, clock, text};
+use super::paging::Paging;
+
+/// Links shown on a card, the strongest.
+const LINKS: usize = 10;
+
+#[derive(Debug, Subcommand)]
+pub enum Problems {
+    /// What lies behind incidents and is open; with --state what was
+    #[command(after_help = "Examples:\n  watchkeep problem list\n  watchkeep problem list --state known_error")]
+    List {
+        /// new, investigating, known_error, fix_in_progress, resolved, closed, cancelled; repeatable. Without it: all that are open
+        #[arg(long)]
+        state: Vec<String>,
+        /// The problem of this incident
+        #[arg(long)]
+        incident: Option<String>,
+        /// Words in the title
+        #[arg(long)]
+        search: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// One problem with what may be the cause, why its incidents stand together, and its timeline
+    Show { problem: String },
+    /// Open one by hand
+    Create {
+        #[arg(required = true)]
+        incidents: Vec<String>,
+        #[arg(long, default_value = "")]
+        title: String,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Put incidents into it
+    Join {
+        problem: String,
+        #[arg(required = true)]
+        incidents: Vec<String>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Make it part of another one; "split" undoes that
+    Merge {
+        problem: String,
+        #[arg(long)]
+        into: String,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Take incidents out; they are not put back but by hand
+    Split {
+        problem: String,
+        #[arg(required = true)]
+        incidents: Vec<String>,
+        #[arg(long)]
+        note: String,
+    },
+    /// Begin to look for the cause
+    Investigate(Noted),
+    /// The cause is known: say how to live with it; each incident that joins shows that
+    KnownError {
+        problem: String,
+        #[arg(long)]
+        workaround: String,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// The fix is being made
+    Fix(Noted),
+    /// The cause is gone
+    Resolve {
+        problem: String,
+        /// What was done
+        #[arg(long)]
+        note: String,
+    },
+    /// It was not gone
+    Reopen(Noted),
+    /// Done with it
+    Close(Noted),
+    /// It was no problem: its incidents stand by themselves again
+    Cancel(Noted),
+    /// Write something into its timeline
+    Note { problem: String, note: String },
+}
+
+/// A problem and, if you like, why.
+#[derive(Debug, Args)]
+pub struct Noted {
+    problem: String,
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+const COLUMNS: [Column; 6] = [
+    text("ID", "id"),
+    text("P", "priority"),
+    text("STATE", "state"),
+    text("INCIDENTS", "incidents"),
+    ago("AGE", "opened_at"),
+    text("TITLE", "title"),
+];
+
+impl Problems {
+    pub async fn run(self, client: &Client, format: Format) -> Outcome {
+        let (problem, act, body) = match self {
+            Self::List { state, incident, search, paging } => {
+                let mut filter: Vec<(&str, String)> = Vec::new();
+                filter.extend((!state.is_empty()).then(|| ("state", state.join(","))));
+                filter.extend(incident.map(|incident| ("incident", incident)));
+                filter.extend(search.map(|words| ("search", words)));
+                let answer = paging.list(client, "/api/v1/problems", &filter).await?;
+                output::list(format, &answer, &COLUMNS, "No such problem.");
+                return Ok(());
+            }
+            Self::Show { problem } => {
+                let answer = client.get(&format!("/api/v1/problems/{problem}"), &[]).await?;
+                output::one(format, &answer, card);
+                return Ok(());
+            }
+            Self::Create { incidents, title, note } => {
+                let body = json!({"incidents": incidents, "title": title, "note": note});
+                let answer = client.post("/api/v1/problems", &body).await?;
+                output::one(format, &answer, card);
+                return Ok(());
+            }
+            Self::Join { problem, incidents, note } => (problem, "join", json!({"incidents": incidents, "note": note})),
+            Self::Split { problem, incidents, note } => {
+                (problem, "split", json!({"incidents": incidents, "note": note}))
+            }
+            Self::Merge { problem, into, note } => (problem, "merge", json!({"into": into, "note": note})),
+            Self::KnownError { problem, workaround, note } => {
+                (problem, "known-error", json!({"workaround": workaround, "note": note}))
+            }
+            Self::Investigate(Noted { problem, note }) => (problem, "investigate", json!({"note": note})),
+            Self::Fix(Noted { problem, note }) => (problem, "fix", json!({"note": note})),
+            Self::Resolve { problem, note } => (problem, "resolve", json!({"note": note})),
+            Self::Reopen(Noted { problem, note }) => (problem, "reopen", json!({"note": note})),
+            Self::Close(Noted { problem, note }) => (problem, "close", json!({"note": note})),
+            Self::Cancel(Noted { problem, note }) => (problem, "cancel", json!({"note": note})),
+            Self::Note { problem, note } => (problem, "note", json!({"note": note})),
+        };
+        let answer = client.post(&format!("/api/v1/problems/{problem}/{act}"), &body).await?;
+        output::one(format, &answer, |problem| done(act, problem));
+        Ok(())
+    }
+}
+
+/// What an act came to, in a line.
+fn done(act: &str, problem: &Value) -> String {
+    let id = word(problem, "id");
+    let incidents: Vec<&str> = list(problem, "incidents").iter().filter_map(Value::as_str).collect();
+    match act {
+        "note" => format!("{id}: noted.\n"),
+        "join" | "split" => format!("{id} has {} now.\n", incidents.join(", ")),
+        "merge" => format!("{id} is part of {} now.\n", word(problem, "merged_into")),
+        _ => format!("{id} is {} now.\n", word(problem, "state")),
+    }
+}
+
+fn list<'a>(record: &'a Value, name: &str) -> &'a [Value] {
+    record[name].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What a person needs of a problem: what may be the cause and why, how to live with it, what stands in it.
+fn card(problem: &Value) -> String {
+    let (id, priority) = (word(problem, "id"), &problem["priority"]);
+    let mut card = format!("{id}  P{priority}  {}  {}\n", word(problem, "state"), word(problem, "title"));
+    if let Some(workaround) = problem["workaround"]["text"].as_str() {
+        card.push_str(&format!("  workaround {workaround}\n"));
+    }
+    card.push_str("What may be the cause, likeliest first\n");
+    for candidate in list(problem, "candidates") {
+        card.push_str(&format!("  {}\n", word(candidate, "what")));
+        for reason in list(candidate, "reasons") {
+            card.push_str(&format!("    {}\n", word(reason, "sentence")));
+        }
+    }
+    if list(problem, "candidates").is_empty() {
+        card.push_str("  nothing is known yet\n");
+    }
+    card.push_str("Incidents\n");
+    for incident in list(problem, "incidents_in_short") {
+        let (id, state) = (word(incident, "id"), word(incident, "state"));
+        card.push_str(&format!("  {id}  P{}  {state}  {}\n", incident["priority"], word(incident, "title")));
+    }
+    card.push_str("Why they stand together\n");
+    for link in list(problem, "links").iter().take(LINKS) {
+        card.push_str(&format!("  {} and {}\n", word(link, "a"), word(link, "b")));
+        for evidence in list(link, "evidence") {
+            card.push_str(&format!("    {}\n", word(evidence, "sentence")));
+        }
+    }
+    let mut days = Days::default();
+    for entry in list(problem, "timeline") {
+        let at = entry["at"].as_i64().unwrap_or_default();
+        card.push_str(&days.turn(at));
+        card.push_str(&format!("  {}  {}\n", clock(at), word(entry, "sentence")));
+    }
+    card
+}
