@@ -48,13 +48,15 @@ fn sample(check: &mut Checker<'_>, node: &Node) -> Option<Sample> {
     if let Some(node) = fields.key("histogram") {
         check.fault(node, "native histograms are not taken yet");
     }
-    let labels = fields.required(check, "labels", "an expected sample").and_then(|node| {
-        // `labels: {}` is an empty mapping to YAML, and no labels to its author.
-        match &node.kind {
+    // No labels may be written in many ways: left out, as an empty text, as `{}`, which is an empty mapping to YAML.
+    let labels = match fields.get("labels") {
+        None => Some(Labels::default()),
+        Some(node) if node.scalar().is_some_and(|text| text.trim().is_empty()) => Some(Labels::default()),
+        Some(node) => match &node.kind {
             crate::yaml::Kind::Map(entries) if entries.is_empty() => Some(Labels::default()),
             _ => read_text(check, node, series::labels),
-        }
-    });
+        },
+    };
     let value = fields.get("value").map_or(Some(0.0), |node| number(check, node));
     Some(Sample { labels: labels?, value: value? })
 }
@@ -69,6 +71,13 @@ fn number(check: &mut Checker<'_>, node: &Node) -> Option<f64> {
         ".nan" | "nan" => Some(f64::NAN),
         hex if hex.starts_with("0x") => {
             let value = u64::from_str_radix(&hex[2..], 16).ok().map(|value| value as f64);
+            value.map(|value| if plain.starts_with('-') { -value } else { value })
+        }
+        // As in YAML 1.1, which promtool reads.
+        octal
+            if octal.len() > 1 && octal.starts_with('0') && octal.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) =>
+        {
+            let value = u64::from_str_radix(octal, 8).ok().map(|value| value as f64);
             value.map(|value| if plain.starts_with('-') { -value } else { value })
         }
         _ => plain.parse().ok(),
