@@ -242,7 +242,7 @@ pub(super) fn merge(work: &mut Work<'_>, from: ProblemId, into: ProblemId, actor
     let workaround = problem.workaround.clone();
     work.edit_problem(into, |record| {
         record.incidents.extend(incidents.iter().copied().take(INCIDENTS_MAX.saturating_sub(record.incidents.len())));
-        record.keys.extend(problem.keys.iter().cloned().take(KEYS_MAX.saturating_sub(record.keys.len())));
+        record.keys.extend(problem.keys.iter().take(KEYS_MAX.saturating_sub(record.keys.len())).cloned());
         record.links.extend(problem.links.iter().cloned());
         record.links.sort_by_key(|link| (std::cmp::Reverse(link.weight), link.a, link.b));
         record.links.truncate(LINKS_MAX);

@@ -437,6 +437,12 @@ fn a_cancelled_problem_lets_its_incidents_page_for_themselves() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it measures; no decision reads the clock"
+)]
 fn the_cost_of_an_opening_does_not_grow_with_what_is_open() {
     let mut bench = Bench::new(quiet());
     for number in 0..20 {
