@@ -8,6 +8,7 @@ pub mod built;
 pub mod captured;
 pub mod chance;
 pub mod controller;
+pub mod fleet;
 pub mod host;
 pub mod ledger;
 pub mod mosquitto;

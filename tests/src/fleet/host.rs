@@ -1,0 +1,348 @@
+//! One simulated host: the agent's link over its own MQTT connection, with a spool in memory.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use watchkeep_agent::enrol::Identity;
+use watchkeep_agent::link::runtime::{Carrier, Connection, Heard};
+use watchkeep_agent::link::{Greeting, Input, Link, Output, World};
+use watchkeep_agent::spool::memory::MemoryDisk;
+use watchkeep_agent::spool::{Limits, Spool};
+use watchkeep_protocol::topic::{Kind, Topic};
+use watchkeep_protocol::{Ack, Envelope, Event, MatterBody, Report, Status};
+
+use super::estate::Estate;
+use super::figures::Figures;
+use super::shape::Shape;
+use super::{Plan, Upgrade};
+use crate::chance::Chance;
+
+/// Reports whose making is remembered, for the lag.
+const REMEMBERED: usize = 10_000;
+/// What is not delivered within this after being told to stop is left.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+pub struct SimulatedHost {
+    link: Link,
+    spool: Spool<MemoryDisk>,
+    carrier: Carrier,
+    connection: Option<Connection>,
+    connect_at: Option<Instant>,
+    resume: bool,
+    is_up: bool,
+    began: Instant,
+    chance: Chance,
+    shape: Shape,
+    estate: Estate,
+    layout: Option<[u8; 32]>,
+    interval: Duration,
+    churn: f64,
+    fail: f64,
+    /// Units that are down, and for how many more reports.
+    failed: Vec<(usize, u32)>,
+    upgrade: Option<Upgrade>,
+    upgraded: bool,
+    figures: Arc<Figures>,
+    made: VecDeque<(u64, Instant)>,
+    matters_acked: u64,
+}
+
+impl SimulatedHost {
+    /// Starts nothing.
+    ///
+    /// # Errors
+    /// An identity that cannot be used.
+    pub fn new(
+        plan: &Plan,
+        index: usize,
+        identity: &Identity,
+        state: &Path,
+        mut chance: Chance,
+        figures: Arc<Figures>,
+    ) -> Result<Self> {
+        let session = sixteen(&mut chance, true);
+        let greeting = Greeting {
+            interval_ms: u32::try_from(plan.interval.as_millis()).unwrap_or(u32::MAX),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: identity.name.clone(),
+            boot_id: format!("{:032x}", index + 1),
+            ..Greeting::default()
+        };
+        let link = Link::new(identity.name.clone(), session, greeting);
+        let link = match identity.credentials(state)? {
+            Some(credentials) => link.sealed(credentials),
+            None => link,
+        };
+        let estate = Estate::new(&identity.name, index, Shape::units_of(plan.series));
+        Ok(Self {
+            link,
+            spool: Spool::open(MemoryDisk::new(), Limits::default(), sixteen(&mut chance, true))
+                .context("open a spool")?,
+            carrier: Carrier::new(identity, session)?,
+            connection: None,
+            connect_at: None,
+            resume: false,
+            is_up: false,
+            began: Instant::now(),
+            shape: Shape::new(estate.units(), Chance::of(chance.draw())),
+            chance,
+            estate,
+            layout: None,
+            interval: plan.interval,
+            churn: plan.churn,
+            fail: plan.fail,
+            failed: Vec::new(),
+            upgrade: plan.upgrade.clone().filter(|upgrade| index < upgrade.hosts),
+            upgraded: false,
+            figures,
+            made: VecDeque::new(),
+            matters_acked: 0,
+        })
+    }
+
+    /// Lives until `stop` turns true.
+    pub async fn live(mut self, mut stop: watch::Receiver<bool>) {
+        self.matter(MatterBody::Status(Status { what: "started".to_owned(), ..Status::default() }));
+        self.estate.sections().into_iter().for_each(|section| self.matter(MatterBody::Inventory(section)));
+        let first = self.link.start();
+        self.carry(vec![first]);
+        // Hosts do not report at the same moment.
+        let offset = self.chance.between(Duration::ZERO, self.interval);
+        let mut report = interval_at(Instant::now() + offset, self.interval);
+        report.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let (due, scene) = (self.next_due(), self.next_scene());
+            tokio::select! {
+                heard = heard(&mut self.connection) => self.take(heard),
+                () = sleep_until(due) => self.due(),
+                () = sleep_until(scene) => self.scene(),
+                _ = report.tick() => self.report(),
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        self.end().await;
+    }
+
+    /// Says what is held, and goodbye.
+    async fn end(mut self) {
+        self.matter(MatterBody::Status(Status { what: "stopping".to_owned(), ..Status::default() }));
+        let until = Instant::now() + LAST_WORDS;
+        while self.link.is_up() && self.spool.matters().first != self.spool.matters().next && Instant::now() < until {
+            let due = self.next_due().min(until);
+            tokio::select! {
+                heard = heard(&mut self.connection) => self.take(heard),
+                () = sleep_until(due) => self.due(),
+            }
+        }
+        let last = self.link.farewell();
+        self.carry(last);
+        if let Some(connection) = self.connection.take() {
+            connection.goodbye(LAST_WORDS).await;
+        }
+    }
+
+    fn take(&mut self, heard: Heard) {
+        match heard {
+            Heard::Up => {
+                self.resume = false;
+                self.step(Input::Connected);
+            }
+            Heard::Message { topic, payload } => {
+                self.note_ack(&topic, &payload);
+                self.step(Input::Incoming { topic: &topic, payload: &payload });
+            }
+            Heard::Down(_) => {
+                Figures::add(&self.figures.lost, 1);
+                self.connection = None;
+                self.step(Input::Disconnected);
+            }
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        let link = self.link.next_due().map(|at| self.began + Duration::from_millis(at));
+        let far = Instant::now() + Duration::from_secs(3600);
+        [link, self.connect_at].into_iter().flatten().min().unwrap_or(far)
+    }
+
+    fn due(&mut self) {
+        if self.connect_at.is_some_and(|at| at <= Instant::now()) {
+            self.connect_at = None;
+            self.connection = Some(self.carrier.connect(self.resume));
+        }
+        if self.link.next_due().is_some_and(|at| at <= self.now()) {
+            self.step(Input::Tick);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        let now = self.now();
+        let dice = &mut self.chance;
+        let mut chance = || dice.draw();
+        let mut world = World { now, wall_ms: wall_ms(), chance: &mut chance, spool: &mut self.spool };
+        let outputs = self.link.step(input, &mut world);
+        self.carry(outputs);
+    }
+
+    /// Does what the link says, as the agent does.
+    fn carry(&mut self, outputs: Vec<Output>) {
+        self.resume |= self.link.is_up();
+        for output in outputs {
+            match output {
+                Output::Connect { after_ms } => {
+                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms))
+                }
+                Output::Reconnect { after_ms, .. } => {
+                    Figures::add(&self.figures.lost, 1);
+                    self.connection = None;
+                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms));
+                }
+                Output::Publish { topic, payload } => {
+                    Figures::add(&self.figures.sent, 1);
+                    Figures::add(&self.figures.reports_sent, u64::from(topic.ends_with("/report")));
+                    // One that finds no room goes again for want of an ack.
+                    let _handed_over = self.connection.as_ref().is_some_and(|line| line.publish(topic, payload));
+                }
+                Output::Sections(_) => {
+                    let sections = self.estate.sections();
+                    sections.into_iter().for_each(|section| self.matter(MatterBody::Inventory(section)));
+                }
+                // Nothing may be done to a host that is not there.
+                Output::Command(_) | Output::Acked => {}
+                Output::Note(note) => eprintln!("{}: {note}", self.link.greeting().hostname),
+            }
+        }
+        if self.is_up != self.link.is_up() {
+            self.is_up = self.link.is_up();
+            let change = if self.is_up { 1 } else { u64::MAX };
+            // Adding the largest number takes one away.
+            self.figures.up.fetch_add(change, Ordering::Relaxed);
+        }
+    }
+
+    /// What the controller took, and how long it took to.
+    fn note_ack(&mut self, topic: &str, payload: &[u8]) {
+        let is_ack = Topic::parse(topic).is_some_and(|topic| topic.kind == Kind::Ack);
+        let Some(ack) = Envelope::read(payload).ok().filter(|_| is_ack) else { return };
+        let Ok(ack) = ack.open_checked::<Ack>(Kind::Ack) else { return };
+        if ack.spool != self.spool.id() {
+            return;
+        }
+        while let Some((_, at)) = self.made.pop_front_if(|(number, _)| *number < ack.taken) {
+            let lag = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+            Figures::add(&self.figures.taken, 1);
+            Figures::add(&self.figures.lag_total_ms, lag);
+            self.figures.lag_longest_ms.fetch_max(lag, Ordering::Relaxed);
+        }
+        if ack.matters > self.matters_acked {
+            Figures::add(&self.figures.matters_acked, ack.matters - self.matters_acked);
+            self.matters_acked = ack.matters;
+        }
+    }
+
+    fn matter(&mut self, body: MatterBody) {
+        let added = self.spool.add_matter(wall_ms(), body).and_then(|_| self.spool.sync());
+        added.expect("a spool in memory has room for what one host says");
+        Figures::add(&self.figures.matters, 1);
+        self.step(Input::Available);
+    }
+
+    fn report(&mut self) {
+        self.shape.advance(self.interval.as_secs_f64());
+        if self.happens(self.churn * self.interval.as_secs_f64() / 60.0) {
+            self.shape.churn();
+            self.layout = None;
+        }
+        self.fail_and_recover();
+        let layout = match self.layout {
+            Some(layout) => layout,
+            None => self.spool.put_layout(self.shape.blocks()).expect("a spool in memory takes a layout"),
+        };
+        self.layout = Some(layout);
+        let report = Report { at_ms: wall_ms(), layout: layout.to_vec(), rows: self.shape.rows(), ..Report::default() };
+        let number = self.spool.add_report(report).expect("a spool in memory takes a report");
+        Figures::add(&self.figures.made, 1);
+        if self.made.len() < REMEMBERED {
+            self.made.push_back((number, Instant::now()));
+        }
+        self.step(Input::Available);
+    }
+
+    fn fail_and_recover(&mut self) {
+        for (_, left) in &mut self.failed {
+            *left -= 1;
+        }
+        let (over, failed) = std::mem::take(&mut self.failed).into_iter().partition(|(_, left)| *left == 0);
+        self.failed = failed;
+        let over: Vec<(usize, u32)> = over;
+        over.into_iter().for_each(|(unit, _)| self.unit_changes(unit, "unit_recovered", ("how", "active"), "active"));
+        if self.happens(self.fail * self.interval.as_secs_f64() / 3600.0) {
+            let unit = self.chance.below(self.estate.units().len() as u64) as usize;
+            if self.failed.iter().all(|(known, _)| *known != unit) {
+                self.failed.push((unit, 2));
+                self.unit_changes(unit, "unit_failed", ("result", "exit-code"), "failed");
+            }
+        }
+    }
+
+    fn unit_changes(&mut self, unit: usize, kind: &str, more: (&str, &str), state: &str) {
+        self.shape.set_unit(unit, state);
+        let name = self.estate.units()[unit].clone();
+        let text = format!("{name}: {kind}");
+        let labels = [("kind", kind), ("unit", &name), more].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.matter(MatterBody::Event(Event { labels: labels.into(), text }));
+    }
+
+    /// The next scene of the upgrade that this host has a part in.
+    fn next_scene(&self) -> Instant {
+        let after = |upgrade: &Upgrade| upgrade.at + if self.upgraded { upgrade.fails_after } else { Duration::ZERO };
+        let far = Duration::from_secs(365 * 86_400);
+        self.began + self.upgrade.as_ref().map_or(far, after)
+    }
+
+    fn scene(&mut self) {
+        let Some(upgrade) = self.upgrade.clone() else { return };
+        if !std::mem::replace(&mut self.upgraded, true) {
+            self.estate.upgrade(&upgrade.package, &upgrade.to);
+            let section = self.estate.package_section();
+            return self.matter(MatterBody::Inventory(section));
+        }
+        self.upgrade = None;
+        if let Some(unit) = self.estate.units().iter().position(|unit| *unit == upgrade.fails) {
+            self.unit_changes(unit, "unit_failed", ("result", "exit-code"), "failed");
+        }
+    }
+
+    fn happens(&mut self, probability: f64) -> bool {
+        (self.chance.below(1 << 53) as f64) < probability * (1_u64 << 53) as f64
+    }
+}
+
+async fn heard(connection: &mut Option<Connection>) -> Heard {
+    match connection {
+        Some(connection) => connection.heard().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// 16 bytes; `fresh` mixes the clock in, since a process of an agent that starts anew is another session and spool.
+fn sixteen(chance: &mut Chance, fresh: bool) -> [u8; 16] {
+    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    let drawn = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
+    (drawn ^ if fresh { clock().rotate_left(64) } else { 0 }).to_be_bytes()
+}
+
+fn wall_ms() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}
