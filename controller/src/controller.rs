@@ -208,8 +208,12 @@ impl Controller {
         outlet.set(broker.line());
         let (enrol, enrol_url) =
             start_enrolment(&options, &database, ca, &server, &command_key, &core, &broker).await?;
-        let (figures, inlet) = (broker.figures(), engine.inlet());
-        let metrics = Metrics::new(move || Counts { broker: figures(), ingest_dropped: inlet.dropped() });
+        let (figures, inlet, aside) = (broker.figures(), engine.inlet(), engine.aside());
+        let metrics = Metrics::new(move || Counts {
+            broker: figures(),
+            ingest_dropped: inlet.dropped(),
+            set_aside: aside.load(Ordering::Relaxed),
+        });
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let readers = database.readers(4);

@@ -22,6 +22,8 @@ pub struct Counts {
     pub broker: BrokerFigures,
     /// Messages that the core had no room for.
     pub ingest_dropped: u64,
+    /// Inputs that cannot be kept.
+    pub set_aside: u64,
 }
 
 /// What is counted of the broker, whichever it is; all totals since the start.
@@ -67,7 +69,7 @@ impl From<ForeignCounts> for BrokerFigures {
 
 /// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
 /// not counted, here.
-const LIST: [(&str, &str); 10] = [
+const LIST: [(&str, &str); 11] = [
     ("watchkeep_agents_connected", "Agents with a live session."),
     ("watchkeep_ledger_facts", "Facts in the ledger."),
     ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
@@ -87,6 +89,10 @@ const LIST: [(&str, &str); 10] = [
         "watchkeep_ingest_messages_dropped_total",
         "Messages dropped for want of room since the start; agents send them again.",
     ),
+    (
+        "watchkeep_inputs_set_aside_total",
+        "Inputs set aside since the start, since they could not be kept; the ledger names them.",
+    ),
 ];
 
 impl Metrics {
@@ -103,7 +109,7 @@ impl Metrics {
 
     /// Takes the readings.
     pub fn refresh(&self, state: &ApiState) {
-        let Counts { broker, ingest_dropped } = (self.counts)();
+        let Counts { broker, ingest_dropped, set_aside } = (self.counts)();
         let values = [
             state.downlinks.live.with(std::collections::BTreeMap::len) as u64,
             *state.core.head().borrow(),
@@ -115,6 +121,7 @@ impl Metrics {
             broker.replayed,
             broker.down_dropped,
             ingest_dropped + broker.full,
+            set_aside,
         ];
         for (gauge, value) in self.gauges.iter().zip(values) {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));

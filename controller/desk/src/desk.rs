@@ -132,6 +132,7 @@ impl Desk {
                 // Guards may be other ones now.
                 runbooks::wake_all(&mut work);
             }
+            InputBody::Noted { by, note } => crate::note::note(&mut work, by, note),
         }
         work.finish(refused)
     }

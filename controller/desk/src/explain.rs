@@ -99,6 +99,7 @@ pub fn sentence(subject: &Subject, body: &FactBody) -> String {
             format!("{alert} had fired for {lasted} and cleared before its samples came")
         }
         FactBody::StrayResult(result) => stray(result),
+        FactBody::Note(note) => note.sentence(),
         FactBody::Notified { notice, delivered: true, .. } => {
             format!("notice {} was delivered", short(&notice.to_string()))
         }

@@ -93,6 +93,8 @@ pub enum FactBody {
     },
     /// A command came back that this desk does not wait for (forged, replayed, for another host): kept as told.
     StrayResult(crate::input::CommandOutcome),
+    /// What the body did.
+    Note(crate::Note),
     /// A notice was delivered, or given up.
     Notified {
         notice: crate::ids::NoticeId,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::ids::{CommandId, IncidentId, ProblemId, RunId};
 use crate::time::Millis;
+use crate::{Actor, Note};
 
 /// One input, as it is kept in the input log for replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub enum InputBody {
     Due,
     /// A generation was taken up; `input.generation` is its hash. `author` made it; `files` are its files' paths with hashes.
     Configured { author: String, files: BTreeMap<String, String> },
+    /// The body did something that is to stand in the ledger.
+    Noted { by: Actor, note: Note },
 }
 
 /// A transition of one alert, as detection saw it.

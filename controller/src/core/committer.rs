@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use watchkeep_desk::desk::Agent;
 use watchkeep_desk::input::{AgentChange, AgentEvent};
-use watchkeep_desk::{Decision, Desk, FactBody, Input, InputBody, Millis, Record, Refusal, Subject};
+use watchkeep_desk::{Decision, Desk, FactBody, Input, InputBody, Millis, Note, Record, Refusal, Subject};
 
 use super::handle::{Answer, Carried, Work};
 use super::{checkpoints, hosts};
@@ -35,6 +35,21 @@ pub enum CoreError {
     Inputs(#[from] InputLogError),
     #[error("take up the generation that was in force")]
     Generation(#[from] GenerationError),
+    /// A bug of ours, met in this group; its text is in the log.
+    #[error("the desk panicked")]
+    Panicked,
+}
+
+impl CoreError {
+    /// Whether an input of the group is at fault, and not the world around.
+    pub fn is_of_the_input(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_of_the_input(),
+            Self::Inputs(error) => matches!(error, InputLogError::TooLarge { .. }),
+            Self::Generation(_) => false,
+            Self::Panicked => true,
+        }
+    }
 }
 
 /// Where an answer goes, and what it is.
@@ -62,6 +77,8 @@ pub struct Committed {
     pub agents: Vec<Agent>,
     /// Agents whose hosts were retired.
     pub retired: Vec<String>,
+    /// Inputs that were set aside.
+    pub aside: u64,
 }
 
 /// The desk and where it is kept.
@@ -209,6 +226,7 @@ impl Committer {
         committed.owed = judged.decisions.iter().any(|decision| !decision.effects.is_empty());
         committed.generation = taken_up.last().map(|(generation, _)| Arc::clone(generation));
         committed.agents = changed_agents(&judged.decisions);
+        committed.aside = judged.inputs.iter().filter(|input| is_set_aside(&input.body)).count() as u64;
         let watches = self.desk.watches();
         if watches != self.watches {
             self.watches = watches;
@@ -346,6 +364,10 @@ fn keep_carried(tx: &mut dyn Tx, id: &str, carried: &Carried, now: Millis) -> Re
         Carried::Failed { error, again_at } => store::outbox::failed(tx, id, error, *again_at),
         Carried::GivenUp { error } => store::outbox::give_up(tx, id, error, now),
     }
+}
+
+fn is_set_aside(body: &InputBody) -> bool {
+    matches!(body, InputBody::Noted { note: Note::SetAside { .. }, .. })
 }
 
 fn is_stray(fact: &watchkeep_desk::Fact) -> bool {

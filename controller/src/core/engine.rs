@@ -5,9 +5,11 @@
 //! fills). The desk commits whatever waits, up to [`GROUP`], as soon as the disk is free.
 //!
 //! After a failed commit the desk opens a new [`Committer`] from the store and begins a new life: workers are handed the
-//! hosts as the store kept them, and what they proposed in the life before is dropped, unacknowledged.
+//! hosts as the store kept them, and what they proposed in the life before is dropped, unacknowledged. An input that makes
+//! commits fail again and again is found and set aside ([`super::aside`]).
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use watchkeep_desk::Millis;
 use watchkeep_protocol::topic::shard_of;
 
+use super::aside::{Caution, Suspect};
 use super::committer::{Committed, Committer, CoreError, Opened};
 use super::handle::{Handle, Work};
 use super::outlet::Downlinks;
@@ -56,6 +59,7 @@ pub struct Engine {
     handle: Handle,
     dropped: Arc<AtomicU64>,
     deaf: Arc<AtomicBool>,
+    aside: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
     ended: Arc<Notify>,
 }
@@ -140,6 +144,7 @@ impl Engine {
         let mut threads = Vec::new();
         let ended = Arc::new(Notify::new());
         let deaf = Arc::new(AtomicBool::new(false));
+        let (careful, aside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
         for number in 0..workers_wanted() {
             let (sender, receiver) = sync_channel(WORKER_QUEUE);
@@ -153,15 +158,26 @@ impl Engine {
                 downlinks: Arc::clone(&surroundings.downlinks),
                 now: surroundings.now,
                 deaf: Arc::clone(&deaf),
+                careful: Arc::clone(&careful),
             };
             threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.run(&receiver)));
             workers.push(sender);
         }
-        let mut desk_thread = DeskThread { committer, slots, surroundings, life: 0, told };
-        desk_thread.restore(kept);
+        let mut desk_thread = DeskThread {
+            committer: None,
+            slots,
+            surroundings,
+            life: 0,
+            told,
+            caution: Caution::default(),
+            careful,
+            aside: Arc::clone(&aside),
+        };
+        desk_thread.restore(&committer, kept);
+        desk_thread.committer = Some(committer);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        Ok(Self { workers, desk, handle, dropped: Arc::default(), deaf, threads, ended })
+        Ok(Self { workers, desk, handle, dropped: Arc::default(), deaf, aside, threads, ended })
     }
 
     pub fn handle(&self) -> Handle {
@@ -170,6 +186,11 @@ impl Engine {
 
     pub fn inlet(&self) -> Inlet {
         Inlet { workers: self.workers.clone(), dropped: Arc::clone(&self.dropped), deaf: Arc::clone(&self.deaf) }
+    }
+
+    /// Inputs that were set aside since the start, as a counter to be read from elsewhere.
+    pub fn aside(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.aside)
     }
 
     /// Rings when one of the threads has ended, whether by a panic, a take-over or a store that stays away: the rest is of no
@@ -223,6 +244,8 @@ struct Worker {
     downlinks: Arc<Downlinks>,
     now: fn() -> Millis,
     deaf: Arc<AtomicBool>,
+    /// Whether to propose message by message, so that the one that makes commits fail is found.
+    careful: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -259,7 +282,13 @@ impl Worker {
 
     /// One step of the shard; false once the desk has ended.
     fn step(&mut self, batch: Vec<Incoming>) -> bool {
-        for mut proposal in self.shard.steps(batch, (self.now)()) {
+        let now = (self.now)();
+        let proposals = if self.careful.load(Ordering::Acquire) {
+            batch.into_iter().flat_map(|incoming| self.shard.step(incoming, now)).collect()
+        } else {
+            self.shard.steps(batch, now)
+        };
+        for mut proposal in proposals {
             if proposal.may_go_at_once() {
                 send_down(&self.downlinks, proposal);
                 continue;
@@ -292,11 +321,17 @@ fn send_down(downlinks: &Downlinks, proposal: Proposal) {
 }
 
 struct DeskThread {
-    committer: Committer,
+    /// None while it is opened anew.
+    committer: Option<Committer>,
     slots: Vec<Arc<Slot>>,
     surroundings: Surroundings,
     life: u64,
     told: watch::Sender<u64>,
+    caution: Caution,
+    /// Tells workers to propose message by message.
+    careful: Arc<AtomicBool>,
+    /// Inputs set aside since the start.
+    aside: Arc<AtomicU64>,
 }
 
 impl DeskThread {
@@ -305,17 +340,11 @@ impl DeskThread {
             let now = (self.surroundings.now)();
             let (group, stop) = gather(queue, self.patience(now), self.life);
             let now = (self.surroundings.now)();
-            match self.committer.commit(now, group) {
-                Ok(committed) => self.after(committed),
-                Err(error) => {
-                    if let CoreError::Store(StoreError::Fenced { .. }) = &error {
-                        tracing::error!(error = %chain(&error), "another controller has taken over; this one ends");
-                        return;
-                    }
-                    tracing::error!(error = %chain(&error), "a commit failed; reading everything back from the store");
-                    if stop || !self.reopen() {
-                        return;
-                    }
+            for (group, suspect) in self.portions(now, group) {
+                match self.commit(now, group) {
+                    Ok(committed) => self.after(committed),
+                    Err(error) if self.recover(now, &error, suspect, stop) => break,
+                    Err(_) => return,
                 }
             }
             if stop {
@@ -324,20 +353,68 @@ impl DeskThread {
         }
     }
 
+    /// What is committed at once: all of it, or one by one while an input is to be found that makes commits fail.
+    fn portions(&self, now: Millis, group: Vec<Work>) -> Vec<(Vec<Work>, Option<Suspect>)> {
+        let careful = self.caution.is_on(now);
+        self.careful.store(careful, Ordering::Release);
+        if !careful {
+            return vec![(group, None)];
+        }
+        // The timers that are due go first and alone.
+        let each = group.into_iter().map(|work| vec![work]).map(|group| (Suspect::of(&group), group));
+        std::iter::once((Vec::new(), None)).chain(each.map(|(suspect, group)| (group, suspect))).collect()
+    }
+
+    fn commit(&mut self, now: Millis, group: Vec<Work>) -> Result<Committed, CoreError> {
+        // After a panic nothing in memory is believed; it is read back as after any failed commit.
+        let committer = self.committer.as_mut().expect("it is missing only while it is opened anew");
+        catch_unwind(AssertUnwindSafe(|| committer.commit(now, group))).unwrap_or(Err(CoreError::Panicked))
+    }
+
+    /// Reads everything back after a failed commit; false: this controller can do no more. What is left of the group is of
+    /// the life before: proposals come again, and who asked is told to read back.
+    fn recover(&mut self, now: Millis, error: &CoreError, suspect: Option<Suspect>, stop: bool) -> bool {
+        if let CoreError::Store(StoreError::Fenced { .. }) = error {
+            tracing::error!(error = %chain(error), "another controller has taken over; this one ends");
+            return false;
+        }
+        tracing::error!(error = %chain(error), "a commit failed; reading everything back from the store");
+        let at_fault = error.is_of_the_input();
+        let note = at_fault.then(|| self.caution.failed(now, suspect, &chain(error))).flatten();
+        self.careful.store(self.caution.is_on(now), Ordering::Release);
+        if stop || !self.reopen() {
+            return false;
+        }
+        match note.map(|body| self.commit(now, vec![Work::Input { body, answer: None }])) {
+            None => true,
+            Some(Ok(committed)) => {
+                self.after(committed);
+                true
+            }
+            Some(Err(error)) => {
+                tracing::error!(error = %chain(&error), "what was set aside could not be noted");
+                self.reopen()
+            }
+        }
+    }
+
     fn seal(&mut self, now: Millis) {
-        if let Err(error) = self.committer.seal(now) {
+        let Some(committer) = &mut self.committer else { return };
+        if let Err(error) = committer.seal(now) {
             tracing::warn!(error = %chain(&error), "the ledger's head is not signed; the next start signs it");
         }
     }
 
     /// How long to wait for work: until the earliest timer, a second at most.
     fn patience(&self, now: Millis) -> Duration {
-        let due = self.committer.next_due().map_or(1_000, |due| due.since(now).clamp(0, 1_000));
+        let due = self.committer.as_ref().and_then(Committer::next_due);
+        let due = due.map_or(1_000, |due| due.since(now).clamp(0, 1_000));
         Duration::from_millis(due.unsigned_abs())
     }
 
     fn after(&mut self, mut committed: Committed) {
         (self.surroundings.committed)(&committed);
+        self.aside.fetch_add(committed.aside, Ordering::Relaxed);
         for proposal in std::mem::take(&mut committed.proposals) {
             send_down(&self.surroundings.downlinks, proposal);
         }
@@ -361,13 +438,15 @@ impl DeskThread {
 
     /// Opens the store anew, with growing pauses; false after too many attempts: then whoever started us starts us again.
     fn reopen(&mut self) -> bool {
+        // What a panic left open in the database would be in the way of the next.
+        self.committer = None;
         for attempt in 0..REOPENINGS {
             std::thread::sleep(Duration::from_millis(100 << attempt.min(6)));
             match (self.surroundings.open)() {
                 Ok(Opened { committer, kept, .. }) => {
-                    self.committer = committer;
                     self.life += 1;
-                    self.restore(kept);
+                    self.restore(&committer, kept);
+                    self.committer = Some(committer);
                     return true;
                 }
                 Err(error) => tracing::error!(error = %chain(&error), attempt, "the store cannot be read back yet"),
@@ -376,15 +455,18 @@ impl DeskThread {
         false
     }
 
-    fn restore(&mut self, kept: BTreeMap<String, KeptHost>) {
+    fn restore(&mut self, committer: &Committer, mut kept: BTreeMap<String, KeptHost>) {
+        for agent in self.caution.agents() {
+            kept.entry(agent.clone()).or_default().aside = self.caution.of(agent);
+        }
         let count = self.slots.len();
         let mut shares: Vec<BTreeMap<String, KeptHost>> = (0..count).map(|_| BTreeMap::new()).collect();
         for (agent, host) in kept {
             shares[shard_of(&agent) as usize % count].insert(agent, host);
         }
         for (slot, kept) in self.slots.iter().zip(shares) {
-            let restore = Restore { life: self.life, rules: self.committer.rules(), kept };
-            let watches = Some(self.committer.watches());
+            let restore = Restore { life: self.life, rules: committer.rules(), kept };
+            let watches = Some(committer.watches());
             slot.put(|news| *news = News { restore: Some(restore), watches, ..News::default() });
         }
     }
@@ -424,3 +506,6 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

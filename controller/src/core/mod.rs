@@ -6,9 +6,12 @@
 //! - [`handle::Handle`]: what the rest of the controller asks of it.
 //! - [`outlet`]: the way down to agents.
 //!
+//! - [`aside`]: input that makes commits fail is found and set aside.
+//!
 //! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back. Where that does not
 //! help, or another controller took over, the engine ends, and the controller with it.
 
+pub mod aside;
 pub mod carrier;
 pub mod checkpoints;
 pub mod clock;

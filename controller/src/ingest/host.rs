@@ -28,6 +28,8 @@ pub struct Host {
     pub sections: Sections,
     /// As in [`HostRow`].
     pub retired: bool,
+    /// Matters (spool and number) whose bodies cannot be kept, and why: they are taken without.
+    pub aside: BTreeMap<(String, u64), String>,
     /// Whether something that does not read was told of in this session already.
     complained: bool,
 }
@@ -67,6 +69,8 @@ pub struct KeptHost {
     pub session: Option<String>,
     /// The labels of its enrolment, which its series carry.
     pub labels: BTreeMap<String, String>,
+    /// As in [`Host`]; known to the running process alone.
+    pub aside: BTreeMap<(String, u64), String>,
 }
 
 /// Spools that are remembered of an agent; past it the mark of the one that was used longest ago goes.
@@ -101,6 +105,7 @@ impl Host {
             samples: HostSeries::new(agent, &kept.labels),
             sections: Sections::restore(&kept.row.sections),
             retired: kept.row.retired,
+            aside: kept.aside,
             complained: false,
         }
     }

@@ -7,6 +7,7 @@ use watchkeep_protocol::{Ack, Resync};
 
 use super::Mark;
 use super::host::HostRow;
+use crate::core::aside::Matter;
 use crate::fleet::session::Live;
 use crate::store::events::Event;
 
@@ -22,6 +23,8 @@ pub struct Proposal {
     pub marks: BTreeMap<String, Mark>,
     /// Spools that the agent has not used for long, and whose marks go.
     pub forgotten: Vec<String>,
+    /// The last matter whose body was taken.
+    pub matter: Option<Matter>,
     /// What is kept of the host, where it changed.
     pub row: Option<HostRow>,
     /// Sent once all of it is durable.

@@ -11,10 +11,11 @@ use watchkeep_protocol::matter::Will;
 use watchkeep_protocol::topic::Kind;
 use watchkeep_protocol::{Ack, Envelope, Hello, Layout, Matter, Report, Resync, WireError};
 
-use super::host::{Host, KeptHost};
+use super::host::{Host, KeptHost, Streams};
 use super::matter::{self, content, hexadecimal, unhexadecimal};
 use super::proposal::{Down, Proposal};
 use super::{Numbered, report};
+use crate::core::aside;
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
@@ -433,17 +434,30 @@ impl Step<'_> {
                 mark.used_at = mark.used_at.max(self.now);
                 self.seen(number);
                 sense = message.check();
-                if let (false, Ok(()), Some(body)) = (known, &sense, message.body) {
-                    let at = self.host.corrected(message.at_ms, self.now);
-                    let id = format!("{}/{}/{}", self.host.agent, streams.spool, number);
-                    let resync = matter::take(self.host, &id, body, at, self.now, &mut self.proposal);
-                    resync.into_iter().for_each(|resync| self.resync(streams.session, resync));
+                if !known && sense.is_ok() {
+                    self.body(&streams, message);
                 }
                 self.keep_mark();
             }
         }
         self.ack();
         sense
+    }
+
+    /// What a matter says, unless that is set aside.
+    fn body(&mut self, streams: &Streams, message: Matter) {
+        let kind = message.kind().map_or("matter", Kind::word);
+        let (at, number) = (self.host.corrected(message.at_ms, self.now), message.number);
+        if let Some(why) = self.host.aside.get(&(streams.spool.clone(), number)) {
+            let input = format!("{kind} {number} of spool {}", streams.spool);
+            self.proposal.inputs.push(aside::note(Some(self.host.agent.clone()), input, why.clone()));
+            return;
+        }
+        let Some(body) = message.body else { return };
+        self.proposal.matter = Some(aside::Matter { spool: streams.spool.clone(), number, kind });
+        let id = format!("{}/{}/{}", self.host.agent, streams.spool, number);
+        let resync = matter::take(self.host, &id, body, at, self.now, &mut self.proposal);
+        resync.into_iter().for_each(|resync| self.resync(streams.session, resync));
     }
 
     /// Number by number this session shows that it goes with the mark.

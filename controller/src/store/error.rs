@@ -43,6 +43,19 @@ impl StoreError {
         Self::Database { doing: doing.into(), cause: Box::new(cause) }
     }
 
+    /// Whether it is what was to be written that the database refused: a text that it cannot hold, a value out of range, a
+    /// row that is there already. Anything else (no room, no connection, no right) may be other the next time.
+    pub fn is_of_the_input(&self) -> bool {
+        let Self::Database { cause, .. } = self else { return false };
+        if let Some(rusqlite::Error::SqliteFailure(failure, _)) = cause.downcast_ref() {
+            use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+            return matches!(failure.code, ConstraintViolation | TooBig | TypeMismatch);
+        }
+        // Classes 22 (data exception), 23 (integrity constraint violation) and 54 (program limit exceeded).
+        let state = cause.downcast_ref::<postgres::Error>().and_then(postgres::Error::code);
+        state.is_some_and(|state| ["22", "23", "54"].iter().any(|class| state.code().starts_with(class)))
+    }
+
     /// The error and its causes in one line, as the edge prints it.
     pub fn chain(&self) -> String {
         let mut line = self.to_string();

@@ -1,0 +1,77 @@
+//! What the body did, by itself or for a person, and what no practice decides: it stands in the ledger, and changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NoticeId;
+use crate::work::Work;
+use crate::{Actor, FactBody, Subject};
+
+/// One thing that was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Note {
+    /// An input could not be kept however often it was tried, for a reason of its own, and stands aside so that the others
+    /// can go on. A matter is acknowledged with it: the agent need not bring it again.
+    SetAside {
+        /// The agent it came from; none for what came from elsewhere.
+        agent: Option<String>,
+        /// What it was: `event 17 of spool 5a…`, `act of admin`.
+        input: String,
+        /// The error, with its causes.
+        why: String,
+    },
+    /// A token for the API was made; never the token itself.
+    TokenCreated {
+        id: String,
+        name: String,
+        role: String,
+    },
+    TokenRevoked {
+        id: String,
+    },
+    /// A token with which hosts enrol was made or taken back.
+    EnrolmentTokenCreated {
+        id: String,
+        uses: u32,
+    },
+    EnrolmentTokenRevoked {
+        id: String,
+    },
+    /// A notice that had been given up is sent again, by this channel.
+    SentAgain {
+        notice: NoticeId,
+        channel: String,
+    },
+    /// What was older than its term was erased: `kind` is `inputs`, `events`, `outbox`, `run_output` or `facts`.
+    Erased {
+        kind: String,
+        count: u64,
+        before: crate::Millis,
+    },
+}
+
+impl Note {
+    /// As a sentence, without who did it.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::SetAside { input, why, .. } => format!("set aside {input}, which cannot be kept: {why}"),
+            Self::TokenCreated { name, role, .. } => format!("the token \"{name}\" was made, with the role {role}"),
+            Self::TokenRevoked { id } => format!("the token {id} was revoked"),
+            Self::EnrolmentTokenCreated { id, uses } => format!("the enrolment token {id} was made, for {uses} hosts"),
+            Self::EnrolmentTokenRevoked { id } => format!("the enrolment token {id} was revoked"),
+            Self::SentAgain { notice, channel } => format!("notice {notice} is sent again by {channel}"),
+            Self::Erased { kind, count, .. } => {
+                format!("{count} {} were erased, their term being over", kind.replace('_', " "))
+            }
+        }
+    }
+}
+
+/// Notes it, as done by `by`.
+pub(crate) fn note(work: &mut Work<'_>, by: &Actor, note: &Note) {
+    let subject = match note {
+        Note::SetAside { agent: Some(agent), .. } => Subject::Agent(agent.clone()),
+        _ => Subject::Controller,
+    };
+    work.tell(subject, by.clone(), Vec::new(), FactBody::Note(note.clone()));
+}
