@@ -235,6 +235,7 @@ impl Controller {
         let state = ApiState {
             core,
             readers,
+            auditor: database.readers(1),
             writer: Arc::new(Mutex::new(writer)),
             generation,
             config_dir: data.config(),

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::NoticeId;
 use crate::work::Work;
 use crate::{Actor, FactBody, Subject};
 
@@ -37,12 +36,11 @@ pub enum Note {
     EnrolmentTokenRevoked {
         id: String,
     },
-    /// A notice that had been given up is sent again, by this channel.
+    /// A notice or command of the outbox that had been given up is sent again.
     SentAgain {
-        notice: NoticeId,
-        channel: String,
+        id: String,
     },
-    /// What was older than its term was erased: `kind` is `inputs`, `events`, `outbox`, `run_output` or `facts`.
+    /// What was older than its term was erased: `kind` is `inputs`, `events`, `outbox` or `facts`.
     Erased {
         kind: String,
         count: u64,
@@ -59,7 +57,7 @@ impl Note {
             Self::TokenRevoked { id } => format!("the token {id} was revoked"),
             Self::EnrolmentTokenCreated { id, uses } => format!("the enrolment token {id} was made, for {uses} hosts"),
             Self::EnrolmentTokenRevoked { id } => format!("the enrolment token {id} was revoked"),
-            Self::SentAgain { notice, channel } => format!("notice {notice} is sent again by {channel}"),
+            Self::SentAgain { id } => format!("what was given up under {id} is sent again"),
             Self::Erased { kind, count, .. } => {
                 format!("{count} {} were erased, their term being over", kind.replace('_', " "))
             }

@@ -76,6 +76,11 @@ impl ApiToken {
 /// How long a use stays unwritten, milliseconds.
 const USE_GRAIN: i64 = 60_000;
 
+/// The name of the token that [`create`] makes of these bytes.
+pub fn id(drawn: &[u8; 6]) -> String {
+    super::hex(drawn)
+}
+
 /// Makes a token and gives its text, which is not kept anywhere. `drawn` are random bytes: 6 name it, 32 are its secret.
 pub fn create(
     tx: &mut dyn Tx,
@@ -84,7 +89,7 @@ pub fn create(
     expires_at: Option<i64>,
     now: i64,
 ) -> Result<Secret<String>, StoreError> {
-    let (id, secret) = (super::hex(&drawn.0), drawn.1);
+    let (id, secret) = (id(&drawn.0), drawn.1);
     tx.execute(
         "INSERT INTO api_token (id, secret_hash, name, role, created_at, created_by, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",

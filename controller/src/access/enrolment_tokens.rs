@@ -49,6 +49,11 @@ pub enum TokenRefusal {
     Revoked,
 }
 
+/// The name of the token that [`create`] makes of these bytes.
+pub fn id(drawn: &[u8; 6]) -> String {
+    format!("enrol-{}", super::hex(drawn))
+}
+
 /// Makes a token. `drawn` are random bytes: 6 name it, 32 are its secret. `url` is where hosts enrol.
 pub fn create(
     tx: &mut dyn Tx,
@@ -57,7 +62,7 @@ pub fn create(
     (ca_fingerprint, url): ([u8; 32], &str),
     now: i64,
 ) -> Result<Token, StoreError> {
-    let (id, secret) = (format!("enrol-{}", super::hex(&drawn.0)), drawn.1);
+    let (id, secret) = (id(&drawn.0), drawn.1);
     let labels = serde_json::to_string(&new.labels).expect("texts are JSON");
     tx.execute(
         "INSERT INTO enrolment_token (id, secret_hash, labels, uses_max, uses, created_at, created_by, expires_at)

@@ -15,6 +15,7 @@ use super::auth::Caller;
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::{ApiState, PageQuery};
+use crate::access::api_tokens::Role;
 use crate::generation::{self, Generation, GenerationError};
 use crate::store::generations;
 
@@ -48,12 +49,23 @@ fn cursor(text: &str) -> Result<(Millis, String), Problem> {
     parts.ok_or_else(|| Problem::invalid(format!("\"{text}\" is no cursor of this list")))
 }
 
-/// One generation with the texts of its files.
+/// One generation with the texts of its files; the settings, which name channels and where their secrets lie, for
+/// administrators only.
 #[utoipa::path(get, path = "/api/v1/generations/{hash}", tag = "configuration", params(("hash" = String, Path)), responses((status = 200, body = Value)))]
-async fn show(State(state): State<ApiState>, Path(hash): Path<String>) -> Result<Json<Value>, Problem> {
+async fn show(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(hash): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let wanted = hash.clone();
     let found = state.read(move |tx| generations::get(tx, &wanted)).await?;
-    found.map(|generation| Json(json!(generation))).ok_or_else(|| Problem::not_found(&format!("generation {hash}")))
+    let mut found = found.ok_or_else(|| Problem::not_found(&format!("generation {hash}")))?;
+    if caller.token.role < Role::Admin
+        && let Some(settings) = found.files.get_mut(generation::SETTINGS_FILE)
+    {
+        "# shown to administrators only\n".clone_into(settings);
+    }
+    Ok(Json(json!(found)))
 }
 
 /// Takes the configuration directory up. With any fault nothing is taken up, and all faults come back.

@@ -97,14 +97,30 @@ async fn find(state: &ApiState, id: IncidentId) -> Result<Incident, Problem> {
     found.ok_or_else(|| Problem::not_found(&format!("incident {id}")))
 }
 
-/// The whole story: the incident's facts with those of its runs, changes, agent's commands, in the order of the ledger.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/why", tag = "incidents", params(("id" = String, Path)), responses((status = 200, body = Value)))]
-async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+/// Where a story goes on.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Earlier {
+    /// What `earlier` of the page before said: the page that leads up to it.
+    before: Option<u64>,
+}
+
+/// The story: the incident's facts with those of its runs, changes, agent's commands, in the order of the ledger; the newest
+/// 500, and in `earlier` where those before them are found.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/why", tag = "incidents", params(("id" = String, Path), Earlier), responses((status = 200, body = Value)))]
+async fn why(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Earlier>,
+) -> Result<Json<Value>, Problem> {
     let incident = find(&state, one(&id)?).await?;
     let id = incident.id;
-    let entries = state.read(move |tx| story(tx, &incident)).await?;
+    let before = wanted.before.unwrap_or(ledger::NEWEST);
+    let entries = state.read(move |tx| story(tx, &incident, before)).await?;
+    let earlier = entries.first().filter(|_| entries.len() == STORY as usize).map(|first| first.cursor.seq);
     let (lines, erased) = lines(&entries);
-    Ok(Json(json!({"incident": id, "lines": lines, "erased": erased})))
+    Ok(Json(json!({"incident": id, "lines": lines, "erased": erased, "earlier": earlier})))
 }
 
 /// The lines of a story, and how many entries were erased.
@@ -114,13 +130,13 @@ pub(super) fn lines(entries: &[Entry]) -> (Vec<explain::Line>, usize) {
     (lines, entries.len() - facts.len())
 }
 
-fn story(tx: &mut dyn Tx, incident: &Incident) -> Result<Vec<Entry>, StoreError> {
+fn story(tx: &mut dyn Tx, incident: &Incident, before: u64) -> Result<Vec<Entry>, StoreError> {
     let mut subjects = vec![SubjectRef::new("incident", incident.id.to_string())];
     subjects.extend(incident.problem.iter().map(|problem| SubjectRef::new("problem", problem.to_string())));
     // A story names 50 subjects at most: the newest runs and changes are told.
     subjects.extend(incident.runs.iter().rev().take(24).map(|run| SubjectRef::new("run", run.to_string())));
     subjects.extend(incident.changes.iter().rev().take(24).map(|change| SubjectRef::new("change", change.to_string())));
-    ledger::story(tx, &subjects, 0, STORY)
+    ledger::story(tx, &subjects, before, STORY)
 }
 
 fn fact(entry: &Entry) -> Option<(u64, watchkeep_desk::Millis, Fact)> {

@@ -133,6 +133,10 @@ impl Following {
 #[utoipa::path(get, path = "/api/v1/audit/verify", tag = "ledger", responses((status = 200, body = Value)))]
 async fn verify(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     let checkpoint = state.checkpoint_key.clone();
-    let report = state.read(move |tx| ledger::walk(tx, &|id, message, by| checkpoint.signed(id, message, by))).await?;
+    let auditor = state.auditor.clone();
+    let walk = move |tx: &mut dyn crate::store::Tx| {
+        ledger::walk(tx, &|id: &str, message: &[u8], by: &[u8]| checkpoint.signed(id, message, by))
+    };
+    let report = ApiState::blocking(move || auditor.read(walk)).await?;
     Ok(Json(json!({"holds": report.holds(), "text": report.to_string(), "report": report})))
 }

@@ -1,11 +1,13 @@
 //! `/notices`: what could not be delivered.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use watchkeep_desk::Note;
 
+use super::auth::Caller;
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::{ApiState, PageQuery};
@@ -33,8 +35,16 @@ async fn waiting(State(state): State<ApiState>) -> Result<Json<Value>, Problem> 
 
 /// Sends one of the dead letters again.
 #[utoipa::path(post, path = "/api/v1/notices/{id}/send-again", tag = "notices", params(("id" = String, Path)), responses((status = 200, body = Value)))]
-async fn send_again(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn send_again(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let (now, wanted) = ((state.now)(), id.clone());
     let found = state.write(move |tx| outbox::revive(tx, &wanted, now)).await?;
-    if found { Ok(Json(json!({"id": id}))) } else { Err(Problem::not_found(&format!("dead letter \"{id}\""))) }
+    if !found {
+        return Err(Problem::not_found(&format!("dead letter \"{id}\"")));
+    }
+    state.note(&caller, Note::SentAgain { id: id.clone() }).await?;
+    Ok(Json(json!({"id": id})))
 }

@@ -121,7 +121,7 @@ async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Js
     let mut subjects = vec![SubjectRef::new("problem", problem.id.to_string())];
     let newest = problem.incidents.iter().rev().take(STORY_INCIDENTS);
     subjects.extend(newest.map(|incident| SubjectRef::new("incident", incident.to_string())));
-    let entries = state.read(move |tx| ledger::story(tx, &subjects, 0, STORY)).await?;
+    let entries = state.read(move |tx| ledger::story(tx, &subjects, ledger::NEWEST, STORY)).await?;
     let (lines, erased) = lines(&entries);
     Ok(Json(json!({"problem": problem.id, "lines": lines, "erased": erased})))
 }

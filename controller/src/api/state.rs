@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Deserialize;
 use tokio::sync::watch;
 use utoipa::IntoParams;
-use watchkeep_desk::Millis;
 use watchkeep_desk::input::{Act, ActBody};
+use watchkeep_desk::{Actor, InputBody, Millis, Note};
 
 use super::auth::Caller;
 use super::problem::Problem;
@@ -23,6 +23,9 @@ use crate::store::{self, ReadPool, Store, StoreError, Tx};
 pub struct ApiState {
     pub core: Handle,
     pub readers: ReadPool,
+    /// One connection for walking the whole ledger, which takes long: no list waits behind it, and one walk waits for the
+    /// other.
+    pub auditor: ReadPool,
     /// A connection of its own for tokens, which are no decisions.
     pub writer: Arc<Mutex<Box<dyn Store>>>,
     /// The generation in force.
@@ -71,7 +74,14 @@ impl ApiState {
         Ok(self.core.act(act).await?)
     }
 
-    async fn blocking<T: Send + 'static>(
+    /// Has it stand in the ledger that the caller did this.
+    pub async fn note(&self, caller: &Caller, note: Note) -> Result<(), Problem> {
+        let by = Actor::Person(caller.token.actor());
+        self.core.ask(InputBody::Noted { by, note }).await?;
+        Ok(())
+    }
+
+    pub(super) async fn blocking<T: Send + 'static>(
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
         match tokio::task::spawn_blocking(work).await {

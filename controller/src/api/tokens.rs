@@ -1,4 +1,7 @@
 //! `/enrolment-tokens` and `/api-tokens`. A token is shown once, when it is made.
+//!
+//! Who made and who ended one stands in the ledger. It is noted before a token is made, so that none is in force unknown, and
+//! after one was ended, so that none is said to be ended that is not.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +14,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use watchkeep_desk::Note;
 
 use super::auth::Caller;
 use super::extract::{Body, Path, Query, one};
@@ -91,6 +95,8 @@ async fn create_enrolment(
     let expires_at = until(now, &wanted.expires)?;
     let new = NewToken { labels: wanted.labels, uses_max: wanted.uses, expires_at, created_by: caller.token.actor() };
     let (drawn, trust) = ((random(), random()), (state.ca_fingerprint, state.enrol_url.clone()));
+    let id = enrolment_tokens::id(&drawn.0);
+    state.note(&caller, Note::EnrolmentTokenCreated { id, uses: new.uses_max }).await?;
     let token = state.write(move |tx| enrolment_tokens::create(tx, &new, drawn, (trust.0, &trust.1), now)).await?;
     let answer = json!({"id": token.id, "token": token.to_text(), "url": token.url, "expires_at": expires_at});
     Ok((StatusCode::CREATED, Json(answer)))
@@ -98,9 +104,17 @@ async fn create_enrolment(
 
 /// Withdraws a token; hosts that enrolled with it stay.
 #[utoipa::path(delete, path = "/api/v1/enrolment-tokens/{id}", tag = "tokens", params(("id" = String, Path)), responses((status = 204)))]
-async fn revoke_enrolment(State(state): State<ApiState>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn revoke_enrolment(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let (now, wanted) = ((state.now)().0, id.clone());
-    gone(state.write(move |tx| enrolment_tokens::revoke(tx, &wanted, now)).await?, "enrolment token", &id)
+    let found = state.write(move |tx| enrolment_tokens::revoke(tx, &wanted, now)).await?;
+    if found {
+        state.note(&caller, Note::EnrolmentTokenRevoked { id: id.clone() }).await?;
+    }
+    gone(found, "enrolment token", &id)
 }
 
 fn gone(found: bool, what: &str, id: &str) -> Result<StatusCode, Problem> {
@@ -141,6 +155,8 @@ async fn create_api(
     }
     let expires_at = wanted.expires.as_deref().map(|length| until(now, length)).transpose()?;
     let (drawn, by) = ((random(), random()), caller.token.actor());
+    let (id, name) = (api_tokens::id(&drawn.0), wanted.name.clone());
+    state.note(&caller, Note::TokenCreated { id, name, role: role.to_string() }).await?;
     let token =
         state.write(move |tx| api_tokens::create(tx, (&wanted.name, role, &by), drawn, expires_at, now)).await?;
     Ok((StatusCode::CREATED, Json(json!({"token": token.reveal(), "role": role, "expires_at": expires_at}))))
@@ -148,7 +164,15 @@ async fn create_api(
 
 /// Ends a token.
 #[utoipa::path(delete, path = "/api/v1/api-tokens/{id}", tag = "tokens", params(("id" = String, Path)), responses((status = 204)))]
-async fn revoke_api(State(state): State<ApiState>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn revoke_api(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let (now, wanted) = ((state.now)().0, id.clone());
-    gone(state.write(move |tx| api_tokens::revoke(tx, &wanted, now)).await?, "token", &id)
+    let found = state.write(move |tx| api_tokens::revoke(tx, &wanted, now)).await?;
+    if found {
+        state.note(&caller, Note::TokenRevoked { id: id.clone() }).await?;
+    }
+    gone(found, "token", &id)
 }

@@ -143,11 +143,16 @@ pub fn facts(
     tx.query(&sql, &params)?.into_iter().map(entry).collect()
 }
 
-/// The facts about any of the subjects, oldest first, those after `after` in the desk's chain.
-pub fn story(tx: &mut dyn Tx, subjects: &[SubjectRef], after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+/// Behind the end of every chain: a story before it is the newest.
+pub const NEWEST: u64 = i64::MAX as u64;
+
+/// The newest facts about any of the subjects, oldest first, of those before `before` in the desk's chain.
+pub fn story(tx: &mut dyn Tx, subjects: &[SubjectRef], before: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let filter = Filter { subjects: subjects.to_vec(), ..Filter::default() };
-    let cursor = Cursor { chain: super::DESK.to_owned(), seq: after };
-    facts(tx, &filter, &cursor, Direction::Forward, limit)
+    let cursor = Cursor { chain: super::DESK.to_owned(), seq: before };
+    let mut found = facts(tx, &filter, &cursor, Direction::Backward, limit)?;
+    found.reverse();
+    Ok(found)
 }
 
 /// The filter as SQL behind `WHERE …`; its values go to `params`.

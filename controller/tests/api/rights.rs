@@ -78,3 +78,42 @@ async fn too_small_a_role_is_refused_and_says_what_it_takes() {
     assert!(refused > 20, "{refused} were refused");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_made_and_who_ended_a_token_stands_in_the_ledger() {
+    let world = World::start().await;
+    world.caller("viewer").await;
+    let listed = world.admin.get("/api/v1/api-tokens").await;
+    let id = listed.body["items"][0]["id"].as_str().expect("the newest is first").to_owned();
+    Answer::of(world.admin.request(Method::DELETE, &format!("/api/v1/api-tokens/{id}"))).await;
+    let made = world.admin.post("/api/v1/enrolment-tokens", &json!({"uses": 3})).await;
+    let enrolment = made.body["id"].as_str().expect("it has one").to_owned();
+    let facts = world.admin.get("/api/v1/facts?kind=note.").await.body;
+    let told: Vec<_> = facts["items"].as_array().expect("a list").iter().collect();
+    let kinds: Vec<_> = told.iter().map(|fact| fact["kind"].as_str().unwrap_or_default()).collect();
+    assert_eq!(kinds, ["note.token_created", "note.token_revoked", "note.enrolment_token_created"], "{facts}");
+    for (fact, named) in told.iter().zip([&id, &id, &enrolment]) {
+        assert_eq!(&fact["fact"]["body"]["fact"]["id"], named.as_str(), "{fact}");
+        assert!(fact["actor"].as_str().is_some_and(|actor| actor.starts_with("person:token:")), "{fact}");
+    }
+    let secret = made.body["token"].as_str().expect("it is shown");
+    assert!(!facts.to_string().contains(secret), "a token is shown once");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_settings_are_shown_to_administrators_only() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::create_dir_all(folder.path().join("config")).expect("made");
+    let settings = "packs:\n  - use: systemd\n";
+    std::fs::write(folder.path().join("config/watchkeep.yaml"), settings).expect("written");
+    let world = World::start_in(folder).await;
+    let hash = world.admin.get("/api/v1/generations").await.body["in_force"].as_str().expect("one runs").to_owned();
+    let path = format!("/api/v1/generations/{hash}");
+    for (role, shown) in [("viewer", false), ("operator", false), ("admin", true)] {
+        let answer = world.caller(role).await.get(&path).await;
+        let text = answer.body["files"]["watchkeep.yaml"].as_str().expect("it is named").to_owned();
+        assert_eq!(text == settings, shown, "{role}: {text}");
+    }
+    world.stop().await;
+}
