@@ -41,8 +41,35 @@ pub struct Postgres {
     fence: Option<Fence>,
 }
 
+/// The driver's connection, which may be dropped anywhere. The driver closes it by waiting, and panics where that would be on
+/// a thread of an async runtime; from there it is closed on a thread of its own.
+struct Closing(Option<Client>);
+
+impl std::ops::Deref for Closing {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.0.as_ref().expect("it is taken only when it is dropped")
+    }
+}
+
+impl std::ops::DerefMut for Closing {
+    fn deref_mut(&mut self) -> &mut Client {
+        self.0.as_mut().expect("it is taken only when it is dropped")
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        if tokio::runtime::Handle::try_current().is_ok() {
+            std::thread::spawn(move || drop(client));
+        }
+    }
+}
+
 struct Connection {
-    client: Client,
+    client: Closing,
     statements: HashMap<String, Statement>,
 }
 
@@ -94,7 +121,7 @@ impl Connection {
         };
         let mut client = client.map_err(|error| StoreError::database(doing(), error))?;
         client.batch_execute(SESSION).map_err(|error| StoreError::database(doing(), error))?;
-        Ok(Self { client, statements: HashMap::new() })
+        Ok(Self { client: Closing(Some(client)), statements: HashMap::new() })
     }
 
     /// Runs the work of a transaction that has begun, and ends it; and whether it is worth another attempt.

@@ -43,6 +43,20 @@ fn a_connection_that_was_cut_is_opened_again() {
     store.write(&mut |tx| set(tx, "c")).expect("written");
 }
 
+#[tokio::test]
+async fn a_connection_may_be_dropped_on_a_thread_of_an_async_runtime() {
+    let begin = || {
+        let cluster = Cluster::start().unwrap_or_else(|error| panic!("{error}"));
+        let database = open(&cluster.database("dropped").expect("made")).expect("opened");
+        let (store, readers) = (database.writer().expect("connected"), database.readers(1));
+        readers.read(count).expect("read");
+        (cluster, store, readers)
+    };
+    let (cluster, store, readers) = tokio::task::spawn_blocking(begin).await.expect("begun");
+    drop((store, readers));
+    tokio::task::spawn_blocking(move || drop(cluster)).await.expect("ended");
+}
+
 #[test]
 fn an_encrypted_connection_is_verified() {
     let folder = tempfile::tempdir().expect("a temporary folder");
