@@ -35,6 +35,7 @@ use crate::core::engine::{Engine, Surroundings, chain};
 use crate::core::gate::CoreGate;
 use crate::core::outlet::{BrokerOutlet, Downlinks};
 use crate::core::registry::Registry;
+use crate::core::retention;
 use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Given, Office};
 use crate::fleet::foreign;
 use crate::generation::{self, Generation};
@@ -123,11 +124,15 @@ pub struct Controller {
     enrol: EnrolHandle,
     http: JoinHandle<()>,
     carrier: JoinHandle<()>,
+    retention: JoinHandle<()>,
     stop: watch::Sender<bool>,
     ready: watch::Sender<bool>,
     /// Held as long as the controller lives.
     lock: std::fs::File,
 }
+
+/// How often tasks are looked after that should not end.
+const LOOKED_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What stays the same while the store is opened again and again.
 struct Opener {
@@ -230,6 +235,9 @@ impl Controller {
             bell,
         };
         let carrier = tokio::spawn(carrier.run(stopped.clone()));
+        let database_for_retention = database.clone();
+        let eraser = tokio::task::spawn_blocking(move || database_for_retention.writer()).await??;
+        let retention = tokio::spawn(retention::run(eraser, core.clone(), clock::now, stopped.clone()));
         let database_for_tokens = database.clone();
         let writer = tokio::task::spawn_blocking(move || database_for_tokens.writer()).await??;
         let state = ApiState {
@@ -256,15 +264,24 @@ impl Controller {
         ready.send_replace(true);
         let mqtt = broker.address(|bound| reached_at(&options, bound));
         let addresses = Addresses { http: http_address, mqtt, enrol: enrol.address() };
-        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, stop, ready, lock })
+        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, retention, stop, ready, lock })
     }
 
     /// Waits until a part that everything needs has ended by itself.
     pub async fn broken(&self) -> anyhow::Error {
         let ended = self.engine.ended();
-        ended.notified().await;
+        let what = loop {
+            tokio::select! {
+                () = ended.notified() => break "the core",
+                () = tokio::time::sleep(LOOKED_AFTER) => {}
+            }
+            let parts = [("the API", &self.http), ("the outbox", &self.carrier), ("retention", &self.retention)];
+            if let Some((what, _)) = parts.into_iter().find(|(_, task)| task.is_finished()) {
+                break what;
+            }
+        };
         self.ready.send_replace(false);
-        anyhow::anyhow!("the core has ended by itself; its log says why")
+        anyhow::anyhow!("{what} has ended by itself; the log says why")
     }
 
     /// Drains and stops: no more from outside, commit what is held, close.
@@ -274,7 +291,7 @@ impl Controller {
         self.broker.stop().await;
         self.stop.send_replace(true);
         let engine = self.engine;
-        for (what, mut task) in [("the API", self.http), ("the outbox", self.carrier)] {
+        for (what, mut task) in [("the API", self.http), ("the outbox", self.carrier), ("retention", self.retention)] {
             if tokio::time::timeout(std::time::Duration::from_secs(5), &mut task).await.is_err() {
                 tracing::warn!(what, "did not end within 5 s");
                 task.abort();
@@ -450,4 +467,36 @@ pub async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_part_that_ends_by_itself_is_named_and_the_controller_with_it_not_ready() {
+        let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let options = Options {
+            data: folder.path().to_owned(),
+            listen: free,
+            mqtt_listen: free,
+            enrol_listen: free,
+            broker: None,
+            broker_ca: None,
+            database: None,
+            names: Vec::new(),
+        };
+        let controller = Controller::start(options).await.expect("it starts");
+        let still_well = tokio::time::timeout(Duration::from_millis(1_500), controller.broken()).await;
+        assert!(still_well.is_err(), "nothing has ended");
+        controller.carrier.abort();
+        let broken = tokio::time::timeout(Duration::from_secs(20), controller.broken()).await.expect("it is noticed");
+        assert_eq!(broken.to_string(), "the outbox has ended by itself; the log says why");
+        assert!(!*controller.state.ready.borrow());
+        controller.stop().await;
+    }
 }

@@ -6,6 +6,7 @@
 //! - [`handle::Handle`]: what the rest of the controller asks of it.
 //! - [`outlet`]: the way down to agents.
 //!
+//! - [`retention`]: what is older than its term is erased.
 //! - [`aside`]: input that makes commits fail is found and set aside.
 //!
 //! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back. Where that does not
@@ -23,6 +24,7 @@ mod hosts;
 pub mod live;
 pub mod outlet;
 pub mod registry;
+pub mod retention;
 
 #[cfg(test)]
 mod tests;

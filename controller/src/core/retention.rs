@@ -48,8 +48,11 @@ type Erase = fn(&mut dyn Tx, Millis, u32) -> Result<u64, StoreError>;
 /// The store refuses; what was erased before stays erased, and the next round goes on.
 pub fn round(store: &mut dyn Store, terms: &Terms, now: Millis) -> Result<Vec<Note>, StoreError> {
     let facts: Erase = |tx, before, limit| ledger::erase_before(tx, CHAIN, before, limit);
-    let kinds: [(&str, i64, Erase); 3] =
-        [("events", terms.events, events::forget), ("outbox", terms.outbox, outbox::forget_done), ("facts", terms.facts, facts)];
+    let kinds: [(&str, i64, Erase); 3] = [
+        ("events", terms.events, events::forget),
+        ("outbox", terms.outbox, outbox::forget_done),
+        ("facts", terms.facts, facts),
+    ];
     let mut notes = Vec::new();
     for (kind, term, erase) in kinds {
         let before = now.plus(-term);
@@ -91,7 +94,9 @@ pub async fn run(mut store: Box<dyn Store>, core: Handle, now: fn() -> Millis, m
                     });
                 }
             }
-            Err(error) => tracing::error!(error = %chain(&error), "what is older than its term is not erased; the next hour tries again"),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "what is older than its term is not erased; the next hour tries again")
+            }
         }
     }
     // A connection to PostgreSQL is not to be closed on a thread of the runtime.
@@ -123,7 +128,8 @@ mod tests {
         // More than a portion, the last of them just within the term.
         let term = Terms::default().events;
         let begin = now.0 - term - 1_200;
-        writing(store.as_mut(), |tx| (begin..=now.0 - term).try_for_each(|at| events::save(tx, &seen(at)))).expect("saved");
+        writing(store.as_mut(), |tx| (begin..=now.0 - term).try_for_each(|at| events::save(tx, &seen(at))))
+            .expect("saved");
         let notes = round(store.as_mut(), &Terms::default(), now).expect("went");
         let before = Millis(now.0 - term);
         assert_eq!(notes, [Note::Erased { kind: "events".into(), count: 1_200, before }]);
