@@ -28,6 +28,8 @@ pub struct Host {
     pub sections: Sections,
     /// As in [`HostRow`].
     pub retired: bool,
+    /// Which session was asked for a new spool id or a hello, and when; none once a new spool has come.
+    pub asked: Option<([u8; 16], Millis)>,
     /// Matters (spool and number) whose bodies cannot be kept, and why: they are taken without.
     pub aside: BTreeMap<(String, u64), String>,
     /// Whether something that does not read was told of in this session already.
@@ -45,8 +47,8 @@ pub struct Streams {
     /// Matters below this number were seen in this session, or the agent no longer holds them. What is between it and the
     /// mark was taken in an earlier session; it is acknowledged only once it came again with the content that was taken.
     pub seen: u64,
-    /// When the agent was last asked for a new spool id or a hello.
-    pub asked_at: Option<Millis>,
+    /// The envelope's counter of the hello that they began with.
+    pub counter: u64,
 }
 
 /// What the store keeps of a host between inputs, as one row of `host_state`.
@@ -105,13 +107,14 @@ impl Host {
             samples: HostSeries::new(agent, &kept.labels),
             sections: Sections::restore(&kept.row.sections),
             retired: kept.row.retired,
+            asked: None,
             aside: kept.aside,
             complained: false,
         }
     }
 
-    /// Begins the streams that `hello` tells of.
-    pub fn begin(&mut self, session: [u8; 16], hello: &Hello, now: Millis) -> Begun {
+    /// Begins the streams that `hello` tells of; `counter` is its envelope's.
+    pub fn begin(&mut self, session: [u8; 16], counter: u64, hello: &Hello, now: Millis) -> Begun {
         let spool = super::matter::hexadecimal(&hello.spool);
         let last = self.marks.iter().max_by_key(|(_, mark)| mark.used_at);
         let (last_spool, last_used) = last.map(|(spool, mark)| (spool.clone(), mark.used_at)).unzip();
@@ -119,6 +122,7 @@ impl Host {
         let renumbered = follows.is_some_and(|last| self.marks[last].condemned);
         let mut mark = self.marks.remove(&spool).unwrap_or_else(|| Mark::begun(hello.matters.first));
         if follows.is_some() {
+            self.asked = None;
             mark.inherit(self.marks.values(), hello.matters.next);
         }
         mark.used_at = last_used.map_or(now, |last| now.max(Millis(last.0 + 1)));
@@ -128,7 +132,7 @@ impl Host {
         let same = same.filter(|before| before.spool == spool);
         let seen = same.as_ref().map_or(0, |before| before.seen).max(hello.matters.first);
         let taken = same.map_or(hello.samples.first, |before| before.taken);
-        self.streams = Some(Streams { session, spool, taken, seen, asked_at: None });
+        self.streams = Some(Streams { session, spool, taken, seen, counter });
         Begun { renumbered, forgotten: self.forget_spools() }
     }
 

@@ -280,10 +280,16 @@ impl Step<'_> {
         }
         let envelope = Envelope::read(from.payload)?;
         let (client, session) = (Some(from.client), session_of(&envelope.session));
+        // A hello that was overtaken by a later one says that the agent lives, and no more: it may have another spool by now.
+        let late = |live: &Streams| live.session == session && envelope.counter < live.counter;
+        if from.kind == Kind::Hello && self.host.streams.as_ref().is_some_and(late) {
+            self.note(Heard::Message { client, session });
+            return Ok(());
+        }
         if from.kind == Kind::Hello {
             let hello = envelope.open_checked::<Hello>(from.kind)?;
             if self.hear(Heard::Hello { client, session, hello: &hello }) {
-                self.hello(session, &hello);
+                self.hello(session, envelope.counter, &hello);
             }
             return Ok(());
         }
@@ -291,8 +297,7 @@ impl Step<'_> {
             return Ok(());
         }
         if self.host.streams.as_ref().is_none_or(|live| live.session != session) {
-            let reason = "this session is not known here".to_owned();
-            self.resync(session, Resync { hello: true, reason, ..Resync::default() });
+            self.ask_for_hello(session, "this session is not known here");
             return Ok(());
         }
         match from.kind {
@@ -307,11 +312,8 @@ impl Step<'_> {
         }
     }
 
-    fn hello(&mut self, session: [u8; 16], hello: &Hello) {
-        if self.is_old_news(session, hello) {
-            return;
-        }
-        let begun = self.host.begin(session, hello, self.now);
+    fn hello(&mut self, session: [u8; 16], counter: u64, hello: &Hello) {
+        let begun = self.host.begin(session, counter, hello, self.now);
         self.proposal.forgotten.extend(begun.forgotten);
         let Some(streams) = self.host.streams.clone() else { return };
         if begun.renumbered {
@@ -319,7 +321,10 @@ impl Step<'_> {
             self.said(AgentEvent::Renumbered { spool: streams.spool.clone(), reason });
         }
         let mark = self.host.marks.entry(streams.spool.clone()).or_default();
-        if mark.condemned || mark.next > hello.matters.next {
+        if mark.condemned {
+            return self.ask_for_spool(ASK_AGAIN);
+        }
+        if mark.next > hello.matters.next {
             return self.condemn();
         }
         if let Some(missing) = mark.skip_to(hello.matters.first) {
@@ -335,13 +340,6 @@ impl Step<'_> {
         }
     }
 
-    /// A hello that was overtaken by a later one of the same session, which had a new spool by then.
-    fn is_old_news(&self, session: [u8; 16], hello: &Hello) -> bool {
-        let Some(live) = self.host.streams.as_ref().filter(|live| live.session == session) else { return false };
-        let spool = hexadecimal(&hello.spool);
-        live.spool != spool && self.host.marks.get(&spool).is_some_and(|mark| mark.condemned)
-    }
-
     /// The spool does not go with its mark: a restored or cloned host. Nothing of it is taken until it numbers anew.
     fn condemn(&mut self) {
         let Some(streams) = &self.host.streams else { return };
@@ -352,19 +350,22 @@ impl Step<'_> {
         self.ask_for_spool(0);
     }
 
-    /// Asks for a new spool id, unless that was asked for less than `pause` ms ago: neither the request nor its answer is
-    /// sure to arrive.
+    /// Asks for a new spool id, unless something was asked for less than `pause` ms ago: neither the request nor its answer is
+    /// sure to arrive, and an agent that is asked with each of its messages answers all of them.
     fn ask_for_spool(&mut self, pause: i64) {
+        let Some(session) = self.host.streams.as_ref().map(|live| live.session) else { return };
         let reason = "numbers of this spool came before with other content; draw a new spool id".to_owned();
-        self.ask_again(pause, Resync { new_spool: true, reason, ..Resync::default() });
+        self.ask(session, pause, Resync { new_spool: true, reason, ..Resync::default() });
     }
 
-    fn ask_again(&mut self, pause: i64, resync: Resync) {
-        let now = self.now;
-        let Some(streams) = &mut self.host.streams else { return };
-        if streams.asked_at.is_none_or(|asked| now.since(asked) >= pause) {
-            streams.asked_at = Some(now);
-            let session = streams.session;
+    fn ask_for_hello(&mut self, session: [u8; 16], reason: &str) {
+        self.ask(session, ASK_AGAIN, Resync { hello: true, reason: reason.to_owned(), ..Resync::default() });
+    }
+
+    fn ask(&mut self, session: [u8; 16], pause: i64, resync: Resync) {
+        let asked = self.host.asked.filter(|(asked, _)| *asked == session);
+        if asked.is_none_or(|(_, at)| self.now.since(at) >= pause) {
+            self.host.asked = Some((session, self.now));
             self.resync(session, resync);
         }
     }
@@ -407,7 +408,12 @@ impl Step<'_> {
     /// A matter that makes no sense is taken all the same, and told of: refused for ever it would hold up all behind it.
     fn matter(&mut self, message: Matter) -> Result<(), WireError> {
         let Some(streams) = self.host.streams.clone() else { return Ok(()) };
-        if hexadecimal(&message.spool) != streams.spool {
+        let spool = hexadecimal(&message.spool);
+        if spool != streams.spool {
+            // A late copy of what was condemned, or a spool whose hello was lost.
+            if !self.host.marks.get(&spool).is_some_and(|mark| mark.condemned) {
+                self.ask_for_hello(streams.session, "this spool was not said hello of");
+            }
             return Ok(());
         }
         if self.host.is_condemned() {
@@ -425,8 +431,7 @@ impl Step<'_> {
             Numbered::Again => self.seen(number),
             // The agent had an acknowledgement of a life before, and will not bring again what is waited for.
             Numbered::Ahead if streams.seen < mark.next => {
-                let reason = "where its matters begin is not known here".to_owned();
-                self.ask_again(ASK_AGAIN, Resync { hello: true, reason, ..Resync::default() });
+                self.ask_for_hello(streams.session, "where its matters begin is not known here");
             }
             Numbered::Ahead => {}
             Numbered::Next => {

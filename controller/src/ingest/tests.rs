@@ -53,6 +53,14 @@ impl World {
     }
 }
 
+/// The same message with this counter.
+fn counted(counter: u64, incoming: Incoming) -> Incoming {
+    let Incoming::Message { agent, client, kind, payload } = incoming else { panic!("a message: {incoming:?}") };
+    let envelope = Envelope::read(&payload).expect("an envelope");
+    let payload = Bytes::from(Envelope { counter, ..envelope }.encode_to_vec());
+    Incoming::Message { agent, client, kind, payload }
+}
+
 /// The same message of another process of the agent.
 fn in_session(session: [u8; 16], incoming: Incoming) -> Incoming {
     let Incoming::Message { agent, kind, payload, .. } = incoming else { panic!("a message: {incoming:?}") };
@@ -187,6 +195,7 @@ fn a_new_spool_is_asked_for_until_it_comes() {
     assert!(resync(&again).new_spool && acked(&again).is_none(), "the request was lost: {again:?}");
     world.now += 15_000;
     assert!(resync(&world.step(Incoming::Tick { behind: false })).new_spool, "it says nothing");
+    world.now += 2_000;
     assert!(resync(&world.step(hello(1, 3))).new_spool, "it came back under the old id");
 }
 
@@ -246,6 +255,30 @@ fn an_agent_that_had_an_ack_of_a_life_before_is_asked_where_it_stands() {
     assert!(resync(&asked).hello && kinds(&asked).is_empty(), "{asked:?}");
     world.step(hello_from(1, 2, 3));
     assert_eq!(kinds(&world.step(event(1, 2, "c"))), ["c"]);
+}
+
+#[test]
+fn an_agent_that_is_not_known_is_asked_for_a_hello_once_a_moment() {
+    let mut world = World::new();
+    assert!(resync(&world.step(event(1, 0, "a"))).hello);
+    assert_eq!(world.step(event(1, 1, "b")).down, [], "it answers everything that it is asked");
+    world.now += 2_000;
+    assert!(resync(&world.step(event(1, 0, "a"))).hello, "what was asked may be lost");
+}
+
+#[test]
+fn a_hello_that_was_overtaken_by_a_later_one_changes_nothing() {
+    let mut world = World::new();
+    world.step(counted(2, hello(2, 1)));
+    assert_eq!(world.step(counted(1, hello(1, 1))).down, [], "the agent has another spool by now");
+    assert_eq!(kinds(&world.step(event(2, 0, "a"))), ["a"]);
+}
+
+#[test]
+fn a_spool_that_nobody_said_hello_of_is_asked_for_one() {
+    let mut world = World::greeted(1, 1);
+    let asked = world.step(event(2, 0, "a"));
+    assert!(resync(&asked).hello && acked(&asked).is_none(), "{asked:?}");
 }
 
 #[test]
