@@ -203,8 +203,7 @@ fn first_values(block: &Block, chance: &mut Chance) -> Vec<f64> {
         };
         block.template.metrics.iter().map(of_metric).collect::<Vec<_>>()
     };
-    let mut of_instance = of_instance;
-    block.instances.iter().flat_map(|instance| of_instance(instance)).collect()
+    block.instances.iter().flat_map(of_instance).collect()
 }
 
 #[cfg(test)]
