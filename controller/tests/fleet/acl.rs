@@ -71,24 +71,26 @@ pub const CASES: &[(Try, bool)] = &[
     (Try::WillRetained("watchkeep/v1/{s}/web-3/up/will"), false),
 ];
 
+/// The topic of a case, with its shards.
+pub fn filled(topic: &str) -> String {
+    topic.replace("{s}", &shard_of("web-3").to_string()).replace("{o}", &shard_of("db-1").to_string())
+}
+
 /// Puts one case to the broker and gives its answer.
 async fn put(world: &World, attempt: Try, number: usize) -> Answer {
     let host = world.host("web-3");
     let mut wish = Wish { client_id: format!("web-3/{number:016x}"), ..Wish::of(&host) };
-    let fill = |topic: &str| {
-        topic.replace("{s}", &shard_of("web-3").to_string()).replace("{o}", &shard_of("db-1").to_string())
-    };
     if let Try::Will(topic) | Try::WillRetained(topic) = attempt {
-        wish.will = Some((fill(topic), matches!(attempt, Try::WillRetained(_))));
+        wish.will = Some((filled(topic), matches!(attempt, Try::WillRetained(_))));
     }
     let client = match Client::connect(world.address(), &host, &wish).await {
         Ok(client) => client,
         Err(reason) => return Answer::Refused(reason),
     };
     let answer = match attempt {
-        Try::Publish(topic) => client.publish(&fill(topic), "payload", false).await,
-        Try::PublishRetained(topic) => client.publish(&fill(topic), "payload", true).await,
-        Try::Subscribe(filter) => client.subscribe(&fill(filter)).await,
+        Try::Publish(topic) => client.publish(&filled(topic), "payload", false).await,
+        Try::PublishRetained(topic) => client.publish(&filled(topic), "payload", true).await,
+        Try::Subscribe(filter) => client.subscribe(&filled(filter)).await,
         Try::Will(_) | Try::WillRetained(_) => Answer::Accepted,
     };
     client.goodbye().await;

@@ -140,6 +140,12 @@ impl Client {
         within(self.incoming.recv()).await.expect("the connection stands")
     }
 
+    /// The topics of what came down, after waiting so long.
+    pub async fn heard(&mut self, wait: Duration) -> Vec<String> {
+        tokio::time::sleep(wait).await;
+        std::iter::from_fn(|| self.incoming.try_recv().ok()).map(|(topic, _)| topic).collect()
+    }
+
     /// Waits until the connection is over, and says what it ended with.
     pub async fn end(&mut self) -> String {
         within(self.ended.recv()).await.unwrap_or_default()

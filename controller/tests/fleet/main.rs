@@ -5,4 +5,5 @@ mod client;
 mod doors;
 mod enrolment;
 mod life;
+mod mosquitto;
 mod world;
