@@ -7,6 +7,7 @@
 //! | `config/` | `watchkeep.yaml`, `rules/`, `runbooks/` |
 //! | `watchkeep.db` | the database, where no other is named |
 //! | `inputs/` | the input log |
+//! | `samples/` | block files of what was measured |
 //! | `ca/`, `keys/`, `ledger.secret` | identity; back these up |
 //! | `token` | the first administrator's token, mode 0600 |
 
@@ -41,6 +42,7 @@ use crate::fleet::foreign;
 use crate::generation::{self, Generation};
 use crate::ledger::LedgerSecret;
 use crate::metrics::{Counts, Metrics};
+use crate::samples::{Folder, RETENTION_MS, Settings};
 use crate::store::{self, Database, lease};
 
 /// What a controller is started with.
@@ -91,6 +93,10 @@ impl DataDir {
 
     pub fn inputs(&self) -> PathBuf {
         self.0.join("inputs")
+    }
+
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples")
     }
 
     pub fn token(&self) -> PathBuf {
@@ -197,6 +203,7 @@ impl Controller {
             downlinks: Arc::clone(&downlinks),
             now: clock::now,
             committed,
+            samples: sample_settings(&data.samples())?,
         };
         let engine =
             tokio::task::spawn_blocking(move || Engine::start(surroundings)).await?.context("start the core")?;
@@ -213,11 +220,13 @@ impl Controller {
         outlet.set(broker.line());
         let (enrol, enrol_url) =
             start_enrolment(&options, &database, ca, &server, &command_key, &core, &broker).await?;
-        let (figures, inlet, aside) = (broker.figures(), engine.inlet(), engine.aside());
+        let (figures, inlet, aside, samples) =
+            (broker.figures(), engine.inlet(), engine.aside(), engine.sample_counts());
         let metrics = Metrics::new(move || Counts {
             broker: figures(),
             ingest_dropped: inlet.dropped(),
             set_aside: aside.load(Ordering::Relaxed),
+            samples: samples.read(),
         });
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
@@ -302,6 +311,13 @@ impl Controller {
         }
         drop(self.lock);
     }
+}
+
+/// Opens the folder of block files; what a process that died left half written is removed.
+fn sample_settings(path: &Path) -> anyhow::Result<Settings> {
+    let opened = Folder::open(path).and_then(|folder| folder.tidy().map(|()| folder));
+    let folder = opened.with_context(|| format!("open the folder of block files, \"{}\"", path.display()))?;
+    Ok(Settings { folder, retention_ms: RETENTION_MS })
 }
 
 /// A generation to begin with.

@@ -7,6 +7,7 @@ use prometheus::{IntGauge, Opts, Registry};
 use crate::api::ApiState;
 use crate::fleet::broker::BrokerCounts;
 use crate::fleet::foreign::ForeignCounts;
+use crate::samples::SampleReadings;
 
 /// Readings that are taken when somebody scrapes.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct Counts {
     pub ingest_dropped: u64,
     /// Inputs that cannot be kept.
     pub set_aside: u64,
+    pub samples: SampleReadings,
 }
 
 /// What is counted of the broker, whichever it is; all totals since the start.
@@ -69,7 +71,7 @@ impl From<ForeignCounts> for BrokerFigures {
 
 /// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
 /// not counted, here.
-const LIST: [(&str, &str); 11] = [
+const LIST: [(&str, &str); 21] = [
     ("watchkeep_agents_connected", "Agents with a live session."),
     ("watchkeep_ledger_facts", "Facts in the ledger."),
     ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
@@ -93,6 +95,19 @@ const LIST: [(&str, &str); 11] = [
         "watchkeep_inputs_set_aside_total",
         "Inputs set aside since the start, since they could not be kept; the ledger names them.",
     ),
+    ("watchkeep_samples_taken_total", "Samples taken since the start, late ones included."),
+    ("watchkeep_samples_late_total", "Samples taken since the start that were older than others of their block."),
+    ("watchkeep_samples_doubled_total", "Samples passed over since the start: of an instant that was in already."),
+    ("watchkeep_samples_refused_total", "Samples refused since the start: read more than a minute in the future."),
+    ("watchkeep_samples_memory_bytes", "Bytes of samples in memory when block files were last sealed."),
+    ("watchkeep_samples_block_files_total", "Block files written since the start."),
+    ("watchkeep_samples_block_files_bytes_total", "Bytes of the block files written since the start."),
+    ("watchkeep_samples_block_files_failed_total", "Block files that could not be written since the start."),
+    (
+        "watchkeep_samples_seal_pause_microseconds_max",
+        "The longest that a worker stood still to seal, since the start.",
+    ),
+    ("watchkeep_samples_seal_write_microseconds_max", "The longest that writing a block file took, since the start."),
 ];
 
 impl Metrics {
@@ -109,7 +124,7 @@ impl Metrics {
 
     /// Takes the readings.
     pub fn refresh(&self, state: &ApiState) {
-        let Counts { broker, ingest_dropped, set_aside } = (self.counts)();
+        let Counts { broker, ingest_dropped, set_aside, samples } = (self.counts)();
         let values = [
             state.downlinks.live.with(std::collections::BTreeMap::len) as u64,
             *state.core.head().borrow(),
@@ -122,6 +137,16 @@ impl Metrics {
             broker.down_dropped,
             ingest_dropped + broker.full,
             set_aside,
+            samples.tally.taken,
+            samples.tally.late,
+            samples.tally.again,
+            samples.tally.refused,
+            samples.bytes,
+            samples.files,
+            samples.file_bytes,
+            samples.failed,
+            samples.handing_over_us,
+            samples.writing_us,
         ];
         for (gauge, value) in self.gauges.iter().zip(values) {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));

@@ -26,6 +26,7 @@ use super::handle::{Handle, Work};
 use super::outlet::Downlinks;
 use crate::detect::{Rules, Watches};
 use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
+use crate::samples::{Ask, Folder, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings};
 use crate::store::StoreError;
 
 /// Messages that wait for one worker.
@@ -51,6 +52,8 @@ pub struct Surroundings {
     pub now: fn() -> Millis,
     /// Called on the desk's thread after each commit, before anybody is answered; must not wait.
     pub committed: Box<dyn FnMut(&Committed) + Send>,
+    /// Where samples are kept.
+    pub samples: Settings,
 }
 
 /// Running shards and desk.
@@ -63,10 +66,14 @@ pub struct Engine {
     aside: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
     ended: Arc<Notify>,
+    samples: Folder,
+    sample_counts: Arc<SampleCounts>,
+    now: fn() -> Millis,
 }
 
 enum ToWorker {
     Incoming(Incoming),
+    Ask(Ask),
     Stop,
 }
 
@@ -147,21 +154,26 @@ impl Engine {
         let deaf = Arc::new(AtomicBool::new(false));
         let (careful, aside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
+        let (samples, now) = (surroundings.samples.clone(), surroundings.now);
+        let sample_counts = Arc::new(SampleCounts::default());
         for number in 0..workers_wanted() {
             let (sender, receiver) = sync_channel(WORKER_QUEUE);
             let slot = Arc::new(Slot::default());
             slots.push(Arc::clone(&slot));
-            let mut worker = Worker {
+            let worker = Worker {
                 shard: Shard::restore(Arc::default(), BTreeMap::new(), (surroundings.now)()),
                 life: 0,
                 slot,
                 desk: desk.clone(),
                 downlinks: Arc::clone(&surroundings.downlinks),
-                now: surroundings.now,
+                now,
+                number,
+                sealer: Sealer::start(samples.clone(), (number, workers_wanted()), now().0),
+                sample_counts: Arc::clone(&sample_counts),
                 deaf: Arc::clone(&deaf),
                 careful: Arc::clone(&careful),
             };
-            threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.run(&receiver)));
+            threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.live(&receiver)));
             workers.push(sender);
         }
         let mut desk_thread = DeskThread {
@@ -178,7 +190,8 @@ impl Engine {
         desk_thread.committer = Some(committer);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        Ok(Self { workers, desk, handle, dropped: Arc::default(), deaf, aside, threads, ended })
+        let (dropped, samples) = (Arc::default(), samples.folder);
+        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, samples, sample_counts, now })
     }
 
     pub fn handle(&self) -> Handle {
@@ -192,6 +205,17 @@ impl Engine {
     /// Inputs that were set aside since the start, as a counter to be read from elsewhere.
     pub fn aside(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.aside)
+    }
+
+    /// Samples of all hosts, for whoever asks.
+    pub fn reader(&self) -> Reader {
+        let (workers, now) = (self.workers.clone(), self.now);
+        let asking = move |worker: usize, ask: Ask| workers[worker].try_send(ToWorker::Ask(ask)).is_ok();
+        Reader::new(self.workers.len(), Arc::new(asking), self.samples.clone(), move || now().0 - KEEP_MS)
+    }
+
+    pub fn sample_counts(&self) -> Arc<SampleCounts> {
+        Arc::clone(&self.sample_counts)
     }
 
     /// Rings when one of the threads has ended, whether by a panic, a take-over or a store that stays away: the rest is of no
@@ -247,19 +271,33 @@ struct Worker {
     deaf: Arc<AtomicBool>,
     /// Whether to propose message by message, so that the one that makes commits fail is found.
     careful: Arc<AtomicBool>,
+    number: usize,
+    sealer: Sealer,
+    sample_counts: Arc<SampleCounts>,
 }
 
 impl Worker {
+    /// Runs, and puts into a last block file what it then holds.
+    fn live(mut self, queue: &Receiver<ToWorker>) {
+        self.run(queue);
+        let receipt = self.sealer.finish();
+        receipt.into_iter().for_each(|receipt| take_receipt(&mut self.shard, &self.sample_counts, receipt));
+        if let Receipt::Failed { error } = self.sealer.stop(self.shard.hand_over((self.now)())) {
+            tracing::error!(error, "samples are not sealed; agents send them again");
+        }
+    }
+
     fn run(&mut self, queue: &Receiver<ToWorker>) {
         let mut ticked = Instant::now();
         loop {
-            let mut batch = Vec::new();
+            let (mut batch, mut asks) = (Vec::new(), Vec::new());
             match queue.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
                 Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+                Ok(ToWorker::Ask(ask)) => asks.push(ask),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            let stop = take_more(queue, &mut batch);
+            let stop = take_more(queue, &mut batch, &mut asks);
             // With work waiting all the time the tick is late; it then says so, and nobody's silence counts.
             if batch.is_empty() || ticked.elapsed() >= TICK * 5 {
                 ticked = Instant::now();
@@ -269,15 +307,49 @@ impl Worker {
             let news = self.slot.take();
             if let Some(Restore { life, rules, kept }) = news.restore {
                 self.life = life;
-                self.shard = Shard::restore(Arc::clone(&rules), kept, (self.now)());
+                self.restore(Arc::clone(&rules), kept);
                 batch.insert(0, Incoming::Rules(rules));
             }
             let (rules, watches) = (news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches));
             let retired = news.retired.into_iter().map(|agent| Incoming::Retired { agent });
             batch.splice(0..0, rules.into_iter().chain(watches).chain(retired));
-            if !self.step(batch) || stop {
+            let goes_on = self.step(batch) && !stop;
+            for Ask { question, answer } in asks {
+                // Whoever asked may have gone.
+                let _gone = answer.send(self.shard.select(&question));
+            }
+            if !goes_on {
                 return;
             }
+            self.seal();
+        }
+    }
+
+    /// A new life: hosts as the store kept them, their samples as block files have them.
+    fn restore(&mut self, rules: Arc<Rules>, kept: BTreeMap<String, KeptHost>) {
+        // Of the life before only its file matters, which must be whole before it is read.
+        drop(self.sealer.finish());
+        let now = (self.now)();
+        self.shard = Shard::restore(rules, kept, now);
+        match self.shard.recover(self.sealer.folder(), now) {
+            Ok(faults) => faults.iter().for_each(|fault| tracing::error!(fault, "a block file is not whole")),
+            Err(error) => tracing::error!(%error, "block files cannot be read; agents send what they still hold"),
+        }
+    }
+
+    /// Hands over to the next block file where it is time, and takes the receipt of the one before.
+    fn seal(&mut self) {
+        self.sample_counts.add(self.shard.take_tally());
+        if let Some(receipt) = self.sealer.receipt() {
+            take_receipt(&mut self.shard, &self.sample_counts, receipt);
+        }
+        let now = (self.now)();
+        if self.sealer.is_due(now.0) {
+            let began = Instant::now();
+            let sealing = self.shard.hand_over(now);
+            let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.sample_counts.handed_over(self.number, took, self.shard.sample_bytes());
+            self.sealer.hand_over(sealing, now.0);
         }
     }
 
@@ -304,15 +376,24 @@ impl Worker {
 }
 
 /// What else waits, up to [`BATCH`]; whether to stop after it.
-fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>) -> bool {
+fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>, asks: &mut Vec<Ask>) -> bool {
     while batch.len() < BATCH {
         match queue.try_recv() {
             Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+            Ok(ToWorker::Ask(ask)) => asks.push(ask),
             Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => return true,
             Err(TryRecvError::Empty) => return false,
         }
     }
     false
+}
+
+fn take_receipt(shard: &mut Shard, counts: &SampleCounts, receipt: Receipt) {
+    counts.receipt(&receipt);
+    match receipt {
+        Receipt::Sealed { covered, .. } => shard.sealed(covered),
+        Receipt::Failed { error } => tracing::error!(error, "samples are not sealed; the next block file has them too"),
+    }
 }
 
 fn send_down(downlinks: &Downlinks, proposal: Proposal) {

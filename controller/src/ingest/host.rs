@@ -25,6 +25,8 @@ pub struct Host {
     pub marks: BTreeMap<String, Mark>,
     pub detection: HostDetection,
     pub samples: HostSeries,
+    /// The spool and the number below which its reports are in block files.
+    pub sealed: Option<(String, u64)>,
     pub sections: Sections,
     /// As in [`HostRow`].
     pub retired: bool,
@@ -44,6 +46,8 @@ pub struct Streams {
     pub spool: String,
     /// Reports below this number are taken.
     pub taken: u64,
+    /// The first report that the agent held when it said hello.
+    pub held_from: u64,
     /// Matters below this number were seen in this session, or the agent no longer holds them. What is between it and the
     /// mark was taken in an earlier session; it is acknowledged only once it came again with the content that was taken.
     pub seen: u64,
@@ -105,6 +109,7 @@ impl Host {
             marks: kept.marks,
             detection: HostDetection::restore(agent, rules, kept.row.detection),
             samples: HostSeries::new(agent, &kept.labels),
+            sealed: None,
             sections: Sections::restore(&kept.row.sections),
             retired: kept.row.retired,
             asked: None,
@@ -131,9 +136,28 @@ impl Host {
         self.complained &= same.is_some();
         let same = same.filter(|before| before.spool == spool);
         let seen = same.as_ref().map_or(0, |before| before.seen).max(hello.matters.first);
-        let taken = same.map_or(hello.samples.first, |before| before.taken);
-        self.streams = Some(Streams { session, spool, taken, seen, counter });
+        // What is in block files is not asked for again, though an agent that heard no such ack still holds it.
+        let sealed = self.sealed_of(&spool).max(hello.samples.first);
+        let taken = same.map_or(sealed, |before| before.taken);
+        self.streams = Some(Streams { session, spool, taken, held_from: hello.samples.first, seen, counter });
         Begun { renumbered, forgotten: self.forget_spools() }
+    }
+
+    /// Reports of that spool below this number are in block files; 0 where none are.
+    fn sealed_of(&self, spool: &str) -> u64 {
+        self.sealed.as_ref().filter(|(of, _)| of == spool).map_or(0, |(_, number)| *number)
+    }
+
+    /// Reports of the live spool below this number may be deleted by the agent.
+    pub fn sealed(&self) -> u64 {
+        let sealed = |streams: &Streams| self.sealed_of(&streams.spool).max(streams.held_from).min(streams.taken);
+        self.streams.as_ref().map_or(0, sealed)
+    }
+
+    /// The spool and how far it is taken: what a block file that has all samples of this instant covers.
+    pub fn covered(&self) -> (String, u64) {
+        let live = self.streams.as_ref().map(|streams| (streams.spool.clone(), streams.taken));
+        live.or_else(|| self.sealed.clone()).unwrap_or_default()
     }
 
     /// Keeps the list of marks bounded.
@@ -173,6 +197,14 @@ impl Host {
     pub fn row_if_changed(&mut self) -> Option<HostRow> {
         let detection = self.detection.kept_if_changed()?;
         Some(HostRow { detection, sections: self.sections.hashes(), retired: self.retired })
+    }
+
+    /// When a report was read, in our time; `None` where that is more than a minute ahead of now: no sample of the future is
+    /// taken.
+    pub fn corrected_sample(&self, at_ms: i64, now: Millis) -> Option<Millis> {
+        let offset = self.presence.live().map_or(0, |live: &Live| live.offset_ms);
+        let at = at_ms.saturating_add(offset);
+        (at <= now.0.saturating_add(AHEAD_MS)).then_some(Millis(at))
     }
 
     /// The agent's time as ours; never more than a minute ahead of now.

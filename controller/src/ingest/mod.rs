@@ -20,4 +20,6 @@ pub use proposal::{Down, Proposal};
 pub use shard::{Incoming, Shard};
 
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;

@@ -19,11 +19,21 @@ pub fn take(
     at: Millis,
     templates: &mut Templates,
 ) -> Result<Taken, WireError> {
-    let Some(streams) = host.streams.as_mut() else { return Ok(Taken::default()) };
-    if report.number < streams.taken {
+    if !is_next(host, report) {
         return Ok(Taken::default());
     }
-    streams.taken = report.number + 1;
     report.check_against(&layout.blocks)?;
     Ok(host.samples.take(report, layout, at.0, templates))
+}
+
+/// Passes over a report that is not to be taken; its number counts as taken. Returns how many values it had.
+pub fn refuse(host: &mut Host, report: &Report) -> u64 {
+    if is_next(host, report) { report.rows.iter().map(|row| row.values.len() as u64).sum() } else { 0 }
+}
+
+/// Moves the mark behind the report's number, unless it is there already.
+fn is_next(host: &mut Host, report: &Report) -> bool {
+    let Some(streams) = host.streams.as_mut().filter(|streams| report.number >= streams.taken) else { return false };
+    streams.taken = report.number + 1;
+    true
 }

@@ -10,6 +10,7 @@ use watchkeep_protocol::check::Check;
 use watchkeep_protocol::matter::Will;
 use watchkeep_protocol::topic::Kind;
 use watchkeep_protocol::{Ack, Envelope, Hello, Layout, Matter, Report, Resync, WireError};
+use watchkeep_rules::promql::series::{Samples as _, Series};
 
 use super::host::{Host, KeptHost, Streams};
 use super::matter::{self, content, hexadecimal, unhexadecimal};
@@ -19,7 +20,7 @@ use crate::core::aside;
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
-use crate::samples::Templates;
+use crate::samples::{self, Covered, Folder, KEEP_MS, Question, Sealing, Tally, Templates};
 
 /// Messages that an agent may have under way unacknowledged.
 const CREDIT: u32 = 256;
@@ -73,6 +74,8 @@ pub struct Shard {
     hosts: BTreeMap<String, Host>,
     layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: Templates,
+    keep_ms: i64,
+    tally: Tally,
 }
 
 impl Shard {
@@ -80,7 +83,15 @@ impl Shard {
     pub fn restore(rules: Arc<Rules>, kept: BTreeMap<String, KeptHost>, now: Millis) -> Self {
         let restore = |(agent, kept): (String, KeptHost)| (agent.clone(), Host::restore(&agent, &rules, kept, now));
         let hosts = kept.into_iter().map(restore).collect();
-        Self { rules, watches: Arc::default(), hosts, layouts: BTreeMap::new(), templates: Templates::default() }
+        Self {
+            rules,
+            watches: Arc::default(),
+            hosts,
+            layouts: BTreeMap::new(),
+            templates: Templates::default(),
+            keep_ms: KEEP_MS,
+            tally: Tally::default(),
+        }
     }
 
     /// One step.
@@ -132,6 +143,76 @@ impl Shard {
         }
     }
 
+    /// Makes room for samples as far as rules look back, ms.
+    pub fn keep_samples(&mut self, keep_ms: i64) {
+        self.keep_ms = keep_ms;
+    }
+
+    /// Reads back what block files have of the shard's hosts, before any of them says anything. Returns sentences about what
+    /// could not be read.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn recover(&mut self, folder: &Folder, now: Millis) -> std::io::Result<Vec<String>> {
+        let (hosts, templates) = (&mut self.hosts, &mut self.templates);
+        let of_ours = |agent: &str| hosts.get_mut(agent).map(|host| std::mem::take(&mut host.samples));
+        let recovery = samples::recover(folder, now.0.saturating_sub(self.keep_ms), templates, of_ours)?;
+        for (agent, recovered) in recovery.hosts {
+            let host = self.hosts.get_mut(&agent).expect("only hosts of the shard were asked for");
+            host.samples = recovered.samples;
+            host.sealed = Some((recovered.spool, recovered.covered));
+        }
+        Ok(recovery.faults)
+    }
+
+    /// Puts everything that was taken since the last block file into one, to be written elsewhere; and drops from memory what
+    /// is in files and older than rules look back.
+    pub fn hand_over(&mut self, now: Millis) -> Sealing {
+        let mut sealing = Sealing::new(now.0);
+        for (agent, host) in &mut self.hosts {
+            let (spool, number) = host.covered();
+            host.samples.hand_over(agent, (&spool, number), &mut sealing);
+            host.samples.forget(now.0.saturating_sub(self.keep_ms));
+        }
+        sealing
+    }
+
+    /// What was handed over is in a block file. Must be told before the next is handed over.
+    pub fn sealed(&mut self, covered: Vec<Covered>) {
+        for Covered { agent, spool, number } in covered {
+            if let Some(host) = self.hosts.get_mut(&agent) {
+                host.samples.sealed();
+                host.sealed = Some((spool, number));
+            }
+        }
+    }
+
+    /// Bytes in memory that all hosts' series take up, about.
+    pub fn sample_bytes(&self) -> u64 {
+        self.hosts.values().map(|host| host.samples.bytes() as u64).sum()
+    }
+
+    /// What became of samples since this was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Every series in memory that the question takes, of all hosts.
+    ///
+    /// # Errors
+    /// There are more points than it wants.
+    pub fn select(&self, question: &Question) -> Result<Vec<Series>, String> {
+        let mut found = Vec::new();
+        let mut points = 0;
+        for host in self.hosts.values() {
+            let series = host.samples.select(&question.matchers, question.after, question.until)?;
+            points += series.iter().map(|series| series.points.len()).sum::<usize>();
+            question.fits(found.len() + series.len(), points)?;
+            found.extend(series);
+        }
+        Ok(found)
+    }
+
     /// A host, for a person who asks for its newest samples.
     pub fn host(&self, agent: &str) -> Option<&Host> {
         self.hosts.get(agent)
@@ -141,8 +222,8 @@ impl Shard {
         for (agent, host) in &mut self.hosts {
             let proposal = said.remove(agent).unwrap_or_default();
             let (rules, watches) = (&*self.rules, &*self.watches);
-            let (layouts, templates) = (&mut self.layouts, &mut self.templates);
-            let mut step = Step { host, rules, watches, layouts, templates, now, proposal };
+            let (layouts, templates, tally) = (&mut self.layouts, &mut self.templates, &mut self.tally);
+            let mut step = Step { host, rules, watches, layouts, templates, tally, now, proposal };
             work(&mut step);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
@@ -163,8 +244,8 @@ impl Shard {
         let host = self.hosts.get_mut(agent).expect("it was put there above");
         let proposal = said.remove(agent).unwrap_or_default();
         let (rules, watches) = (&*self.rules, &*self.watches);
-        let (layouts, templates) = (&mut self.layouts, &mut self.templates);
-        let mut step = Step { host, rules, watches, layouts, templates, now, proposal };
+        let (layouts, templates, tally) = (&mut self.layouts, &mut self.templates, &mut self.tally);
+        let mut step = Step { host, rules, watches, layouts, templates, tally, now, proposal };
         work(&mut step);
         said.insert(agent.to_owned(), step.proposal);
     }
@@ -191,6 +272,7 @@ struct Step<'a> {
     watches: &'a Watches,
     layouts: &'a mut BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: &'a mut Templates,
+    tally: &'a mut Tally,
     now: Millis,
     proposal: Proposal,
 }
@@ -390,8 +472,14 @@ impl Step<'_> {
             self.resync(session, Resync { layouts: vec![report.layout], reason, ..Resync::default() });
             return Ok(());
         };
-        let at = self.host.corrected(report.at_ms, self.now);
-        if report::take(self.host, &report, layout, at, self.templates)?.newest {
+        let Some(at) = self.host.corrected_sample(report.at_ms, self.now) else {
+            self.tally.refused += report::refuse(self.host, &report);
+            self.ack();
+            return Ok(());
+        };
+        let taken = report::take(self.host, &report, layout, at, self.templates)?;
+        self.tally.add(&taken);
+        if taken.newest {
             let host = &mut *self.host;
             self.proposal.inputs.extend(host.detection.report(
                 &host.agent,
@@ -472,14 +560,14 @@ impl Step<'_> {
         }
     }
 
-    /// What is taken so far. Samples are kept as the newest values only, so what is taken may be deleted.
+    /// What is taken so far, and what of the samples is in block files.
     fn ack(&mut self) {
         let Some(streams) = &self.host.streams else { return };
         let ack = Ack {
             spool: unhexadecimal(&streams.spool),
             matters: self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next.min(streams.seen)),
             taken: streams.taken,
-            sealed: streams.taken,
+            sealed: self.host.sealed(),
             credit: CREDIT,
             now_ms: self.now.0,
             key_share: Vec::new(),

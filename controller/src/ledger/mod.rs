@@ -32,6 +32,7 @@ mod verify;
 
 pub use append::{Head, append, head};
 pub use erase::{erase, erase_before};
+pub(crate) use inputs::crc32c;
 pub use read::{Cursor, CursorError, Direction, Entry, Filter, LIMIT_MAX, NEWEST, SubjectRef, bodies, facts, story};
 pub use report::{ChainReport, Fault, Field, Report};
 pub use secret::LedgerSecret;

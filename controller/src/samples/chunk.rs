@@ -1,7 +1,7 @@
 //! A stretch of one block's columns, packed; it changes no more. Memory and block files hold the same bytes.
 
+use super::is_gap;
 use super::packed::{Values, pack_times, pack_values, unpack_times};
-use super::{gap, is_gap};
 
 /// Packed columns: for each slot (an instance of the block, by a number of the block's own) and each metric one, over one
 /// column of times.
@@ -45,6 +45,13 @@ pub struct StoredChunk {
     pub columns: Vec<u8>,
 }
 
+impl StoredChunk {
+    /// The time of its last row.
+    pub fn until(&self) -> i64 {
+        unpack_times(&self.times, self.count as usize).last().copied().unwrap_or(i64::MIN)
+    }
+}
+
 impl Chunk {
     /// Packs rows; `None` where there are none.
     pub fn pack(rows: &Rows<'_>) -> Option<Self> {
@@ -83,12 +90,6 @@ impl Chunk {
         times.iter().copied().zip(Values::new(bytes, self.count)).filter(|(_, value)| !is_gap(*value))
     }
 
-    /// The last row: for each slot and metric its value, gaps included.
-    pub fn last_of(&self, slot: u32, metric: usize) -> f64 {
-        let bytes = self.column(slot, metric).unwrap_or_default();
-        Values::new(bytes, self.count).last().unwrap_or_else(gap)
-    }
-
     fn column(&self, slot: u32, metric: usize) -> Option<&[u8]> {
         let place = self.slots.binary_search(&slot).ok()? * self.metrics + metric;
         let from = if place == 0 { 0 } else { *self.ends.get(place - 1)? as usize };
@@ -111,11 +112,11 @@ impl Chunk {
         }
     }
 
-    /// A chunk as a file held it, its columns for `slots` (as many as its shape has instances, rising).
+    /// A chunk as a file held it; `slots` are those of its shape's instances, in their order.
     ///
     /// # Errors
     /// What does not fit together.
-    pub fn restore(stored: StoredChunk, slots: Vec<u32>, metrics: usize) -> Result<Self, String> {
+    pub fn restore(stored: StoredChunk, slots: &[u32], metrics: usize) -> Result<Self, String> {
         let times = unpack_times(&stored.times, stored.count as usize);
         let (Some(from), Some(until)) = (times.first().copied(), times.last().copied()) else {
             return Err("a chunk without rows".to_owned());
@@ -123,29 +124,39 @@ impl Chunk {
         if times.len() != stored.count as usize || !times.is_sorted_by(|a, b| a < b) {
             return Err(format!("a chunk of {} rows with {} rising times", stored.count, times.len()));
         }
-        let mut end = 0_u32;
-        let ends: Option<Box<[u32]>> = stored
-            .lengths
-            .iter()
-            .map(|length| {
-                end = end.checked_add(*length)?;
-                Some(end)
-            })
-            .collect();
-        let ends = ends.ok_or("columns of more than 4 GB")?;
-        if ends.len() != slots.len() * metrics || end as usize != stored.columns.len() {
-            let due = slots.len() * metrics;
-            return Err(format!("{} columns of {end} bytes, not {due} of {}", ends.len(), stored.columns.len()));
+        let due = slots.len() * metrics;
+        if stored.lengths.len() != due {
+            return Err(format!("a chunk of {} columns, its shape has {due}", stored.lengths.len()));
+        }
+        let mut rest = stored.columns.as_slice();
+        let mut of_slot: Vec<(u32, Vec<&[u8]>)> = Vec::with_capacity(slots.len());
+        for (place, slot) in slots.iter().enumerate() {
+            let mut columns = Vec::with_capacity(metrics);
+            for length in &stored.lengths[place * metrics..(place + 1) * metrics] {
+                let (column, behind) = rest.split_at_checked(*length as usize).ok_or("a chunk that ends too early")?;
+                columns.push(column);
+                rest = behind;
+            }
+            of_slot.push((*slot, columns));
+        }
+        of_slot.sort();
+        if of_slot.windows(2).any(|two| two[0].0 == two[1].0) {
+            return Err("a chunk that has an instance twice".to_owned());
+        }
+        let (mut ends, mut columns) = (Vec::with_capacity(due), Vec::with_capacity(stored.columns.len()));
+        for column in of_slot.iter().flat_map(|(_, columns)| columns) {
+            columns.extend_from_slice(column);
+            ends.push(columns.len() as u32);
         }
         Ok(Self {
-            slots: slots.into(),
+            slots: of_slot.iter().map(|(slot, _)| *slot).collect(),
             metrics,
-            count: stored.count as usize,
+            count: times.len(),
             from,
             until,
             times: stored.times.into(),
-            ends,
-            columns: stored.columns.into(),
+            ends: ends.into(),
+            columns: columns.into(),
         })
     }
 }

@@ -4,14 +4,14 @@
 //! one that goes keeps its column until the head is cut; so a change of the layout costs one copy of the head at most.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use watchkeep_protocol::layout::{Flag, Instance};
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::{Point, STALE};
 
-use super::chunk::{Chunk, Rows};
+use super::chunk::{Chunk, Rows, StoredChunk};
 use super::template::Indexed;
 use super::{gap, is_gap};
 
@@ -33,9 +33,54 @@ pub struct Columns {
     /// Rows older than the head's last, by time.
     late: BTreeMap<i64, LateRow>,
     chunks: Vec<Arc<Chunk>>,
-    /// How many of `chunks` are in block files.
-    sealed: usize,
+    progress: Progress,
 }
+
+/// How many of the oldest chunks are in block files, and how many were handed over to be put there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    sealed: usize,
+    handed: usize,
+}
+
+impl Progress {
+    /// The chunks that are in no file yet; from now on they are handed over.
+    pub fn hand_over<'a>(&mut self, chunks: &'a [Arc<Chunk>]) -> &'a [Arc<Chunk>] {
+        self.handed = chunks.len();
+        &chunks[self.sealed..]
+    }
+
+    /// What was handed over is in a file.
+    pub fn sealed(&mut self) {
+        self.sealed = self.handed.max(self.sealed);
+    }
+
+    /// Drops what is in a file and ends before `before`, and what could not be put into one for [`UNSEALED_MS`] more; whether
+    /// there was any.
+    pub fn forget(&mut self, chunks: &mut Vec<Arc<Chunk>>, before: i64) -> bool {
+        let (was, count) = (*self, chunks.len());
+        let mut place = 0;
+        chunks.retain(|chunk| {
+            let sealed = place < was.sealed;
+            let gone = chunk.until < if sealed { before } else { before.saturating_sub(UNSEALED_MS) };
+            if gone {
+                self.sealed -= usize::from(sealed);
+                self.handed -= usize::from(place < was.handed);
+            }
+            place += 1;
+            !gone
+        });
+        chunks.len() < count
+    }
+
+    /// All of these came from files.
+    pub fn restored(&mut self, chunks: &[Arc<Chunk>]) {
+        (self.sealed, self.handed) = (chunks.len(), chunks.len());
+    }
+}
+
+/// While no file can be written, memory keeps so much more.
+const UNSEALED_MS: i64 = 3 * 3_600_000;
 
 /// One instance that the block has or had.
 #[derive(Debug)]
@@ -85,7 +130,7 @@ impl Columns {
             head: Head::default(),
             late: BTreeMap::new(),
             chunks: Vec::new(),
-            sealed: 0,
+            progress: Progress::default(),
         }
     }
 
@@ -321,19 +366,57 @@ impl Columns {
         self.chunks.extend(chunk.map(Arc::new));
     }
 
-    /// Drops chunks that end before `before` and are sealed, and the instances that nothing is held of.
+    /// Packs what is open and gives what is in no file yet, each with its instances.
+    pub fn hand_over(&mut self) -> Vec<(Vec<&Instance>, Arc<Chunk>)> {
+        self.cut();
+        let slots = &self.slots;
+        let with_instances = |chunk: &Arc<Chunk>| {
+            let instances = chunk.slots.iter().map(|slot| &slots[slot].instance).collect();
+            (instances, Arc::clone(chunk))
+        };
+        self.progress.hand_over(&self.chunks).iter().map(with_instances).collect()
+    }
+
+    /// What was handed over is in a file.
+    pub fn sealed(&mut self) {
+        self.progress.sealed();
+    }
+
+    /// Takes a chunk that a file held, of a block with these instances.
+    ///
+    /// # Errors
+    /// What does not fit together.
+    pub fn restore(&mut self, instances: &[Instance], stored: StoredChunk) -> Result<(), String> {
+        let slots = self.slots_of(instances);
+        self.chunks.push(Arc::new(Chunk::restore(stored, &slots, self.indexed.metrics())?));
+        self.progress.restored(&self.chunks);
+        Ok(())
+    }
+
+    /// After all chunks were restored: goes on from their newest row, with the instances that had not ended.
+    pub fn go_on(&mut self) {
+        let Some(until) = self.chunks.iter().map(|chunk| chunk.until).max() else { return };
+        let (metrics, window) = (self.indexed.metrics(), Window::of(self, i64::MIN, until));
+        let (mut order, mut values) = (Vec::new(), Vec::new());
+        for slot in self.slots.keys() {
+            let newest = |metric| window.points(*slot, metric).into_iter().max_by_key(|point| point.at);
+            let newest: Vec<Option<Point>> = (0..metrics).map(newest).collect();
+            if newest.iter().flatten().any(|point| !point.is_stale()) {
+                let of_newest_row = |point: &Option<Point>| point.filter(|point| point.at == until);
+                order.push(*slot);
+                values.extend(newest.iter().map(|point| of_newest_row(point).map_or_else(gap, |point| point.value)));
+            }
+        }
+        self.live.clone_from(&order);
+        self.head = Head { order, before: Some((until, values)), ..Head::default() };
+    }
+
+    /// Drops sealed chunks that end before `before`, and the instances that nothing is held of.
     pub fn forget(&mut self, before: i64) {
-        let (count, sealed) = (self.chunks.len(), self.sealed);
-        let mut place = 0;
-        self.chunks.retain(|chunk| {
-            place += 1;
-            place > sealed || chunk.until >= before
-        });
-        self.sealed -= count - self.chunks.len();
-        if count != self.chunks.len() {
+        if self.progress.forget(&mut self.chunks, before) {
             let late = self.late.values().flat_map(|row| &row.slots);
             let in_chunks = self.chunks.iter().flat_map(|chunk| chunk.slots.iter());
-            let held: std::collections::BTreeSet<u32> =
+            let held: BTreeSet<u32> =
                 self.head.order.iter().chain(&self.live).chain(late).chain(in_chunks).copied().collect();
             self.slots.retain(|slot, _| held.contains(slot));
         }

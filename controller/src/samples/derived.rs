@@ -7,8 +7,8 @@ use std::sync::Arc;
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::Point;
 
-use super::chunk::{Chunk, Rows};
-use super::columns::ROWS;
+use super::chunk::{Chunk, Rows, StoredChunk};
+use super::columns::{Progress, ROWS};
 use super::{gap, is_gap};
 
 /// See the module.
@@ -25,7 +25,7 @@ pub struct Derived {
     /// What was written for instants that the head has no row of: by time and series.
     late: BTreeMap<(i64, u32), f64>,
     chunks: Vec<Arc<Chunk>>,
-    sealed: usize,
+    progress: Progress,
 }
 
 impl Derived {
@@ -108,16 +108,37 @@ impl Derived {
         self.values.clear();
     }
 
+    /// Packs what is open and gives what is in no file yet, each with its series.
+    pub fn hand_over(&mut self) -> Vec<(Vec<Labels>, Arc<Chunk>)> {
+        self.cut();
+        let labels: BTreeMap<u32, &Labels> =
+            self.names.values().flatten().map(|(labels, series)| (*series, labels)).collect();
+        let with_labels = |chunk: &Arc<Chunk>| {
+            let of = |series: &u32| labels.get(series).copied().cloned().unwrap_or_default();
+            (chunk.slots.iter().map(of).collect(), Arc::clone(chunk))
+        };
+        self.progress.hand_over(&self.chunks).iter().map(with_labels).collect()
+    }
+
+    /// What was handed over is in a file.
+    pub fn sealed(&mut self) {
+        self.progress.sealed();
+    }
+
+    /// Takes a chunk that a file held, of these series.
+    ///
+    /// # Errors
+    /// What does not fit together.
+    pub fn restore(&mut self, series: &[Labels], stored: StoredChunk) -> Result<(), String> {
+        let slots: Vec<u32> = series.iter().map(|labels| self.series(labels)).collect();
+        self.chunks.push(Arc::new(Chunk::restore(stored, &slots, 1)?));
+        self.progress.restored(&self.chunks);
+        Ok(())
+    }
+
     /// Drops sealed chunks that end before `before`, and the series that nothing is held of.
     pub fn forget(&mut self, before: i64) {
-        let (count, sealed) = (self.chunks.len(), self.sealed);
-        let mut place = 0;
-        self.chunks.retain(|chunk| {
-            place += 1;
-            place > sealed || chunk.until >= before
-        });
-        self.sealed -= count - self.chunks.len();
-        if count != self.chunks.len() {
+        if self.progress.forget(&mut self.chunks, before) {
             let mut held: BTreeSet<u32> = self.chunks.iter().flat_map(|chunk| chunk.slots.iter().copied()).collect();
             held.extend(&self.order);
             held.extend(self.late.keys().map(|(_, series)| *series));

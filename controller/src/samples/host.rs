@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchkeep_protocol::layout::Block;
+use watchkeep_protocol::layout::{Block, Metric};
 use watchkeep_protocol::{Layout, Report};
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::{Point, Samples, Series};
@@ -11,6 +11,8 @@ use watchkeep_rules::selector::{MatchOp, Selector};
 
 use super::columns::{Columns, Placed};
 use super::derived::Derived;
+use super::file::{Index, StoredHost};
+use super::seal::{Covered, Part, Sealing};
 use super::template::Templates;
 
 /// The label `job` of what agents report.
@@ -40,6 +42,12 @@ pub struct Taken {
     pub again: usize,
     /// Values taken, late ones included.
     pub values: usize,
+}
+
+impl Default for HostSeries {
+    fn default() -> Self {
+        Self::new("", &BTreeMap::new())
+    }
 }
 
 impl HostSeries {
@@ -156,6 +164,58 @@ impl HostSeries {
         self.derived.cut();
     }
 
+    /// Packs what is open, and puts what is in no file yet into `file`. `covered` is how far that goes in the agent's spool. [`HostSeries::sealed`] follows once the file is durable.
+    pub fn hand_over(&mut self, agent: &str, covered: (&str, u64), file: &mut Sealing) {
+        let own = |name: &str| name == "instance" || name == "job";
+        let labels = self.base.to_map().into_iter().filter(|(name, _)| !own(name)).collect();
+        let (spool, number) = covered;
+        let covered = Covered { agent: agent.to_owned(), spool: spool.to_owned(), number };
+        let mut part = Part { covered, labels, chunks: Vec::new(), derived: Vec::new() };
+        for columns in &mut self.columns {
+            let indexed = Arc::clone(&columns.indexed);
+            for (instances, chunk) in columns.hand_over() {
+                let shape = file.writer.shape(&indexed.template, &instances);
+                part.chunks.push((shape, chunk));
+            }
+        }
+        part.derived = self.derived.hand_over();
+        file.parts.push(part);
+    }
+
+    /// What was handed over is in a file.
+    pub fn sealed(&mut self) {
+        self.columns.iter_mut().for_each(Columns::sealed);
+        self.derived.sealed();
+    }
+
+    /// Takes a host's part of a file back, as far as it reaches beyond `after`; the oldest file first.
+    ///
+    /// # Errors
+    /// What does not fit together; the rest of the part is passed over.
+    pub fn restore(
+        &mut self,
+        index: &Index,
+        part: StoredHost,
+        after: i64,
+        templates: &mut Templates,
+    ) -> Result<(), String> {
+        for chunk in part.chunks.into_iter().filter(|chunk| chunk.until() > after) {
+            let shape = index.shape(chunk.shape).ok_or("a chunk whose shape is not in the index")?;
+            self.past(&shape, templates).restore(&shape.instances, chunk)?;
+        }
+        for derived in part.derived.into_iter().filter(|derived| derived.chunk.until() > after) {
+            let series: Vec<Labels> = derived.series.iter().map(labels_of_stored).collect();
+            self.derived.restore(&series, derived.chunk)?;
+        }
+        Ok(())
+    }
+
+    /// After the last part was restored: goes on from there.
+    pub fn go_on(&mut self) {
+        self.columns.iter_mut().for_each(Columns::go_on);
+        self.newest_at = self.columns.iter().filter_map(Columns::newest_at).max();
+    }
+
     /// Drops what is sealed and ends before `before`.
     pub fn forget(&mut self, before: i64) {
         self.columns.iter_mut().for_each(|columns| columns.forget(before));
@@ -181,6 +241,11 @@ impl HostSeries {
 fn base(instance: &str, labels: &BTreeMap<String, String>) -> Labels {
     let own = [("instance".to_owned(), instance.to_owned()), ("job".to_owned(), JOB.to_owned())];
     Labels::new(labels.iter().map(|(name, value)| (name.clone(), value.clone())).chain(own))
+}
+
+fn labels_of_stored(metric: &Metric) -> Labels {
+    let name = [(NAME.to_owned(), metric.name.clone())];
+    Labels::new(metric.labels.iter().map(|(name, value)| (name.clone(), value.clone())).chain(name))
 }
 
 impl Samples for HostSeries {

@@ -5,7 +5,10 @@
 //! series, `up`, `ALERTS`) goes into series of its own. Every few minutes the head is cut off into a packed [`chunk`], which
 //! is what block files hold as well; what is older than rules look back leaves the memory.
 //!
-//! Nothing here reads a clock. Three things are told apart in a column: a value; a *gap* (it could not be read, or the
+//! Block [`file`]s are written by [`seal`] and read back by [`recover`]; all of the disk is in [`folder`]. A sealed mark says
+//! how far an agent's spool is in files: what lies beyond, it still holds, and sends again after a controller died.
+//!
+//! Nothing here reads a clock, but to say how long writing took. Three things are told apart in a column: a value; a *gap* (it could not be read, or the
 //! instance did not exist yet), which readers never see; and the stale marker, which says that the series ended there.
 //!
 //! A block takes each instant once: a row that comes again (sent again after a restart) is passed over whole.
@@ -14,17 +17,31 @@ mod bits;
 pub mod chunk;
 mod columns;
 mod derived;
+mod file;
+mod folder;
 mod host;
 mod packed;
+mod reader;
+mod recover;
+mod seal;
+mod tally;
 mod template;
 
+pub use folder::Folder;
 pub use host::{HostSeries, Taken};
+pub use reader::{Ask, Asking, Question, Reader};
+pub use recover::{Recovered, Recovery, recover};
+pub use seal::{Covered, RETENTION_MS, Receipt, Sealer, Sealing, Settings};
+pub use tally::{SampleCounts, SampleReadings, Tally};
 pub use template::Templates;
 
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod tests;
+
+/// How far back memory holds samples where nothing else is said: an hour, and the lookback of an instant.
+pub const KEEP_MS: i64 = 3_900_000;
 
 /// The bits of the NaN that stands where nothing was read. Never leaves this module.
 const GAP: u64 = 0x7ff0_0000_0000_0003;

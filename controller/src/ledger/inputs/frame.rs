@@ -47,7 +47,7 @@ pub(super) fn decode(bytes: &[u8]) -> Frame<'_> {
 }
 
 /// CRC-32C (Castagnoli, reflected polynomial 0x82f63b78) over the parts as one.
-fn crc32c(parts: &[&[u8]]) -> u32 {
+pub(crate) fn crc32c(parts: &[&[u8]]) -> u32 {
     let step = |crc: u32, byte: &u8| TABLE[usize::from(crc as u8 ^ byte)] ^ (crc >> 8);
     !parts.iter().copied().flatten().fold(u32::MAX, step)
 }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use watchkeep_desk::{Input, Millis};
 
 pub use error::InputLogError;
+pub(crate) use frame::crc32c;
 pub use reader::{Inputs, read};
 
 /// The first line of each file.

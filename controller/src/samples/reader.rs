@@ -1,0 +1,177 @@
+//! Asking for samples of all hosts, from any thread: what workers have in memory, and beyond that block files.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use watchkeep_rules::promql::labels::Labels;
+use watchkeep_rules::promql::series::{Point, Samples, Series};
+use watchkeep_rules::selector::{MatchOp, Selector};
+
+use super::file::{self, Index};
+use super::folder::Folder;
+use super::host::merged;
+use super::{HostSeries, Templates};
+
+/// How long workers are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What samples are asked for: the series that all matchers take, their points in `(after, until]`.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub matchers: Selector,
+    pub after: i64,
+    pub until: i64,
+    /// More are an error.
+    pub series_max: usize,
+    pub points_max: usize,
+}
+
+impl Question {
+    /// # Errors
+    /// There are more of one or the other than it wants.
+    pub fn fits(&self, series: usize, points: usize) -> Result<(), String> {
+        let too_many = |found: usize, most: usize, what: &str| {
+            format!(
+                "{} takes {found} {what} or more, at most {most} are read; ask for fewer or a shorter time",
+                self.matchers
+            )
+        };
+        if series > self.series_max {
+            return Err(too_many(series, self.series_max, "series"));
+        }
+        if points > self.points_max { Err(too_many(points, self.points_max, "points")) } else { Ok(()) }
+    }
+}
+
+/// A question on its way to a worker.
+#[derive(Debug)]
+pub struct Ask {
+    pub question: Arc<Question>,
+    pub answer: SyncSender<Result<Vec<Series>, String>>,
+}
+
+/// Hands a question to one worker; false: it takes none now.
+pub type Asking = Arc<dyn Fn(usize, Ask) -> bool + Send + Sync>;
+
+/// Samples of the whole fleet. Blocks while it reads: not for a thread that must go on.
+#[derive(Clone)]
+pub struct Reader {
+    workers: usize,
+    asking: Asking,
+    folder: Folder,
+    /// Instants after this are in memory.
+    in_memory: Arc<dyn Fn() -> i64 + Send + Sync>,
+    series_max: usize,
+    points_max: usize,
+    /// First and last instant of each file's samples, once it was looked at.
+    spans: Arc<Mutex<BTreeMap<String, (i64, i64)>>>,
+}
+
+/// Series and points of one question, where nothing else is said.
+const SERIES_MAX: usize = 50_000;
+const POINTS_MAX: usize = 10_000_000;
+
+impl Reader {
+    /// A reader of `workers` workers, asked by `asking`; what is older than `in_memory` says is read from `folder`.
+    pub fn new(
+        workers: usize,
+        asking: Asking,
+        folder: Folder,
+        in_memory: impl Fn() -> i64 + Send + Sync + 'static,
+    ) -> Self {
+        let in_memory = Arc::new(in_memory);
+        Self {
+            workers,
+            asking,
+            folder,
+            in_memory,
+            series_max: SERIES_MAX,
+            points_max: POINTS_MAX,
+            spans: Arc::default(),
+        }
+    }
+
+    fn from_memory(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
+        let until = Instant::now() + PATIENCE;
+        let mut answers: Vec<Receiver<Result<Vec<Series>, String>>> = Vec::new();
+        for worker in 0..self.workers {
+            let (answer, receiver) = sync_channel(1);
+            if !(self.asking)(worker, Ask { question: Arc::clone(question), answer }) {
+                return Err("the controller has no time for questions now; ask again".to_owned());
+            }
+            answers.push(receiver);
+        }
+        let mut found = Vec::new();
+        for answer in answers {
+            let answer = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+            let series = answer.map_err(|_| "a worker gave no answer in time; ask again".to_owned())??;
+            found.extend(series.into_iter().map(|series| (series.labels, series.points)));
+            let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
+            question.fits(found.len(), points)?;
+        }
+        Ok(found)
+    }
+
+    fn from_files(&self, question: &Question, found: &mut Vec<(Labels, Vec<Point>)>) -> Result<(), String> {
+        let read = |error: std::io::Error| format!("list block files: {error}");
+        let names = self.folder.list().map_err(read)?;
+        let mut points: usize = found.iter().map(|(_, points)| points.len()).sum();
+        // A file has no sample from after it was sealed, but for clocks that are a little ahead.
+        let wanted = names.iter().filter(|name| file::sealed_at(name).is_some_and(|at| at + 60_000 > question.after));
+        for name in wanted {
+            if self.known_span(name).is_some_and(|(from, until)| from > question.until || until <= question.after) {
+                continue;
+            }
+            // Retention or a worker that set it aside may have taken it since it was listed.
+            let Ok(index) = file::index(&self.folder, name) else { continue };
+            self.note_span(name, &index);
+            for series in self.of_file(name, &index, question)? {
+                points += series.points.len();
+                found.push((series.labels, series.points));
+                question.fits(found.len(), points)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn of_file(&self, name: &str, index: &Index, question: &Question) -> Result<Vec<Series>, String> {
+        let mut named = question.matchers.matchers.iter().filter(|matcher| matcher.label == "instance");
+        let only = named.find(|matcher| matcher.op == MatchOp::Equal).map(|matcher| matcher.value.as_str());
+        let (mut found, mut templates) = (Vec::new(), Templates::default());
+        for host in &index.hosts {
+            let apart = host.from > question.until || host.until <= question.after;
+            if apart || only.is_some_and(|only| only != host.agent) {
+                continue;
+            }
+            let part = index.host(&self.folder, name, host).map_err(|fault| fault.to_string())?;
+            let mut series = HostSeries::new(&host.agent, &host.labels);
+            series.restore(index, part, question.after, &mut templates)?;
+            found.extend(series.select(&question.matchers, question.after, question.until)?);
+        }
+        Ok(found)
+    }
+
+    fn known_span(&self, name: &str) -> Option<(i64, i64)> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
+    fn note_span(&self, name: &str, index: &Index) {
+        let spans = index.hosts.iter().filter(|host| host.from <= host.until);
+        let span = spans.fold((i64::MAX, i64::MIN), |(from, until), host| (from.min(host.from), until.max(host.until)));
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), span);
+    }
+}
+
+impl Samples for Reader {
+    fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
+        let (series_max, points_max) = (self.series_max, self.points_max);
+        let question = Arc::new(Question { matchers: matchers.clone(), after, until, series_max, points_max });
+        let mut found = self.from_memory(&question)?;
+        if after < (self.in_memory)() {
+            self.from_files(&question, &mut found)?;
+        }
+        Ok(merged(found))
+    }
+}
