@@ -260,6 +260,7 @@ impl Controller {
             ca_fingerprint: fingerprint,
             metrics,
             downlinks,
+            samples: engine.reader(),
             checkpoint_key: verify_key,
             now: clock::now,
             ready: is_ready,

@@ -14,6 +14,7 @@ mod ledger;
 mod notices;
 pub mod problem;
 mod problems;
+mod query;
 mod runs;
 mod state;
 mod status;
@@ -72,6 +73,7 @@ fn protected() -> OpenApiRouter<ApiState> {
         .merge(notices::routes())
         .merge(tokens::routes())
         .merge(status::routes())
+        .merge(query::routes())
 }
 
 /// The API's routes.

@@ -16,6 +16,7 @@ use crate::core::handle::{Answer, Handle};
 use crate::core::outlet::Downlinks;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
+use crate::samples::Reader;
 use crate::store::{self, ReadPool, Store, StoreError, Tx};
 
 /// Everything a handler may use; clones share it.
@@ -36,6 +37,8 @@ pub struct ApiState {
     pub ca_fingerprint: [u8; 32],
     pub metrics: Metrics,
     pub downlinks: Arc<Downlinks>,
+    /// Samples of all hosts.
+    pub samples: Reader,
     /// Checks the ledger's checkpoints.
     pub checkpoint_key: CheckpointKey,
     pub now: fn() -> Millis,

@@ -100,7 +100,12 @@ impl Client {
     async fn problem(&self, method: Method, path: &str, response: reqwest::Response) -> ClientError {
         let status = response.status();
         let request = response.headers().get("X-Request-Id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-        match response.json::<Problem>().await {
+        let body: Value = response.json().await.unwrap_or_default();
+        // Queries are answered in Prometheus's shape, faults too.
+        if let Some(error) = body["error"].as_str() {
+            return ClientError::Problem(Problem::new(status, "invalid", error));
+        }
+        match serde_json::from_value::<Problem>(body) {
             // What failed inside has its cause in the controller's log, under this id.
             Ok(problem) if status.is_server_error() => ClientError::Problem(Problem { request_id: request, ..problem }),
             Ok(problem) => ClientError::Problem(problem),

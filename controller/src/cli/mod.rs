@@ -19,6 +19,7 @@ mod files;
 mod incidents;
 mod judge;
 mod problems;
+mod query;
 mod runs;
 mod serve;
 mod status;
@@ -88,6 +89,8 @@ enum Command {
     /// Certificates for a broker of another make
     #[command(subcommand)]
     Broker(brokers::Brokers),
+    /// Evaluate a PromQL expression over what hosts measured
+    Query(query::Query),
     /// Events that agents reported
     #[command(subcommand)]
     Event(events::Events),
@@ -208,6 +211,7 @@ fn remote(format: Format, command: Command) -> Outcome {
             Command::Ci(cis) => cis.run(&client, format).await,
             Command::Agent(agents) => agents.run(&client, format).await,
             Command::Event(events) => events.run(&client, format).await,
+            Command::Query(query) => query.run(&client, format).await,
             Command::Watch(watch) => watch.run(&client, format).await,
             Command::Why(why) => why.run(&client, format).await,
             Command::Audit(audit) => audit.run(&client, format).await,

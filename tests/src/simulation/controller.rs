@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use watchkeep::access::keys::SigningKey;
 use watchkeep::core::committer::{Committer, LedgerKeys, Opened};
 use watchkeep::core::engine::{GROUP, chain};
@@ -18,6 +18,7 @@ use watchkeep::fleet::sign::sign;
 use watchkeep::generation::Generation;
 use watchkeep::ingest::{Incoming, KeptHost, Proposal, Shard};
 use watchkeep::ledger::LedgerSecret;
+use watchkeep::samples::{Folder, Receipt};
 use watchkeep::store::failing::{Failing, Fault};
 use watchkeep::store::{lease, outbox, reading};
 use watchkeep_desk::input::{AgentChange, AgentEvent};
@@ -30,6 +31,8 @@ use crate::chance::Chance;
 
 /// Workers, each with its share of the shards.
 const WORKERS: usize = 2;
+/// How often samples are sealed, ms; a run is a few minutes long.
+const SEAL_EVERY: i64 = 10_000;
 /// Two configurations, between which the controller is reloaded while things go wrong.
 const SETTINGS: [&str; 2] = [
     "packs:\n  - use: systemd\n  - use: demonstration\n",
@@ -67,6 +70,10 @@ pub struct Controller {
     pub store: Shared,
     pub fault: Fault,
     pub inputs: PathBuf,
+    /// Block files of samples.
+    samples: Folder,
+    /// When samples are sealed next.
+    seal_at: Millis,
     /// What may be taken up, by hash.
     pub generations: BTreeMap<String, Arc<Generation>>,
     /// What is in force.
@@ -108,6 +115,8 @@ impl Controller {
             store: Shared::fresh().context("open a database in memory")?,
             fault: Fault::default(),
             inputs: folder.join("inputs"),
+            samples: Folder::open(&folder.join("samples")).context("make the folder of block files")?,
+            seal_at: Millis(0),
             generation: Arc::clone(&generations[0]),
             generations: generations.into_iter().map(|one| (one.hash.clone(), one)).collect(),
             checkpoint: Arc::new(keys),
@@ -152,7 +161,7 @@ impl Controller {
             sending,
             dispatcher: Dispatcher::default(),
         };
-        running.restore(kept, now);
+        running.restore(kept, &self.samples, now)?;
         self.running = Some(running);
         Ok(())
     }
@@ -229,6 +238,10 @@ impl Controller {
             for worker in 0..WORKERS {
                 running.step(worker, Incoming::Tick { behind: false }, now);
             }
+            if now >= self.seal_at {
+                self.seal_at = now.plus(SEAL_EVERY);
+                running.seal(&self.samples, now);
+            }
         }
     }
 
@@ -289,8 +302,7 @@ impl Controller {
         running.committer = committer;
         running.epoch = epoch;
         running.life += 1;
-        running.restore(kept, now);
-        Ok(())
+        running.restore(kept, &self.samples, now)
     }
 
     /// Carries out what the outbox owes: signs and sends commands, tells notices. With `deaf` nobody takes a notice now.
@@ -350,18 +362,32 @@ impl Controller {
 }
 
 impl Running {
-    fn restore(&mut self, kept: BTreeMap<String, KeptHost>, now: Millis) {
+    /// Samples go into block files, as the engine's workers have them written.
+    fn seal(&mut self, folder: &Folder, now: Millis) {
+        for (worker, shard) in self.shards.iter_mut().enumerate() {
+            if let Receipt::Sealed { covered, .. } = shard.hand_over(now).write(folder, worker) {
+                shard.sealed(covered);
+            }
+        }
+    }
+
+    fn restore(&mut self, kept: BTreeMap<String, KeptHost>, folder: &Folder, now: Millis) -> Result<()> {
         let mut shares: Vec<BTreeMap<String, KeptHost>> = (0..WORKERS).map(|_| BTreeMap::new()).collect();
         for (agent, host) in kept {
             shares[shard_of(&agent) as usize % WORKERS].insert(agent, host);
         }
         let rules = self.committer.rules();
         self.shards = shares.into_iter().map(|share| Shard::restore(Arc::clone(&rules), share, now)).collect();
+        for shard in &mut self.shards {
+            let faults = shard.recover(folder, now).context("read block files back")?;
+            ensure!(faults.is_empty(), "block files that nobody damaged are not whole: {faults:?}");
+        }
         let watches = self.committer.watches();
         for worker in 0..WORKERS {
             self.step(worker, Incoming::Rules(Arc::clone(&rules)), now);
             self.step(worker, Incoming::Watches(Arc::clone(&watches)), now);
         }
+        Ok(())
     }
 
     /// As a worker of the engine steps its shard.
