@@ -93,7 +93,7 @@ impl Reader {
         }
     }
 
-    fn from_memory(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
+    fn held_by_workers(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
         let until = Instant::now() + PATIENCE;
         let mut answers: Vec<Receiver<Result<Vec<Series>, String>>> = Vec::new();
         for worker in 0..self.workers {
@@ -114,7 +114,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn from_files(&self, question: &Question, found: &mut Vec<(Labels, Vec<Point>)>) -> Result<(), String> {
+    fn add_what_files_have(&self, question: &Question, found: &mut Vec<(Labels, Vec<Point>)>) -> Result<(), String> {
         let read = |error: std::io::Error| format!("list block files: {error}");
         let names = self.folder.list().map_err(read)?;
         let mut points: usize = found.iter().map(|(_, points)| points.len()).sum();
@@ -168,9 +168,9 @@ impl Samples for Reader {
     fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
         let (series_max, points_max) = (self.series_max, self.points_max);
         let question = Arc::new(Question { matchers: matchers.clone(), after, until, series_max, points_max });
-        let mut found = self.from_memory(&question)?;
+        let mut found = self.held_by_workers(&question)?;
         if after < (self.in_memory)() {
-            self.from_files(&question, &mut found)?;
+            self.add_what_files_have(&question, &mut found)?;
         }
         Ok(merged(found))
     }
