@@ -51,6 +51,10 @@ fn start(folder: &std::path::Path, database: &Database, acks: &Arc<Acks>) -> Eng
         downlinks: Arc::new(Downlinks::new(acks.clone())),
         now: clock::now,
         committed: Box::new(|_| {}),
+        samples: crate::samples::Settings {
+            folder: crate::samples::Folder::open(&folder.join("samples")).expect("it can be made"),
+            retention_ms: crate::samples::RETENTION_MS,
+        },
     })
     .expect("started")
 }
