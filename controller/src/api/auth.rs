@@ -15,7 +15,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 29] = [
+const TABLE: [(&str, &str, Role); 41] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -26,6 +26,18 @@ const TABLE: [(&str, &str, Role); 29] = [
     ("POST", "/api/v1/incidents/{id}/cancel", Operator),
     ("POST", "/api/v1/incidents/{id}/note", Operator),
     ("POST", "/api/v1/incidents/{id}/priority", Operator),
+    ("POST", "/api/v1/problems", Operator),
+    ("POST", "/api/v1/problems/{id}/join", Operator),
+    ("POST", "/api/v1/problems/{id}/merge", Operator),
+    ("POST", "/api/v1/problems/{id}/split", Operator),
+    ("POST", "/api/v1/problems/{id}/known-error", Operator),
+    ("POST", "/api/v1/problems/{id}/investigate", Operator),
+    ("POST", "/api/v1/problems/{id}/fix", Operator),
+    ("POST", "/api/v1/problems/{id}/resolve", Operator),
+    ("POST", "/api/v1/problems/{id}/reopen", Operator),
+    ("POST", "/api/v1/problems/{id}/close", Operator),
+    ("POST", "/api/v1/problems/{id}/cancel", Operator),
+    ("POST", "/api/v1/problems/{id}/note", Operator),
     ("POST", "/api/v1/runs", Operator),
     ("POST", "/api/v1/runs/plan", Viewer),
     ("POST", "/api/v1/runs/{id}/approve", Operator),
