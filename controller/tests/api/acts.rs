@@ -105,7 +105,7 @@ async fn a_person_says_what_depends_on_what_and_takes_it_back() {
     assert_eq!((pinned.status, &pinned.body["to"]["name"]), (StatusCode::OK, &json!(HOST)), "{}", pinned.body);
     assert_eq!(shown().await.map(|relation| relation["verdict"].clone()), Some(json!("pinned")));
     operator.post(&path, &say("pin", "again")).await.is_problem(409, "not_allowed_in_state", "pinned already");
-    operator.post(&path, &say("deny", "")).await.is_problem(409, "missing", "say why");
+    operator.post(&path, &say("deny", "")).await.is_problem(422, "missing", "say why");
     assert_eq!(operator.post(&path, &say("deny", "it was moved")).await.status, StatusCode::OK);
     let denied = shown().await.expect("what a person denied stays to be seen");
     assert_eq!((&denied["verdict"], denied["valid_to"].is_null()), (&json!("denied"), false), "{denied}");
