@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use watchkeep_desk::Millis;
 use watchkeep_protocol::topic::shard_of;
 
+use super::across::{Across, FLEET, FleetNews};
 use super::aside::{Caution, Suspect};
 use super::committer::{Committed, Committer, CoreError, Opened};
 use super::handle::{Handle, Work};
@@ -69,6 +70,8 @@ pub struct Engine {
     samples: Folder,
     sample_counts: Arc<SampleCounts>,
     now: fn() -> Millis,
+    /// Dropped to stop the rules across hosts.
+    across: SyncSender<()>,
 }
 
 enum ToWorker {
@@ -176,9 +179,15 @@ impl Engine {
             threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.live(&receiver)));
             workers.push(sender);
         }
+        let reader = reader_of(&workers, samples.folder.clone(), now);
+        let fleet = Arc::default();
+        let across = Across { news: Arc::clone(&fleet), reader, desk: desk.clone(), now };
+        let (until_dropped, dropped) = sync_channel(1);
+        threads.push(spawn("across", &ended, move || across.run(&dropped)));
         let mut desk_thread = DeskThread {
             committer: None,
             slots,
+            fleet,
             surroundings,
             life: 0,
             told,
@@ -190,8 +199,8 @@ impl Engine {
         desk_thread.committer = Some(committer);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        let (dropped, samples) = (Arc::default(), samples.folder);
-        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, samples, sample_counts, now })
+        let (dropped, samples, across) = (Arc::default(), samples.folder, until_dropped);
+        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, samples, sample_counts, now, across })
     }
 
     pub fn handle(&self) -> Handle {
@@ -209,9 +218,7 @@ impl Engine {
 
     /// Samples of all hosts, for whoever asks.
     pub fn reader(&self) -> Reader {
-        let (workers, now) = (self.workers.clone(), self.now);
-        let asking = move |worker: usize, ask: Ask| workers[worker].try_send(ToWorker::Ask(ask)).is_ok();
-        Reader::new(self.workers.len(), Arc::new(asking), self.samples.clone(), move || now().0 - KEEP_MS)
+        reader_of(&self.workers, self.samples.clone(), self.now)
     }
 
     pub fn sample_counts(&self) -> Arc<SampleCounts> {
@@ -229,6 +236,7 @@ impl Engine {
         for worker in &self.workers {
             let _ended = worker.send(ToWorker::Stop);
         }
+        drop(self.across);
         let _ended = self.desk.send(Work::Stop);
         for thread in self.threads {
             if thread.join().is_err() {
@@ -236,6 +244,12 @@ impl Engine {
             }
         }
     }
+}
+
+fn reader_of(workers: &[SyncSender<ToWorker>], folder: Folder, now: fn() -> Millis) -> Reader {
+    let (count, workers) = (workers.len(), workers.to_vec());
+    let asking = move |worker: usize, ask: Ask| workers[worker].try_send(ToWorker::Ask(ask)).is_ok();
+    Reader::new(count, Arc::new(asking), folder, move || now().0 - KEEP_MS)
 }
 
 fn workers_wanted() -> usize {
@@ -406,6 +420,7 @@ struct DeskThread {
     /// None while it is opened anew.
     committer: Option<Committer>,
     slots: Vec<Arc<Slot>>,
+    fleet: Arc<Mutex<FleetNews>>,
     surroundings: Surroundings,
     life: u64,
     told: watch::Sender<u64>,
@@ -508,6 +523,9 @@ impl DeskThread {
             let _gone = kept.send(());
         }
         self.told.send_if_modified(|head| std::mem::replace(head, committed.head) != committed.head);
+        if let Some(rules) = &committed.rules {
+            self.fleet.lock().unwrap_or_else(PoisonError::into_inner).rules = Some(Arc::clone(rules));
+        }
         for (number, slot) in self.slots.iter().enumerate() {
             slot.put(|news| {
                 let here = |agent: &&String| shard_of(agent) as usize % self.slots.len() == number;
@@ -541,6 +559,9 @@ impl DeskThread {
         for agent in self.caution.agents() {
             kept.entry(agent.clone()).or_default().aside = self.caution.of(agent);
         }
+        let fleet = kept.remove(FLEET).unwrap_or_default();
+        *self.fleet.lock().unwrap_or_else(PoisonError::into_inner) =
+            FleetNews { restore: Some((self.life, committer.rules(), fleet)), rules: None };
         let count = self.slots.len();
         let mut shares: Vec<BTreeMap<String, KeptHost>> = (0..count).map(|_| BTreeMap::new()).collect();
         for (agent, host) in kept {

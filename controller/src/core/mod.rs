@@ -12,6 +12,7 @@
 //! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back. Where that does not
 //! help, or another controller took over, the engine ends, and the controller with it.
 
+mod across;
 pub mod aside;
 pub mod carrier;
 pub mod checkpoints;

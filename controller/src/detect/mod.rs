@@ -60,6 +60,9 @@ pub struct Kept {
     pub events: HostState,
     #[serde(default)]
     pub metrics: metrics::Kept,
+    /// Of the rules across hosts, in the row that stands for them all.
+    #[serde(default, skip_serializing_if = "metrics::KeptFleet::is_empty")]
+    pub fleet: metrics::KeptFleet,
     pub silent: Option<silence::Silent>,
 }
 
@@ -146,6 +149,7 @@ impl HostDetection {
             events: self.engine.state().clone(),
             metrics: self.metrics.kept(),
             silent: self.silent.clone(),
+            ..Kept::default()
         })
     }
 

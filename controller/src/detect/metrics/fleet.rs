@@ -31,6 +31,12 @@ struct Timed {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KeptFleet(BTreeMap<String, MetricState>);
 
+impl KeptFleet {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// What one step gave.
 #[derive(Debug, Default)]
 pub struct FleetStep {

@@ -263,7 +263,8 @@ pub(super) fn an_erased_body_leaves_a_chain_that_holds(database: &Database) {
         tx.query("SELECT seq FROM ledger_body WHERE body IS NOT NULL OR salt IS NOT NULL", &[])
     });
     assert_eq!(left.expect("read").len(), 3, "salt and body are gone");
-    let told = reading(&mut store, |tx| story(tx, &[SubjectRef::new("run", "RUN-1")], ledger::NEWEST, 10)).expect("read");
+    let told =
+        reading(&mut store, |tx| story(tx, &[SubjectRef::new("run", "RUN-1")], ledger::NEWEST, 10)).expect("read");
     assert_eq!((told.len(), told[0].kind.as_str(), told[0].fact.as_ref()), (1, "stop_switch", None));
 }
 
@@ -290,8 +291,9 @@ pub(super) fn facts_are_read_by_filter_and_cursor(database: &Database) {
     assert!(read(Filter { kind: Some("incident.".into()), ..all() }, 0, Forward, 9).is_empty());
     assert_eq!(read(Filter { since: Some(Millis(3_000)), ..all() }, 0, Forward, 9), [5, 6]);
     assert_eq!(read(Filter { cause: Some(2), ..all() }, 0, Forward, 9), [3, 4]);
-    let first =
-        reading(&mut store, |tx| story(tx, &[SubjectRef::new("incident", "INC-1")], ledger::NEWEST, 1)).expect("read").remove(0);
+    let first = reading(&mut store, |tx| story(tx, &[SubjectRef::new("incident", "INC-1")], ledger::NEWEST, 1))
+        .expect("read")
+        .remove(0);
     assert_eq!(first.cursor.to_string(), "desk:1");
     assert_eq!((first.happened_at, first.learned_at, first.actor.as_str()), (Millis(900), Millis(1_000), "person:7"));
     let fact: Fact = serde_json::from_value(first.fact.expect("not erased")).expect("a fact");
