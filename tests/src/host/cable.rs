@@ -24,6 +24,8 @@ impl Cable {
         let cable = Self { first: address(1), second: address(2) };
         let name = format!("cable{number}");
         let (one, other) = (first.power().leader.to_string(), second.power().leader.to_string());
+        // What is left of a cable whose other host has lost its power.
+        let _none_is_left = inside(&other, &["ip", "link", "delete", &name]);
         // Made inside the first host, so that names of other tests' cables cannot clash with it.
         inside(&one, &["ip", "link", "add", &name, "type", "veth", "peer", "name", &name, "netns", &other])?;
         for (leader, address) in [(&one, cable.first), (&other, cable.second)] {

@@ -167,12 +167,12 @@ impl Host {
         fs::write(&to, content).with_context(|| format!("write {}", to.display()))
     }
 
-    /// Installs a package file as an administrator would.
+    /// Installs a package file as an administrator would; configuration that was there before stays.
     pub fn install_deb(&self, package: &Path) -> Result<()> {
         let name = package.file_name().context("a package is a file")?.to_string_lossy();
         let there = format!("/root/{name}");
         self.copy_in(package, &there)?;
-        self.run(["dpkg", "--install", &there]).with_context(|| format!("install {name}"))?;
+        self.run(["dpkg", "--force-confold", "--install", &there]).with_context(|| format!("install {name}"))?;
         Ok(())
     }
 
