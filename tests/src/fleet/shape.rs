@@ -226,7 +226,8 @@ mod tests {
             shape.advance(15.0);
             let layout = Layout::whole(shape.blocks().to_vec());
             layout.check().expect("a layout");
-            let report = Report { at_ms: 1, layout: layout.id.clone(), rows: shape.rows(), ..Report::default() };
+            let (spool, layout_id) = (vec![7; 16], layout.id.clone());
+            let report = Report { spool, at_ms: 1, layout: layout_id, rows: shape.rows(), ..Report::default() };
             report.check().expect("a report");
             report.check_against(&layout.blocks).expect("a report of this layout");
         }
