@@ -119,7 +119,12 @@ impl Problems {
                 filter.extend(incident.map(|incident| ("incident", incident)));
                 filter.extend(search.map(|words| ("search", words)));
                 let answer = paging.list(client, "/api/v1/problems", &filter).await?;
-                output::list(format, &answer, &COLUMNS, "No such problem.");
+                output::list(
+                    format,
+                    &answer,
+                    &COLUMNS,
+                    "None is there. A problem opens by itself where incidents have a common cause; by hand: watchkeep problem create --help",
+                );
                 return Ok(());
             }
             Self::Show { problem } => {
