@@ -91,6 +91,8 @@ struct News {
     watches: Option<Arc<Watches>>,
     /// Agents of this worker whose hosts were retired.
     retired: Vec<String>,
+    /// Labels of this worker's agents that changed, the newest.
+    labels: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// A new life: the hosts as the store kept them.
@@ -326,7 +328,8 @@ impl Worker {
             }
             let (rules, watches) = (news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches));
             let retired = news.retired.into_iter().map(|agent| Incoming::Retired { agent });
-            batch.splice(0..0, rules.into_iter().chain(watches).chain(retired));
+            let labels = news.labels.into_iter().map(|(agent, labels)| Incoming::Labels { agent, labels });
+            batch.splice(0..0, rules.into_iter().chain(watches).chain(labels).chain(retired));
             let goes_on = self.step(batch) && !stop;
             for Ask { question, answer } in asks {
                 // Whoever asked may have gone.
@@ -528,8 +531,10 @@ impl DeskThread {
         }
         for (number, slot) in self.slots.iter().enumerate() {
             slot.put(|news| {
-                let here = |agent: &&String| shard_of(agent) as usize % self.slots.len() == number;
-                news.retired.extend(committed.retired.iter().filter(here).cloned());
+                let here = |agent: &str| shard_of(agent) as usize % self.slots.len() == number;
+                news.retired.extend(committed.retired.iter().filter(|agent| here(agent)).cloned());
+                let agents = committed.agents.iter().filter(|agent| here(&agent.name));
+                news.labels.extend(agents.map(|agent| (agent.name.clone(), agent.labels.clone())));
                 news.rules = committed.rules.clone().or(news.rules.take());
                 news.watches = committed.watches.clone().or(news.watches.take());
             });

@@ -56,6 +56,11 @@ pub enum Incoming {
     Rules(Arc<Rules>),
     /// What runs wait for now, of this shard's agents.
     Watches(Arc<Watches>),
+    /// The labels that the operator gave an agent when it enrolled.
+    Labels {
+        agent: String,
+        labels: BTreeMap<String, String>,
+    },
     /// The CMDB has retired this agent's host with all that is on it.
     Retired {
         agent: String,
@@ -74,7 +79,6 @@ pub struct Shard {
     hosts: BTreeMap<String, Host>,
     layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: Templates,
-    keep_ms: i64,
     tally: Tally,
 }
 
@@ -89,7 +93,6 @@ impl Shard {
             hosts,
             layouts: BTreeMap::new(),
             templates: Templates::default(),
-            keep_ms: KEEP_MS,
             tally: Tally::default(),
         }
     }
@@ -138,14 +141,17 @@ impl Shard {
                 self.each_host(now, said, |step| step.reload());
             }
             Incoming::Watches(watches) => self.watches = watches,
+            Incoming::Labels { agent, labels } => {
+                self.host_step(&agent, now, said, |step| step.host.samples.relabel(&agent, &labels));
+            }
             Incoming::Retired { agent } => self.host_step(&agent, now, said, |step| step.retired()),
             Incoming::Tick { behind } => self.each_host(now, said, |step| step.tick(behind)),
         }
     }
 
-    /// Makes room for samples as far as rules look back, ms.
-    pub fn keep_samples(&mut self, keep_ms: i64) {
-        self.keep_ms = keep_ms;
+    /// Samples stay in memory as long as rules look back, ms.
+    fn keep_ms(&self) -> i64 {
+        self.rules.metrics.reach().max(KEEP_MS)
     }
 
     /// Reads back what block files have of the shard's hosts, before any of them says anything. Returns sentences about what
@@ -154,9 +160,10 @@ impl Shard {
     /// # Errors
     /// The folder cannot be read.
     pub fn recover(&mut self, folder: &Folder, now: Millis) -> std::io::Result<Vec<String>> {
+        let keep_ms = self.keep_ms();
         let (hosts, templates) = (&mut self.hosts, &mut self.templates);
         let of_ours = |agent: &str| hosts.get_mut(agent).map(|host| std::mem::take(&mut host.samples));
-        let recovery = samples::recover(folder, now.0.saturating_sub(self.keep_ms), templates, of_ours)?;
+        let recovery = samples::recover(folder, now.0.saturating_sub(keep_ms), templates, of_ours)?;
         for (agent, recovered) in recovery.hosts {
             let host = self.hosts.get_mut(&agent).expect("only hosts of the shard were asked for");
             host.samples = recovered.samples;
@@ -169,10 +176,11 @@ impl Shard {
     /// is in files and older than rules look back.
     pub fn hand_over(&mut self, now: Millis) -> Sealing {
         let mut sealing = Sealing::new(now.0);
+        let before = now.0.saturating_sub(self.keep_ms());
         for (agent, host) in &mut self.hosts {
             let (spool, number) = host.covered();
             host.samples.hand_over(agent, (&spool, number), &mut sealing);
-            host.samples.forget(now.0.saturating_sub(self.keep_ms));
+            host.samples.forget(before);
         }
         sealing
     }

@@ -11,9 +11,12 @@ use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
 use watchkeep_protocol::matter::MatterBody;
 use watchkeep_protocol::topic::Kind;
 use watchkeep_protocol::{Envelope, Event, Hello, Inventory, Layout, Matter, Report, Resync, Row, Span};
+use watchkeep_rules::promql::series::Series;
+use watchkeep_rules::selector::Selector;
 
 use super::{Down, Host, Incoming, KeptHost, Proposal, Shard};
 use crate::detect::Rules;
+use crate::samples::Question;
 
 const SESSION: [u8; 16] = [7; 16];
 const CLIENT: &str = "web-1/0707070707070707";
@@ -350,6 +353,24 @@ fn a_layout_is_asked_for_and_then_its_reports_are_taken() {
     world.step(report(1, &layout, vec![1.0]));
     let host = world.shard.host("web-1").expect("known");
     assert_eq!(newest(host), [1.0, 0.0], "a row that does not fit is passed over");
+}
+
+/// The series in memory of the metric `name`.
+fn series(world: &World, name: &str) -> Vec<Series> {
+    let matchers = Selector::parse(&format!("{{__name__=\"{name}\"}}")).expect("a selector");
+    let question = Question { matchers, after: i64::MIN, until: i64::MAX, series_max: 10, points_max: 100_000 };
+    world.shard.select(&question).expect("memory can be read")
+}
+
+#[test]
+fn labels_of_an_agent_reach_its_series_when_they_come() {
+    let (mut world, layout) = (World::greeted(1, 0), layout(&["nginx.service"]));
+    world.step(message(Kind::Layout, &layout));
+    world.step(report(0, &layout, vec![1.0]));
+    let labels = BTreeMap::from([("role".to_owned(), "web".to_owned())]);
+    world.step(Incoming::Labels { agent: "web-1".to_owned(), labels });
+    let found = series(&world, "node_systemd_unit_state");
+    assert_eq!(found.iter().map(|series| series.labels.get("role")).collect::<Vec<_>>(), [Some("web")]);
 }
 
 #[test]
