@@ -107,6 +107,13 @@ impl DataDir {
         format!("sqlite:{}", self.0.join("watchkeep.db").display())
     }
 
+    /// Makes the directory where it is not there, and holds it.
+    fn claim(path: &Path) -> anyhow::Result<(Self, std::fs::File)> {
+        let data = Self::make(path).with_context(|| format!("make \"{}\"", path.display()))?;
+        let lock = data.lock()?;
+        Ok((data, lock))
+    }
+
     /// Holds the directory for this process: two controllers on one would cut each other's input log.
     fn lock(&self) -> anyhow::Result<std::fs::File> {
         let path = self.0.join("lock");
@@ -167,10 +174,19 @@ impl Opener {
 impl Controller {
     /// Opens everything and starts. Building starts nothing that outlives an error.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let data = DataDir::make(&options.data).with_context(|| format!("make \"{}\"", options.data.display()))?;
-        let lock = data.lock()?;
+        let (data, lock) = DataDir::claim(&options.data)?;
         let address = options.database.clone().unwrap_or_else(|| data.database());
         let database = tokio::task::spawn_blocking(move || store::open(&address)).await?.context("open the store")?;
+        Self::build(options, data, lock, database).await
+    }
+
+    /// The same over a database that is open already, for tests in which it fails; `options.database` is not looked at.
+    pub async fn start_over(options: Options, database: Database) -> anyhow::Result<Self> {
+        let (data, lock) = DataDir::claim(&options.data)?;
+        Self::build(options, data, lock, database).await
+    }
+
+    async fn build(options: Options, data: DataDir, lock: std::fs::File, database: Database) -> anyhow::Result<Self> {
         let ca = Ca::open(&data.0, clock::now().0)?;
         let server = ca.server(&options.names, clock::now().0)?;
         let command_key = Arc::new(SigningKey::open(&data.0, Purpose::Command)?);
@@ -275,6 +291,11 @@ impl Controller {
         let mqtt = broker.address(|bound| reached_at(&options, bound));
         let addresses = Addresses { http: http_address, mqtt, enrol: enrol.address() };
         Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, retention, stop, ready, lock })
+    }
+
+    /// Inputs that were set aside since the start.
+    pub fn set_aside(&self) -> u64 {
+        self.engine.aside().load(Ordering::Relaxed)
     }
 
     /// Waits until a part that everything needs has ended by itself.

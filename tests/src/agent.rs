@@ -36,11 +36,16 @@ impl Agent {
 
     /// Enrols an agent of this name and starts nothing.
     pub fn enrolled(name: &str, controller: &Controller) -> Result<Self> {
+        Self::enrolled_with(name, &controller.enrolment_token()?)
+    }
+
+    /// The same with a token that came from elsewhere.
+    pub fn enrolled_with(name: &str, token: &str) -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix("watchkeep-agent-").tempdir().context("make the agent's folder")?;
         let agent = Self { name: name.to_owned(), agent: None, act: None, folder };
         agent.write("agent.yaml", &agent.config())?;
-        agent.enrol(&controller.enrolment_token()?)?;
+        agent.enrol(token)?;
         Ok(agent)
     }
 

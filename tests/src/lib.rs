@@ -11,6 +11,7 @@ pub mod chance;
 pub mod controller;
 pub mod fleet;
 pub mod host;
+pub mod inside;
 pub mod ledger;
 pub mod mosquitto;
 pub mod process;

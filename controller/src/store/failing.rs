@@ -2,10 +2,11 @@
 //!
 //! Steps are counted over all that goes through it: each statement of a write, and of each commit two, one before it (all
 //! is rolled back) and one after it (all is kept, and the answer is lost). Arm it for n = 1, 2, 3 … until [`Fault::struck`]
-//! stays false, and every point at which a database can fail has been tried.
+//! stays false, and every point at which a database can fail has been tried. Where each try is a whole story and takes long,
+//! [`Fault::arm_commits`] counts the two of each commit alone: a statement that fails comes to the same as the first of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::lease::Fence;
 use super::{Row, Store, StoreError, Tx, Value, Work};
@@ -17,13 +18,15 @@ pub struct Failing<S> {
 }
 
 /// When it fails; shared with whoever arms it.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fault(Arc<Plan>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Plan {
     /// The step that fails; 0: none.
     at: AtomicU64,
+    /// Statements are no steps.
+    commits_only: AtomicBool,
     passed: AtomicU64,
     struck: AtomicU64,
 }
@@ -39,6 +42,17 @@ struct Injected {
 impl Fault {
     /// The `step`-th step from now on fails, once; 0 lets all pass.
     pub fn arm(&self, step: u64) {
+        self.arm_at(step, false);
+    }
+
+    /// As [`Fault::arm`], counting before and after each commit alone: an odd `step` rolls back, an even one loses the answer.
+    pub fn arm_commits(&self, step: u64) {
+        self.arm_at(step, true);
+    }
+
+    fn arm_at(&self, step: u64, commits_only: bool) {
+        self.0.at.store(0, Ordering::SeqCst);
+        self.0.commits_only.store(commits_only, Ordering::SeqCst);
         self.0.passed.store(0, Ordering::SeqCst);
         self.0.struck.store(0, Ordering::SeqCst);
         self.0.at.store(step, Ordering::SeqCst);
@@ -114,6 +128,9 @@ impl FailingTx<'_> {
     fn step(&mut self) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::Doomed("a statement was made to fail".to_owned()));
+        }
+        if self.fault.0.commits_only.load(Ordering::SeqCst) {
+            return Ok(());
         }
         let outcome = self.fault.step("run a statement", "before the statement");
         self.failed = outcome.is_err();

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::failing::{Failing, Fault};
 use super::migrations::migrate;
 use super::{Address, MIGRATIONS, Postgres, ReadPool, Sqlite, Store, StoreError};
 
@@ -9,6 +10,7 @@ use super::{Address, MIGRATIONS, Postgres, ReadPool, Sqlite, Store, StoreError};
 #[derive(Clone, Debug)]
 pub struct Database {
     address: Address,
+    fault: Option<Fault>,
 }
 
 /// Opens the database at `address`, making a SQLite file where there is none, and brings its schema up to date.
@@ -19,7 +21,7 @@ pub fn open(address: &str) -> Result<Database, StoreError> {
         Address::Sqlite(path) => migrate(&mut Sqlite::open(path)?, MIGRATIONS, now)?,
         Address::Postgres(postgres) => migrate(&mut Postgres::connect(postgres)?, MIGRATIONS, now)?,
     }
-    Ok(Database { address })
+    Ok(Database { address, fault: None })
 }
 
 /// A database that is there, as it is: it is neither made nor migrated. For reading what a stopped controller left.
@@ -32,7 +34,7 @@ pub fn existing(address: &str) -> Result<Database, StoreError> {
         let doing = || format!("open the SQLite database \"{}\"", path.display());
         std::fs::metadata(path).map_err(|error| StoreError::database(doing(), error))?;
     }
-    Ok(Database { address })
+    Ok(Database { address, fault: None })
 }
 
 impl Sqlite {
@@ -47,7 +49,17 @@ impl Sqlite {
 impl Database {
     /// A connection that writes.
     pub fn writer(&self) -> Result<Box<dyn Store>, StoreError> {
-        self.connect()
+        let store = self.connect()?;
+        Ok(match &self.fault {
+            Some(fault) => Box::new(Failing::new(store, fault.clone())),
+            None => store,
+        })
+    }
+
+    /// The same database, whose connections that write fail where `fault` says, for tests of what stands on it.
+    #[must_use]
+    pub fn failing(&self, fault: Fault) -> Self {
+        Self { address: self.address.clone(), fault: Some(fault) }
     }
 
     /// Connections that only read, opened as they are needed, at most `connections` of them.
