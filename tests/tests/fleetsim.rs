@@ -1,4 +1,4 @@
-//! Ten simulated hosts speak the real protocol to a real controller: what they say arrives, and a deploy is seen as one.
+//! Ten simulated hosts speak the real protocol to a real controller: all that they say arrives.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const BOUND: Duration = Duration::from_secs(60);
 const SETTINGS: &str = "packs:\n  - use: systemd\n";
 
 #[test]
-fn ten_simulated_hosts_report_and_three_of_them_fail_after_an_upgrade() -> Result<()> {
+fn all_that_ten_simulated_hosts_say_arrives() -> Result<()> {
     let files = vec![("watchkeep.yaml".to_owned(), SETTINGS.to_owned())];
     let controller = Controller::start(Setup { files, ..Setup::default() })?;
     let folder = tempfile::tempdir()?;
@@ -20,7 +20,7 @@ fn ten_simulated_hosts_report_and_three_of_them_fail_after_an_upgrade() -> Resul
     let mut command = Command::new(built::program("watchkeep-fleetsim")?);
     command.arg("--token-file").arg(folder.path().join("token")).arg("--folder").arg(folder.path());
     command.args(["--agents", "10", "--interval", "1", "--duration", "30", "--churn", "20"]);
-    command.args(["--upgrade", "shop=2.0-1", "--upgrade-at", "8"]);
+    command.args(["--upgrade", "shop=2.0-1", "--upgrade-at", "8", "--break", "shop.service", "--break-at", "13"]);
     let output = command.output().context("run watchkeep-fleetsim")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{}: {said}{}", output.status, String::from_utf8_lossy(&output.stderr));

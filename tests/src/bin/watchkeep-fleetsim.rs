@@ -9,7 +9,8 @@ use clap::Parser;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use watchkeep_tests::fleet::figures::{Figures, Reading};
-use watchkeep_tests::fleet::{self, Plan, Upgrade};
+use watchkeep_tests::fleet::scenes::{Hosts, Outage, Upgrade};
+use watchkeep_tests::fleet::{self, Plan};
 
 /// Between lines of figures.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -58,15 +59,24 @@ struct Options {
     /// A process whose memory and CPU time are shown beside the figures: the controller's
     #[arg(long)]
     watch_pid: Option<u32>,
-    /// PACKAGE=VERSION: upgrade it on --upgrade-hosts hosts after --upgrade-at seconds, and fail --upgrade-fails there 5 s later
+    /// PACKAGE=VERSION: upgrade it on --upgrade-hosts after --upgrade-at seconds
     #[arg(long, value_parser = upgrade)]
     upgrade: Option<(String, String)>,
-    #[arg(long, default_value_t = 3)]
-    upgrade_hosts: usize,
+    /// By number: FIRST-LAST
+    #[arg(long, default_value = "1-3")]
+    upgrade_hosts: Hosts,
     #[arg(long, default_value_t = 30.0)]
     upgrade_at: f64,
-    #[arg(long, default_value = "shop.service")]
-    upgrade_fails: String,
+    /// UNIT: fail it on --break-hosts after --break-at seconds, and mend it --break-for seconds later
+    #[arg(long = "break")]
+    breaks: Option<String>,
+    /// By number: FIRST-LAST
+    #[arg(long, default_value = "1-3")]
+    break_hosts: Hosts,
+    #[arg(long, default_value_t = 35.0)]
+    break_at: f64,
+    #[arg(long, default_value_t = 60.0)]
+    break_for: f64,
 }
 
 fn upgrade(text: &str) -> Result<(String, String), String> {
@@ -80,15 +90,10 @@ impl Options {
             Duration::try_from_secs_f64(value).with_context(|| format!("--{name} {value} is no length of time"))
         };
         ensure!(self.interval >= 1.0, "--interval {} is shorter than a second", self.interval);
-        let at = seconds("upgrade-at", self.upgrade_at)?;
-        let upgrade = self.upgrade.clone().map(|(package, to)| Upgrade {
-            package,
-            to,
-            hosts: self.upgrade_hosts,
-            at,
-            fails: self.upgrade_fails.clone(),
-            fails_after: Duration::from_secs(5),
-        });
+        let upgrade_at = seconds("upgrade-at", self.upgrade_at)?;
+        let of_package = |(package, to)| Upgrade { package, to, hosts: self.upgrade_hosts, at: upgrade_at };
+        let (at, length) = (seconds("break-at", self.break_at)?, seconds("break-for", self.break_for)?);
+        let of_unit = |unit| Outage { unit, hosts: self.break_hosts, at, length };
         Ok(Plan {
             prefix: self.prefix.clone(),
             agents: self.agents,
@@ -97,7 +102,8 @@ impl Options {
             churn: self.churn,
             fail: self.fail,
             seed: self.seed,
-            upgrade,
+            upgrade: self.upgrade.clone().map(of_package),
+            outage: self.breaks.clone().map(of_unit),
         })
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use prost::Message as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use watchkeep_agent::enrol::Identity;
@@ -15,12 +16,15 @@ use watchkeep_agent::link::{Greeting, Input, Link, Output, World};
 use watchkeep_agent::spool::memory::MemoryDisk;
 use watchkeep_agent::spool::{Limits, Spool};
 use watchkeep_protocol::topic::{Kind, Topic};
-use watchkeep_protocol::{Ack, Envelope, Event, MatterBody, Report, Status};
+use watchkeep_protocol::{
+    Ack, Command, CommandBody, CommandResult, Envelope, Event, MatterBody, Outcome, Report, Status,
+};
 
+use super::Plan;
 use super::estate::Estate;
 use super::figures::Figures;
+use super::scenes::{self, Scene};
 use super::shape::Shape;
-use super::{Plan, Upgrade};
 use crate::chance::Chance;
 
 /// Reports whose making is remembered, for the lag.
@@ -46,8 +50,7 @@ pub struct SimulatedHost {
     fail: f64,
     /// Units that are down, and for how many more reports.
     failed: Vec<(usize, u32)>,
-    upgrade: Option<Upgrade>,
-    upgraded: bool,
+    scenes: VecDeque<(Duration, Scene)>,
     figures: Arc<Figures>,
     made: VecDeque<(u64, Instant)>,
     matters_acked: u64,
@@ -98,8 +101,7 @@ impl SimulatedHost {
             churn: plan.churn,
             fail: plan.fail,
             failed: Vec::new(),
-            upgrade: plan.upgrade.clone().filter(|upgrade| index < upgrade.hosts),
-            upgraded: false,
+            scenes: scenes::of(plan, index + 1),
             figures,
             made: VecDeque::new(),
             matters_acked: 0,
@@ -217,8 +219,8 @@ impl SimulatedHost {
                     let sections = self.estate.sections();
                     sections.into_iter().for_each(|section| self.matter(MatterBody::Inventory(section)));
                 }
-                // Nothing may be done to a host that is not there.
-                Output::Command(_) | Output::Acked => {}
+                Output::Command(command) => self.refuse(&command),
+                Output::Acked => {}
                 Output::Note(note) => eprintln!("{}: {note}", self.link.greeting().hostname),
             }
         }
@@ -303,24 +305,48 @@ impl SimulatedHost {
         self.matter(MatterBody::Event(Event { labels: labels.into(), text }));
     }
 
-    /// The next scene of the upgrade that this host has a part in.
     fn next_scene(&self) -> Instant {
-        let after = |upgrade: &Upgrade| upgrade.at + if self.upgraded { upgrade.fails_after } else { Duration::ZERO };
         let far = Duration::from_secs(365 * 86_400);
-        self.began + self.upgrade.as_ref().map_or(far, after)
+        self.began + self.scenes.front().map_or(far, |(at, _)| *at)
     }
 
     fn scene(&mut self) {
-        let Some(upgrade) = self.upgrade.clone() else { return };
-        if !std::mem::replace(&mut self.upgraded, true) {
-            self.estate.upgrade(&upgrade.package, &upgrade.to);
-            let section = self.estate.package_section();
-            return self.matter(MatterBody::Inventory(section));
+        match self.scenes.pop_front() {
+            Some((_, Scene::Upgrade { package, to })) => {
+                self.estate.upgrade(&package, &to);
+                let section = self.estate.package_section();
+                self.matter(MatterBody::Inventory(section));
+            }
+            Some((_, Scene::Break { unit })) => {
+                self.named_unit_changes(&unit, "unit_failed", ("result", "exit-code"), "failed");
+            }
+            Some((_, Scene::Mend { unit })) => {
+                self.named_unit_changes(&unit, "unit_recovered", ("how", "active"), "active");
+            }
+            None => {}
         }
-        self.upgrade = None;
-        if let Some(unit) = self.estate.units().iter().position(|unit| *unit == upgrade.fails) {
-            self.unit_changes(unit, "unit_failed", ("result", "exit-code"), "failed");
+    }
+
+    /// A unit that this host does not have stays as it is.
+    fn named_unit_changes(&mut self, unit: &str, kind: &str, more: (&str, &str), state: &str) {
+        if let Some(unit) = self.estate.units().iter().position(|known| known == unit) {
+            self.unit_changes(unit, kind, more, state);
         }
+    }
+
+    /// Nothing may be done to a host that is not there; it says so, as one does whose policy allows nothing.
+    fn refuse(&mut self, command: &Command) {
+        let Ok(body) = CommandBody::decode(command.body.as_slice()) else { return };
+        self.matter(MatterBody::Result(CommandResult {
+            id: body.id,
+            run: body.run,
+            step: body.step,
+            attempt: body.attempt,
+            outcome: Outcome::Refused.into(),
+            refusal: "policy".to_owned(),
+            reason: "this host is simulated: it does nothing that it is told".to_owned(),
+            ..CommandResult::default()
+        }));
     }
 
     fn happens(&mut self, probability: f64) -> bool {

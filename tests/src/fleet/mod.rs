@@ -4,13 +4,17 @@
 //! - [`host`]: one agent: its loop over a connection, with a spool in memory.
 //! - [`shape`]: what it measures: blocks like a real host's, whose values move and whose instances come and go.
 //! - [`estate`]: what is on it: packages, units, listeners, connections.
+//! - [`scenes`]: what happens to some of the hosts at a set time: an upgrade, a unit that fails and is mended.
 //! - [`figures`]: what is counted of all of them.
+//! - [`program`]: the program `watchkeep-fleetsim` itself, beside a controller of a test.
 //!
 //! Everything that is chance comes from the seed; only the network's timing does not.
 
 pub mod estate;
 pub mod figures;
 pub mod host;
+pub mod program;
+pub mod scenes;
 pub mod shape;
 
 use std::path::Path;
@@ -26,6 +30,7 @@ use watchkeep_protocol::token::Token;
 use crate::chance::Chance;
 use figures::Figures;
 use host::SimulatedHost;
+use scenes::{Outage, Upgrade};
 
 /// What a fleet is like.
 #[derive(Clone, Debug)]
@@ -43,21 +48,7 @@ pub struct Plan {
     pub fail: f64,
     pub seed: u64,
     pub upgrade: Option<Upgrade>,
-}
-
-/// A package is upgraded on some of the hosts, and then a unit fails there.
-#[derive(Clone, Debug)]
-pub struct Upgrade {
-    pub package: String,
-    pub to: String,
-    /// On the first so many hosts.
-    pub hosts: usize,
-    /// After the start.
-    pub at: Duration,
-    /// The unit that fails there, …
-    pub fails: String,
-    /// … so long after the upgrade.
-    pub fails_after: Duration,
+    pub outage: Option<Outage>,
 }
 
 impl Default for Plan {
@@ -71,6 +62,7 @@ impl Default for Plan {
             fail: 0.0,
             seed: 1,
             upgrade: None,
+            outage: None,
         }
     }
 }
@@ -78,7 +70,7 @@ impl Default for Plan {
 /// Enrolments under way at once.
 const ENROLLING: usize = 8;
 /// How long an enrolment is tried again for, where the controller has enough for the moment.
-const ENROL_WITHIN: Duration = Duration::from_secs(600);
+const ENROL_WITHIN: Duration = Duration::from_secs(60);
 
 /// Enrols what is not enrolled yet under `folder`; a second run goes on with the same hosts.
 ///
@@ -116,11 +108,10 @@ fn enrol_one(token: &Token, name: &str, state: &Path) -> Result<Identity> {
         match enrol::enrol(token, name, Places { state, act: None }) {
             Ok(enrolled) if enrolled.identity.name == name => return Ok(enrolled.identity),
             Ok(enrolled) => bail!("\"{name}\" is another host's; this one was called \"{}\"", enrolled.identity.name),
-            // The controller lets one address enrol a few hosts at once, and then some each minute.
-            Err(EnrolError::Refused { found, .. }) if found.contains("too many") && begun.elapsed() < ENROL_WITHIN => {
-                std::thread::sleep(Duration::from_secs(2));
-            }
-            Err(EnrolError::Stranger { .. }) if begun.elapsed() < ENROL_WITHIN => {
+            // The desk has more to do than it can take for the moment.
+            Err(EnrolError::Refused { found, .. })
+                if found.contains("enrol again") && begun.elapsed() < ENROL_WITHIN =>
+            {
                 std::thread::sleep(Duration::from_secs(2));
             }
             Err(error) => return Err(error).with_context(|| format!("enrol \"{name}\"")),
