@@ -246,16 +246,58 @@ async fn a_lost_answer_is_given_again_to_the_same_key_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_that_asks_without_end_is_told_to_wait() {
+async fn an_address_that_guesses_tokens_is_told_to_wait_and_then_for_how_long() {
     let world = World::new().await;
     let registry = Registry::beside(&world).await;
-    for _ in 0..200 {
-        let response = registry.client.get(registry.url("/ca")).send().await.expect("an answer");
-        if response.status() == 429 {
-            assert_eq!(response.headers()["retry-after"], "60");
-            registry.handle.stop().await;
-            return world.broker.stop().await;
+    let good = registry.token(1, hour());
+    let guessed = Token { secret: vec![7; 32], ..good.clone() };
+    let (_, request) = key_and_request("web-3");
+    let mut refused = 0;
+    let said = loop {
+        let (status, problem) = registry.enrol(&guessed, "web-3", &request).await;
+        match status {
+            401 if refused < 100 => refused += 1,
+            _ => break problem,
         }
+    };
+    assert_eq!((said["status"].as_u64(), text(&said, "code")), (Some(429), "too_often"), "after {refused}: {said}");
+    assert!(refused >= 30, "{refused} may guess at first");
+    assert!(text(&said, "detail").contains("try again in "), "{said}");
+    assert_eq!(registry.enrol(&good, "web-3", &request).await.0, 429, "nothing of it is read");
+    // What is public is told to everybody.
+    assert_eq!(registry.client.get(registry.url("/ca")).send().await.expect("an answer").status(), 200);
+    registry.handle.stop().await;
+    world.broker.stop().await;
+}
+
+/// A roll-out: hosts behind one address, one token for all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_hosts_as_a_token_has_uses_enrol_from_one_address_without_waiting() {
+    const HOSTS: u32 = 200;
+    let world = World::new().await;
+    let registry = Arc::new(Registry::beside(&world).await);
+    let token = registry.token(HOSTS, hour());
+    let mut hosts = tokio::task::JoinSet::new();
+    for number in 0..HOSTS {
+        let (registry, token) = (Arc::clone(&registry), token.clone());
+        hosts.spawn(async move {
+            let name = format!("web-{number}");
+            let (_, request) = key_and_request(&name);
+            let (status, answer) = registry.enrol(&token, &name, &request).await;
+            assert_eq!((status, text(&answer, "name")), (200, name.as_str()), "{answer}");
+        });
     }
-    panic!("200 requests at once were all answered");
+    while let Some(enrolled) = hosts.join_next().await {
+        enrolled.expect("it was granted");
+    }
+    assert_eq!(registry.told().len(), HOSTS as usize);
+    // One more than it was made for is no guess either: it is told why, however often it asks.
+    for _ in 0..40 {
+        let (_, request) = key_and_request("web-late");
+        let (status, problem) = registry.enrol(&token, "web-late", &request).await;
+        assert_eq!((status, text(&problem, "code")), (403, "token_used_up"), "{problem}");
+    }
+    let registry = Arc::into_inner(registry).expect("no host holds it any more");
+    registry.handle.stop().await;
+    world.broker.stop().await;
 }

@@ -2,8 +2,8 @@
 //!
 //! An HTTPS listener of its own, without client certificates: `GET /ca` gives the CA's certificate, which a host compares
 //! with the fingerprint in its token before it trusts anything, and `POST /enrol` turns a token and a certificate request
-//! into a certificate. Requests are small, few and slow to none: each address and all together have a budget, a connection
-//! ends after 30 s.
+//! into a certificate. Requests are small; an address that brings refusals upon itself again and again is made to wait, one
+//! that enrols thousands of hosts is not; a connection ends after 30 s.
 
 mod limiter;
 mod listener;

@@ -69,6 +69,18 @@ pub enum EnrolError {
     NotTold { found: String },
 }
 
+impl EnrolError {
+    /// Whether anybody could have been told so who has no token of ours. With a good token the secret was right, and nobody
+    /// guesses.
+    pub fn is_a_strangers(&self) -> bool {
+        match self {
+            Self::TokenDamaged { .. } | Self::Token(TokenRefusal::Unknown) | Self::Name { .. } => true,
+            Self::Request(error) => matches!(error, AccessError::Request { .. }),
+            Self::Token(_) | Self::NamesTaken { .. } | Self::Store(_) | Self::NotTold { .. } => false,
+        }
+    }
+}
+
 impl Office {
     pub fn new(store: Box<dyn Store>, ca: Ca, given: Given, tell: Tell) -> Self {
         Self { store: Mutex::new(store), ca, given, tell }

@@ -1,7 +1,8 @@
 //! The two routes, and what they answer. Errors are problem+json (RFC 9457) with a stable `code`.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -60,10 +61,8 @@ pub fn routes(office: Arc<Office>) -> Router {
         .with_state(Desk { office, limiter })
 }
 
-async fn ca(State(desk): State<Desk>, ConnectInfo(Caller(from)): ConnectInfo<Caller>) -> Response {
-    if !desk.allows(from) {
-        return too_often();
-    }
+/// What is public anyway, and costs less than the handshake before it.
+async fn ca(State(desk): State<Desk>) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/pem-certificate-chain")];
     (kind, desk.office.ca_pem().to_owned()).into_response()
 }
@@ -73,26 +72,37 @@ async fn enrol(
     ConnectInfo(Caller(from)): ConnectInfo<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if !desk.allows(from) {
-        return too_often();
+    if let Err(wait) = desk.limiter().hears(from.ip(), now()) {
+        return too_often(wait);
     }
+    match read(body) {
+        Ok(asked) => granted_or_not(&desk, asked, from).await,
+        Err(response) => {
+            desk.limiter().refused(from.ip(), now());
+            response
+        }
+    }
+}
+
+/// What a host sent, or what it is answered where that does not read.
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Asked, Response> {
     let body = match body {
         Ok(body) => body,
         Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!("the request is larger than {BODY_BYTES} bytes");
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail);
+            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail));
         }
-        Err(_) => return problem(StatusCode::BAD_REQUEST, "malformed", "the request did not arrive whole"),
+        Err(_) => return Err(problem(StatusCode::BAD_REQUEST, "malformed", "the request did not arrive whole")),
     };
-    let asked: Asked = match serde_json::from_slice(&body) {
-        Ok(asked) => asked,
-        // The error's own text may quote the body, and with it the token.
-        Err(error) => {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            let detail = format!("the body is not {{token, name, csr_pem}} in JSON ({place})");
-            return problem(StatusCode::BAD_REQUEST, "malformed", &detail);
-        }
-    };
+    // The error's own text may quote the body, and with it the token.
+    serde_json::from_slice(&body).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let detail = format!("the body is not {{token, name, csr_pem}} in JSON ({place})");
+        problem(StatusCode::BAD_REQUEST, "malformed", &detail)
+    })
+}
+
+async fn granted_or_not(desk: &Desk, asked: Asked, from: SocketAddr) -> Response {
     let wanted = asked.name.clone();
     let office = desk.office.clone();
     let work = move || office.enrol(asked.token.reveal(), &asked.name, &asked.csr_pem, now());
@@ -101,7 +111,12 @@ async fn enrol(
             tracing::info!(agent = granted.name, %from, "enrolled");
             answer(granted, &wanted)
         }
-        Ok(Err(error)) => refusal(&error, from),
+        Ok(Err(error)) => {
+            if error.is_a_strangers() {
+                desk.limiter().refused(from.ip(), now());
+            }
+            refusal(&error, from)
+        }
         Err(error) => {
             tracing::error!(%error, "an enrolment ended badly");
             problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the controller failed; its log says how")
@@ -110,8 +125,8 @@ async fn enrol(
 }
 
 impl Desk {
-    fn allows(&self, from: SocketAddr) -> bool {
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).allow(from.ip(), now())
+    fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,9 +155,11 @@ fn refusal(error: &EnrolError, from: SocketAddr) -> Response {
     problem(status, code, &error.to_string())
 }
 
-fn too_often() -> Response {
-    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "too_often", "too many requests; try again in a minute");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+fn too_often(wait: Duration) -> Response {
+    let wait = wait.as_secs();
+    let detail = format!("too many requests from this address were refused; try again in {wait} s");
+    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "too_often", &detail);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     response
 }
 
