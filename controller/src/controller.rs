@@ -276,6 +276,7 @@ impl Controller {
             ca_fingerprint: fingerprint,
             metrics,
             downlinks,
+            rules: engine.rules(),
             samples: engine.reader(),
             checkpoint_key: verify_key,
             now: clock::now,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus::{IntGauge, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::api::ApiState;
 use crate::fleet::broker::BrokerCounts;
@@ -14,6 +14,7 @@ use crate::samples::SampleReadings;
 pub struct Metrics {
     pub registry: Registry,
     gauges: Arc<[IntGauge]>,
+    rule_failures: IntCounterVec,
     counts: Arc<dyn Fn() -> Counts + Send + Sync>,
 }
 
@@ -110,6 +111,12 @@ const LIST: [(&str, &str); 21] = [
     ("watchkeep_samples_seal_write_microseconds_max", "The longest that writing a block file took, since the start."),
 ];
 
+/// As Prometheus's `prometheus_rule_evaluation_failures_total`, by group: `file;name`.
+const RULE_FAILURES: (&str, &str) = (
+    "watchkeep_rule_evaluation_failures_total",
+    "Evaluations of rules that failed since the start, each host's counted.",
+);
+
 impl Metrics {
     /// `counts` reads the running parts.
     pub fn new(counts: impl Fn() -> Counts + Send + Sync + 'static) -> Self {
@@ -119,7 +126,10 @@ impl Metrics {
             registry.register(Box::new(gauge.clone())).expect("the names of the list differ");
             gauge
         });
-        Self { registry, gauges: Arc::new(gauges), counts: Arc::new(counts) }
+        let of = Opts::new(RULE_FAILURES.0, RULE_FAILURES.1);
+        let rule_failures = IntCounterVec::new(of, &["rule_group"]).expect("a metric name and a label");
+        registry.register(Box::new(rule_failures.clone())).expect("it is not in the list");
+        Self { registry, gauges: Arc::new(gauges), rule_failures, counts: Arc::new(counts) }
     }
 
     /// Takes the readings.
@@ -150,6 +160,10 @@ impl Metrics {
         ];
         for (gauge, value) in self.gauges.iter().zip(values) {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        for (group, failures) in state.rules.failures() {
+            let counter = self.rule_failures.with_label_values(&[&group]);
+            counter.inc_by(failures.saturating_sub(counter.get()));
         }
     }
 }

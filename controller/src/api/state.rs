@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::core::checkpoints::CheckpointKey;
 use crate::core::handle::{Answer, Handle};
 use crate::core::outlet::Downlinks;
+use crate::core::rule_board::RuleBoard;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
 use crate::samples::Reader;
@@ -39,6 +40,8 @@ pub struct ApiState {
     pub downlinks: Arc<Downlinks>,
     /// Samples of all hosts.
     pub samples: Reader,
+    /// Which rules fail.
+    pub rules: Arc<RuleBoard>,
     /// Checks the ledger's checkpoints.
     pub checkpoint_key: CheckpointKey,
     pub now: fn() -> Millis,

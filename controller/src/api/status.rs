@@ -38,6 +38,7 @@ async fn status(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
         "agents_connected": connected,
         "incidents": incidents,
         "stop_switch": stopped,
+        "failing_rules": state.rules.failing(),
     })))
 }
 

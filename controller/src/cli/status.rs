@@ -19,12 +19,51 @@ fn card(status: &Value) -> String {
     let incidents: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
     let incidents = if incidents.is_empty() { "none".to_owned() } else { incidents.join(", ") };
     let generation = word(status, "generation");
+    let rules = rules(status["failing_rules"].as_array().map_or(&[], Vec::as_slice));
     let switch = if status["stop_switch"] == true { "ON: no runbook runs" } else { "off" };
     format!(
-        "agents       {} connected\nincidents    {incidents}\nstop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
+        "agents       {} connected\nincidents    {incidents}\n{rules}stop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
         status["agents_connected"],
         generation.get(..12).unwrap_or(generation),
         status["ledger_head"],
         word(status, "version"),
     )
+}
+
+/// Which rules cannot be evaluated, and why; nothing where all can.
+fn rules(failing: &[Value]) -> String {
+    let mut text = String::new();
+    if !failing.is_empty() {
+        text = format!("rules        {} cannot be evaluated\n", failing.len());
+    }
+    for rule in failing {
+        let hosts = match (rule["agent"].as_str(), rule["hosts"].as_u64()) {
+            (Some(agent), Some(2..)) => format!(" for {agent} and {} more", rule["hosts"].as_u64().unwrap_or(1) - 1),
+            (Some(agent), _) => format!(" for {agent}"),
+            (None, _) => " across hosts".to_owned(),
+        };
+        let (group, name, why) = (word(rule, "group"), word(rule, "rule"), word(rule, "message"));
+        text.push_str(&format!("             {group}: {name}{hosts}: {why}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rules_that_fail_are_told_of_with_their_reason() {
+        assert_eq!(rules(&[]), "");
+        let rule = |agent: Value, hosts: u64| json!({"group": "disk.yaml;disk", "rule": "Full", "message": "no", "agent": agent, "hosts": hosts});
+        let failing = [rule(json!("web-1"), 3), rule(json!("web-1"), 1), rule(Value::Null, 1)];
+        insta::assert_snapshot!(rules(&failing), @r"
+        rules        3 cannot be evaluated
+                     disk.yaml;disk: Full for web-1 and 2 more: no
+                     disk.yaml;disk: Full for web-1: no
+                     disk.yaml;disk: Full across hosts: no
+        ");
+    }
 }

@@ -25,6 +25,8 @@ use super::aside::{Caution, Suspect};
 use super::committer::{Committed, Committer, CoreError, Opened};
 use super::handle::{Handle, Work};
 use super::outlet::Downlinks;
+use super::rule_board::RuleBoard;
+use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
 use crate::samples::{Ask, Folder, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings};
@@ -69,6 +71,7 @@ pub struct Engine {
     ended: Arc<Notify>,
     samples: Folder,
     sample_counts: Arc<SampleCounts>,
+    rules: Arc<RuleBoard>,
     now: fn() -> Millis,
     /// Dropped to stop the rules across hosts.
     across: SyncSender<()>,
@@ -160,7 +163,7 @@ impl Engine {
         let (careful, aside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
         let (samples, now) = (surroundings.samples.clone(), surroundings.now);
-        let sample_counts = Arc::new(SampleCounts::default());
+        let (sample_counts, rules) = (Arc::new(SampleCounts::default()), Arc::new(RuleBoard::default()));
         for number in 0..workers_wanted() {
             let (sender, receiver) = sync_channel(WORKER_QUEUE);
             let slot = Arc::new(Slot::default());
@@ -175,6 +178,7 @@ impl Engine {
                 number,
                 sealer: Sealer::start(samples.clone(), (number, workers_wanted()), now().0),
                 sample_counts: Arc::clone(&sample_counts),
+                rules: Arc::clone(&rules),
                 deaf: Arc::clone(&deaf),
                 careful: Arc::clone(&careful),
             };
@@ -183,7 +187,8 @@ impl Engine {
         }
         let reader = reader_of(&workers, samples.folder.clone(), now);
         let fleet = Arc::default();
-        let across = Across { news: Arc::clone(&fleet), reader, desk: desk.clone(), now };
+        let board = (Arc::clone(&rules), workers.len());
+        let across = Across { news: Arc::clone(&fleet), reader, desk: desk.clone(), now, board };
         let (until_dropped, dropped) = sync_channel(1);
         threads.push(spawn("across", &ended, move || across.run(&dropped)));
         let mut desk_thread = DeskThread {
@@ -202,7 +207,21 @@ impl Engine {
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
         let (dropped, samples, across) = (Arc::default(), samples.folder, until_dropped);
-        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, samples, sample_counts, now, across })
+        Ok(Self {
+            workers,
+            desk,
+            handle,
+            dropped,
+            deaf,
+            aside,
+            threads,
+            ended,
+            samples,
+            sample_counts,
+            rules,
+            now,
+            across,
+        })
     }
 
     pub fn handle(&self) -> Handle {
@@ -227,6 +246,11 @@ impl Engine {
         Arc::clone(&self.sample_counts)
     }
 
+    /// Which rules fail.
+    pub fn rules(&self) -> Arc<RuleBoard> {
+        Arc::clone(&self.rules)
+    }
+
     /// Rings when one of the threads has ended, whether by a panic, a take-over or a store that stays away: the rest is of no
     /// use then.
     pub fn ended(&self) -> Arc<Notify> {
@@ -235,10 +259,11 @@ impl Engine {
 
     /// Commits what waits and ends the threads.
     pub fn stop(self) {
+        // First of all, or it would ask workers that have ended.
+        drop(self.across);
         for worker in &self.workers {
             let _ended = worker.send(ToWorker::Stop);
         }
-        drop(self.across);
         let _ended = self.desk.send(Work::Stop);
         for thread in self.threads {
             if thread.join().is_err() {
@@ -290,6 +315,7 @@ struct Worker {
     number: usize,
     sealer: Sealer,
     sample_counts: Arc<SampleCounts>,
+    rules: Arc<RuleBoard>,
 }
 
 impl Worker {
@@ -348,6 +374,7 @@ impl Worker {
         drop(self.sealer.finish());
         let now = (self.now)();
         self.shard = Shard::restore(rules, kept, now);
+        self.rules.put(self.number, RuleHealth::default());
         match self.shard.recover(self.sealer.folder(), now) {
             Ok(faults) => faults.iter().for_each(|fault| tracing::error!(fault, "a block file is not whole")),
             Err(error) => tracing::error!(%error, "block files cannot be read; agents send what they still hold"),
@@ -357,6 +384,7 @@ impl Worker {
     /// Hands over to the next block file where it is time, and takes the receipt of the one before.
     fn seal(&mut self) {
         self.sample_counts.add(self.shard.take_tally());
+        self.shard.take_rule_health().into_iter().for_each(|health| self.rules.put(self.number, health));
         if let Some(receipt) = self.sealer.receipt() {
             take_receipt(&mut self.shard, &self.sample_counts, receipt);
         }

@@ -7,6 +7,7 @@
 //! - [`outlet`]: the way down to agents.
 //!
 //! - [`retention`]: what is older than its term is erased.
+//! - [`rule_board`]: which rules fail, for everybody to see.
 //! - [`aside`]: input that makes commits fail is found and set aside.
 //!
 //! A failed commit leaves memory ahead of the store, so everything in memory is dropped and read back. Where that does not
@@ -26,6 +27,7 @@ pub mod live;
 pub mod outlet;
 pub mod registry;
 pub mod retention;
+pub mod rule_board;
 
 #[cfg(test)]
 mod tests;

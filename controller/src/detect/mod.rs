@@ -17,7 +17,7 @@ use watchkeep_desk::input::{AlertChange, AlertState};
 use watchkeep_desk::{InputBody, Millis};
 use watchkeep_rules::events::{Event, EventEngine, EventRules, HostState, Transition, What};
 
-use metrics::{HostMetrics, MetricGroups};
+use metrics::{HostMetrics, MetricGroups, RuleHealth};
 
 use crate::generation::Generation;
 use crate::samples::HostSeries;
@@ -92,18 +92,26 @@ impl HostDetection {
         watches: &Watches,
         at: Millis,
         now: Millis,
+        health: &mut RuleHealth,
     ) -> Vec<InputBody> {
         let mut inputs = self.watching.report(agent, samples, watches);
-        let (changes, changed) = self.metrics.report(agent, samples, at, now);
+        let (changes, changed) = self.metrics.report(agent, samples, at, now, health);
         self.changed |= changed;
         inputs.extend(changes.into_iter().map(InputBody::Alert));
         inputs
     }
 
     /// Time passed: alerts that clear by themselves, conditions that did not hold in time, a host that stays silent.
-    pub fn tick(&mut self, agent: &str, samples: &mut HostSeries, watches: &Watches, now: Millis) -> Vec<InputBody> {
+    pub fn tick(
+        &mut self,
+        agent: &str,
+        samples: &mut HostSeries,
+        watches: &Watches,
+        now: Millis,
+        health: &mut RuleHealth,
+    ) -> Vec<InputBody> {
         let mut inputs = self.watching.tick(agent, watches, now);
-        let (changes, changed) = self.metrics.tick(agent, samples, self.silent.is_some(), now);
+        let (changes, changed) = self.metrics.tick(agent, samples, self.silent.is_some(), now, health);
         self.changed |= changed;
         inputs.extend(changes.into_iter().map(InputBody::Alert));
         if self.engine.next_due().is_some_and(|due| due <= now.0) {
@@ -114,10 +122,17 @@ impl HostDetection {
     }
 
     /// Takes another generation's rules up; the states of rules that did not change stay.
-    pub fn reload(&mut self, agent: &str, samples: &mut HostSeries, rules: &Rules, now: Millis) -> Vec<InputBody> {
+    pub fn reload(
+        &mut self,
+        agent: &str,
+        samples: &mut HostSeries,
+        rules: &Rules,
+        now: Millis,
+        health: &mut RuleHealth,
+    ) -> Vec<InputBody> {
         let transitions = self.engine.reload(Arc::clone(&rules.events), now.0);
         let mut changes = self.told(agent, transitions);
-        changes.extend(self.metrics.reload(agent, &rules.metrics, samples, now));
+        changes.extend(self.metrics.reload(agent, &rules.metrics, samples, now, health));
         changes.into_iter().map(InputBody::Alert).collect()
     }
 

@@ -17,6 +17,7 @@ use super::matter::{self, content, hexadecimal, unhexadecimal};
 use super::proposal::{Down, Proposal};
 use super::{Numbered, report};
 use crate::core::aside;
+use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
@@ -80,6 +81,7 @@ pub struct Shard {
     layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: Templates,
     tally: Tally,
+    rule_health: RuleHealth,
 }
 
 impl Shard {
@@ -94,6 +96,7 @@ impl Shard {
             layouts: BTreeMap::new(),
             templates: Templates::default(),
             tally: Tally::default(),
+            rule_health: RuleHealth::default(),
         }
     }
 
@@ -205,6 +208,11 @@ impl Shard {
         std::mem::take(&mut self.tally)
     }
 
+    /// Which rules fail for how many hosts, where that changed since this was last asked.
+    pub fn take_rule_health(&mut self) -> Option<RuleHealth> {
+        self.rule_health.take_if_changed()
+    }
+
     /// Every series in memory that the question takes, of all hosts.
     ///
     /// # Errors
@@ -230,8 +238,9 @@ impl Shard {
         for (agent, host) in &mut self.hosts {
             let proposal = said.remove(agent).unwrap_or_default();
             let (rules, watches) = (&*self.rules, &*self.watches);
-            let (layouts, templates, tally) = (&mut self.layouts, &mut self.templates, &mut self.tally);
-            let mut step = Step { host, rules, watches, layouts, templates, tally, now, proposal };
+            let (layouts, templates) = (&mut self.layouts, &mut self.templates);
+            let (tally, health) = (&mut self.tally, &mut self.rule_health);
+            let mut step = Step { host, rules, watches, layouts, templates, tally, health, now, proposal };
             work(&mut step);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
@@ -252,8 +261,9 @@ impl Shard {
         let host = self.hosts.get_mut(agent).expect("it was put there above");
         let proposal = said.remove(agent).unwrap_or_default();
         let (rules, watches) = (&*self.rules, &*self.watches);
-        let (layouts, templates, tally) = (&mut self.layouts, &mut self.templates, &mut self.tally);
-        let mut step = Step { host, rules, watches, layouts, templates, tally, now, proposal };
+        let (layouts, templates) = (&mut self.layouts, &mut self.templates);
+        let (tally, health) = (&mut self.tally, &mut self.rule_health);
+        let mut step = Step { host, rules, watches, layouts, templates, tally, health, now, proposal };
         work(&mut step);
         said.insert(agent.to_owned(), step.proposal);
     }
@@ -281,6 +291,7 @@ struct Step<'a> {
     layouts: &'a mut BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: &'a mut Templates,
     tally: &'a mut Tally,
+    health: &'a mut RuleHealth,
     now: Millis,
     proposal: Proposal,
 }
@@ -324,7 +335,7 @@ impl Step<'_> {
 
     fn reload(&mut self) {
         let host = &mut *self.host;
-        let inputs = host.detection.reload(&host.agent, &mut host.samples, self.rules, self.now);
+        let inputs = host.detection.reload(&host.agent, &mut host.samples, self.rules, self.now, self.health);
         self.proposal.inputs.extend(inputs);
     }
 
@@ -349,7 +360,7 @@ impl Step<'_> {
             self.ask_for_spool(ASK_UNASKED);
         }
         let host = &mut *self.host;
-        let inputs = host.detection.tick(&host.agent, &mut host.samples, self.watches, self.now);
+        let inputs = host.detection.tick(&host.agent, &mut host.samples, self.watches, self.now, self.health);
         self.proposal.inputs.extend(inputs);
     }
 
@@ -495,6 +506,7 @@ impl Step<'_> {
                 self.watches,
                 at,
                 self.now,
+                self.health,
             ));
         }
         self.ack();

@@ -1,7 +1,6 @@
 //! Rules over samples, of one host: evaluated at the instant of each report that brings something newer.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Serialize};
 use watchkeep_desk::Millis;
@@ -10,6 +9,8 @@ use watchkeep_rules::metric::{MetricEngine, MetricState, Output};
 use watchkeep_rules::promql::labels::NAME;
 
 use super::super::change;
+use super::fingerprint;
+use super::health::{Failing, RuleHealth};
 use super::rules::{MetricGroups, RuleGroup};
 use crate::samples::HostSeries;
 
@@ -27,8 +28,7 @@ pub struct HostMetrics {
     kept: Progress,
     /// When `up` was last written.
     up_at: i64,
-    /// Evaluations that gave an error, since the start.
-    failed: u64,
+    failing: Failing,
 }
 
 #[derive(Debug)]
@@ -65,18 +65,18 @@ impl HostMetrics {
             let engine = MetricEngine::restore(group.rules.clone(), group.settings, state);
             engines.push((key, Group { engine, is_presence }));
         }
-        Self { engines, kept: kept.progress, up_at: 0, failed: 0 }
+        // Groups that are gone since it was kept: the reload resolves what they left.
+        engines.extend(states.into_iter().map(|(key, state)| {
+            let engine = MetricEngine::restore(Default::default(), Default::default(), state);
+            (key, Group { engine, is_presence: false })
+        }));
+        Self { engines, kept: kept.progress, up_at: 0, failing: Failing::default() }
     }
 
     pub fn kept(&self) -> Kept {
         let states = self.engines.iter().map(|(key, group)| (key.clone(), group.engine.state().clone()));
         let groups = states.filter(|(_, state)| !state.is_empty()).collect();
         Kept { groups, progress: self.kept.clone() }
-    }
-
-    /// Evaluations that failed since the start.
-    pub fn failed(&self) -> u64 {
-        self.failed
     }
 
     /// A report of the host was taken into `series`, read at `at` by the corrected clock. Tells what follows, and whether what
@@ -87,6 +87,7 @@ impl HostMetrics {
         series: &mut HostSeries,
         at: Millis,
         now: Millis,
+        health: &mut RuleHealth,
     ) -> (Vec<AlertChange>, bool) {
         if at.0 <= self.kept.judged {
             return (Vec::new(), false);
@@ -95,7 +96,7 @@ impl HostMetrics {
         self.up_at = at.0;
         series.write(&series.base().with(NAME, "up"), at.0, 1.0);
         let before = self.fingerprint();
-        let mut changes = self.eval(agent, series, at, |_| true);
+        let mut changes = self.eval(agent, series, at, |_| true, health);
         let held = self.kept.untold.len();
         if now.since(at) > LATE {
             changes = self.wait(changes, now);
@@ -114,6 +115,7 @@ impl HostMetrics {
         series: &mut HostSeries,
         is_silent: bool,
         now: Millis,
+        health: &mut RuleHealth,
     ) -> (Vec<AlertChange>, bool) {
         let mut changes = Vec::new();
         let before = self.fingerprint();
@@ -124,7 +126,7 @@ impl HostMetrics {
         if is_silent && now.0.saturating_sub(self.up_at) >= SILENT_EVERY {
             self.up_at = now.0;
             series.write(&series.base().with(NAME, "up"), now.0, 0.0);
-            changes.extend(self.eval(agent, series, now, |group| group.is_presence));
+            changes.extend(self.eval(agent, series, now, |group| group.is_presence, health));
         }
         let changed = !changes.is_empty() || before != self.fingerprint();
         (changes, changed)
@@ -144,7 +146,9 @@ impl HostMetrics {
         groups: &MetricGroups,
         series: &mut HostSeries,
         now: Millis,
+        health: &mut RuleHealth,
     ) -> Vec<AlertChange> {
+        self.failing.reloaded(health);
         let mut old: BTreeMap<String, Group> = std::mem::take(&mut self.engines).into_iter().collect();
         let mut output = Vec::new();
         for (group, is_presence) in all(groups) {
@@ -171,14 +175,12 @@ impl HostMetrics {
         series: &mut HostSeries,
         at: Millis,
         wanted: impl Fn(&Group) -> bool,
+        health: &mut RuleHealth,
     ) -> Vec<AlertChange> {
         let mut changes = Vec::new();
         for (key, group) in self.engines.iter_mut().filter(|(_, group)| wanted(group)) {
             let output = group.engine.eval(at.0, &*series);
-            for error in &output.errors {
-                self.failed += 1;
-                tracing::debug!(agent, group = key.as_str(), %error, "a rule could not be evaluated");
-            }
+            self.failing.evaluated(Some(agent), key, &output.errors, health);
             changes.extend(take(agent, series, output));
         }
         changes
@@ -209,13 +211,7 @@ impl HostMetrics {
 
     /// Of which alerts there are and which fire: what changes it must be kept.
     fn fingerprint(&self) -> u64 {
-        let mut hash = DefaultHasher::new();
-        for (_, group) in &self.engines {
-            for (rule, alert) in group.engine.state().alerts() {
-                (rule, &alert.labels, alert.is_firing(), alert.held.is_some()).hash(&mut hash);
-            }
-        }
-        hash.finish()
+        fingerprint(self.engines.iter().map(|(_, group)| group.engine.state()))
     }
 }
 
@@ -226,8 +222,16 @@ fn all(groups: &MetricGroups) -> impl Iterator<Item = (&RuleGroup, bool)> {
 
 /// Both parts of a group have an engine.
 fn key(group: &RuleGroup, is_presence: bool) -> String {
-    let part = if is_presence { " (up)" } else { "" };
+    let part = if is_presence { PRESENCE } else { "" };
     format!("{}{part}", group.key)
+}
+
+/// What the part of a group has behind its name that reads nothing but `up`.
+const PRESENCE: &str = " (up)";
+
+/// The group, `file;name`, that an engine's key is of.
+pub(super) fn group_of(key: &str) -> &str {
+    key.strip_suffix(PRESENCE).unwrap_or(key)
 }
 
 /// Writes down what rules derived, and gives the alerts as the desk takes them.

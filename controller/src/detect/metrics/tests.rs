@@ -10,7 +10,7 @@ use watchkeep_rules::model::RuleBook;
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::Point;
 
-use super::{FleetMetrics, HostMetrics, KeptFleet, MetricGroups};
+use super::{FleetMetrics, HostMetrics, KeptFleet, MetricGroups, RuleHealth};
 use crate::samples::HostSeries;
 
 const START: i64 = 1_800_000_000_000;
@@ -44,12 +44,13 @@ fn groups(text: &str) -> MetricGroups {
 struct Bench {
     metrics: HostMetrics,
     series: HostSeries,
+    health: RuleHealth,
 }
 
 impl Bench {
     fn new(rules: &str) -> Self {
         let metrics = HostMetrics::restore(&groups(rules), Default::default());
-        Self { metrics, series: HostSeries::new("web-1", &BTreeMap::new()) }
+        Self { metrics, series: HostSeries::new("web-1", &BTreeMap::new()), health: RuleHealth::default() }
     }
 
     /// A report read at `at` seconds, which comes at `now` seconds.
@@ -57,7 +58,7 @@ impl Bench {
         let labels = self.series.base().with(NAME, "load");
         self.series.write(&labels, START + at * SECOND, load);
         let (at, now) = (Millis(START + at * SECOND), Millis(START + now * SECOND));
-        let (changes, _) = self.metrics.report("web-1", &mut self.series, at, now);
+        let (changes, _) = self.metrics.report("web-1", &mut self.series, at, now, &mut self.health);
         changes.iter().map(said).collect()
     }
 
@@ -67,9 +68,15 @@ impl Bench {
         each.flat_map(|(at, load)| self.report(at, at, *load)).collect()
     }
 
+    fn reload(&mut self, now: i64, rules: &str) -> Vec<String> {
+        let now = Millis(START + now * SECOND);
+        let changes = self.metrics.reload("web-1", &groups(rules), &mut self.series, now, &mut self.health);
+        changes.iter().map(said).collect()
+    }
+
     fn tick(&mut self, now: i64, is_silent: bool) -> Vec<String> {
         let now = Millis(START + now * SECOND);
-        let (changes, _) = self.metrics.tick("web-1", &mut self.series, is_silent, now);
+        let (changes, _) = self.metrics.tick("web-1", &mut self.series, is_silent, now, &mut self.health);
         changes.iter().map(said).collect()
     }
 }
@@ -156,13 +163,8 @@ fn what_comes_again_after_a_restart_is_judged_once_and_goes_on() {
 fn a_reload_keeps_what_it_knows_and_resolves_what_is_gone() {
     let mut bench = Bench::new(RULES);
     bench.reports(0, &[9.0, 9.0, 9.0]);
-    let reload = |bench: &mut Bench, rules: &str| -> Vec<String> {
-        let Bench { metrics, series } = bench;
-        let changes = metrics.reload("web-1", &groups(rules), series, Millis(START + 40 * SECOND));
-        changes.iter().map(said).collect()
-    };
-    assert!(reload(&mut bench, &RULES.replace("for: 30s", "for: 1m")).is_empty());
-    assert_eq!(reload(&mut bench, "groups: []\n"), ["Busy resolved at 40"]);
+    assert!(bench.reload(40, &RULES.replace("for: 30s", "for: 1m")).is_empty());
+    assert_eq!(bench.reload(40, "groups: []\n"), ["Busy resolved at 40"]);
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn rules_across_hosts_are_judged_at_multiples_of_their_interval() {
     }
     let mut told = Vec::new();
     for now in [START + 1, START + 7 * SECOND, START + 16 * SECOND, START + 400 * SECOND] {
-        told.extend(fleet.step(&samples, Millis(now)).changes.iter().map(said));
+        told.extend(fleet.step(&samples, Millis(now), &mut RuleHealth::default()).changes.iter().map(said));
     }
     assert_eq!(told, ["ManyBusy firing at 0", "ManyBusy resolved at 390"]);
 }
@@ -192,4 +194,44 @@ fn rules_are_parted_by_what_they_need_and_know_how_far_they_look() {
     let far =
         "groups:\n  - name: far\n    rules: [{alert: Far, expr: 'max_over_time(rate(x[5m])[1h:1m] offset 10m) > 1'}]\n";
     assert_eq!(groups(far).reach(), (60 + 10 + 5 + 5) * 60 * SECOND);
+}
+
+#[test]
+fn what_fires_of_a_group_that_is_gone_after_a_restart_is_resolved() {
+    let mut bench = Bench::new(RULES);
+    bench.reports(0, &[9.0, 9.0, 9.0]);
+    let others = "groups:\n  - name: other\n    rules: [{alert: Other, expr: load > 100}]\n";
+    bench.metrics = HostMetrics::restore(&groups(others), bench.metrics.kept());
+    assert_eq!(bench.reload(60, others), ["Busy resolved at 60"]);
+}
+
+#[test]
+fn a_rule_that_fails_is_named_until_it_works_again() {
+    // The two disks have the same labels once `device` is taken away: then the rule cannot be evaluated.
+    let rules = "groups:
+  - name: disk
+    rules:
+      - {record: 'disk:reads', expr: 'label_replace(reads, \"device\", \"\", \"\", \"\")'}
+      - {alert: Fine, expr: reads > 100}
+";
+    let mut bench = Bench::new(rules);
+    let mut failing = |at: i64, devices: &[&str]| -> Option<(Vec<String>, u64)> {
+        for device in devices {
+            let labels = bench.series.base().with(NAME, "reads").with("device", device);
+            bench.series.write(&labels, START + at * SECOND, 1.0);
+        }
+        bench.report(at, at, 1.0);
+        let health = bench.health.take_if_changed()?;
+        let in_words =
+            |rule: &super::FailingRule| format!("{} of {} for {}: {}", rule.rule, rule.group, rule.hosts, rule.message);
+        Some((health.failing().map(in_words).collect(), health.failures().values().sum()))
+    };
+    assert_eq!(failing(0, &["sda"]), None);
+    let (rules, failures) = failing(15, &["sda", "sdb"]).expect("it fails");
+    assert!(rules[0].starts_with("disk:reads of rules.yaml;disk for 1: "), "{rules:?}");
+    assert!(rules[0].contains("same labels"), "{rules:?}");
+    assert_eq!((rules.len(), failures), (1, 1));
+    assert_eq!(failing(30, &["sda", "sdb"]), Some((rules, 1)), "it is the same failure, counted again");
+    assert_eq!(failing(400, &["sda"]), Some((Vec::new(), 0)), "sdb is not looked back at any more");
+    assert_eq!(failing(415, &["sda"]), None);
 }
