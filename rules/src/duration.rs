@@ -11,6 +11,9 @@ const UNITS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
+/// Milliseconds that a duration may have: Prometheus counts them as 63 bits of nanoseconds, some 292 years.
+pub const MS_MAX: i64 = i64::MAX / 1_000_000;
+
 /// Reads a duration to milliseconds. Units stand from the longest down, each once; `0` needs no unit.
 pub fn parse(text: &str) -> Result<i64, String> {
     if text == "0" {
@@ -43,7 +46,11 @@ pub fn parse(text: &str) -> Result<i64, String> {
         total = number.checked_mul(UNITS[place].1).and_then(|ms| total.checked_add(ms)).ok_or_else(too_long)?;
         rest = after;
     }
-    if text.is_empty() { Err(not_one(text)) } else { Ok(total) }
+    match total {
+        _ if text.is_empty() => Err(not_one(text)),
+        ..=MS_MAX => Ok(total),
+        _ => Err(format!("\"{text}\" is too long")),
+    }
 }
 
 fn not_one(text: &str) -> String {
@@ -104,6 +111,7 @@ mod tests {
             ("1m1h", "from the longest"),
             ("1m1m", "from the longest"),
             ("1.5h", "has no unit"),
+            ("293y", "too long"),
             ("999999999999y", "too long"),
             ("99999999999999999999s", "too long"),
         ];

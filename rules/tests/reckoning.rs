@@ -3,6 +3,9 @@
 //! Debian's promtool is of Prometheus 2: windows there are closed at their left edge, so no sample lies on an edge here, and
 //! sums differ in their last bit, so values are compared after rounding to a power of two.
 
+#[path = "reckoning/grown.rs"]
+mod grown;
+
 use std::fmt::Write;
 use std::process::Command;
 
@@ -15,6 +18,8 @@ use watchkeep_rules::promql::series::Point;
 const STEP: i64 = 15_000;
 const POINTS: i64 = 60;
 const ROUNDS: u64 = 12;
+/// Grown expressions a round.
+const EXPRESSIONS: usize = 100;
 
 /// Of counters `c_total`, gauges `g` and buckets `h_bucket`; `{}` is a range.
 const OVER_RANGES: [&str; 18] = [
@@ -69,15 +74,16 @@ struct Round {
 }
 
 impl Round {
-    fn new(dice: &mut Dice) -> Self {
+    /// Counters begin at `least`; those that begin at 0 begin anew at times.
+    fn new(dice: &mut Dice, least: u64) -> Self {
         let mut round = Self { memory: Memory::default(), written: String::new() };
         for host in 0..4_u64 {
             let labels = |name: &str| {
                 [(NAME, name.to_owned()), ("host", host.to_string()), ("zone", (host % 2).to_string())].to_vec()
             };
-            let mut count = dice.roll(100);
+            let mut count = least + dice.roll(100);
             round.series(labels("c_total"), dice, |dice| {
-                count = if dice.roll(25) == 0 { dice.roll(5) } else { count + dice.roll(9) };
+                count = if least == 0 && dice.roll(25) == 0 { dice.roll(5) } else { count + dice.roll(9) };
                 count
             });
             round.series(labels("g"), dice, |dice| dice.roll(50) + 1);
@@ -117,21 +123,32 @@ impl Round {
             .expect("a string takes all");
     }
 
-    /// A case of `promql_expr_test` that expects what we reckon; its number of samples.
-    fn case(&self, expr: &str, at: i64, out: &mut String) -> usize {
-        let text = format!("round({expr}, 0.0009765625)");
+    /// A case of `promql_expr_test` that expects what we reckon; its number of samples, or none where it is an error.
+    fn case(&self, expr: &str, at: i64, out: &mut String) -> Option<usize> {
+        // NaN equals nothing, so it is left out, and what differs in the last bit is rounded.
+        let text = format!("round({expr}, 0.0009765625) >= -Inf");
         let parsed = parse(&text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
-        let found =
-            instant(&parsed, &self.memory, at, &Settings::default()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found = instant(&parsed, &self.memory, at, &Settings::default()).ok()?;
         let Value::Vector(samples) = found.value else { panic!("{text} is no vector") };
         writeln!(out, "      - expr: '{text}'\n        eval_time: {}s\n        exp_samples:", at / 1000)
             .expect("a string takes all");
         for sample in &samples {
-            writeln!(out, "          - {{labels: '{}', value: {}}}", sample.labels, sample.value)
-                .expect("a string takes all");
+            let value = if sample.value == f64::INFINITY { ".inf".to_owned() } else { sample.value.to_string() };
+            let value = value.replace("-inf", "-.inf");
+            writeln!(out, "          - {{labels: '{}', value: {value}}}", sample.labels).expect("a string takes all");
         }
-        samples.len()
+        Some(samples.len())
     }
+
+    fn header(&self, file: &mut String) {
+        writeln!(file, "  - interval: 15s\n    input_series:\n{}    promql_expr_test:", self.written)
+            .expect("a string takes all");
+    }
+}
+
+/// Some instant within the samples, seven seconds behind one, so that none lies on an edge.
+fn instant_of(dice: &mut Dice) -> i64 {
+    (20 + dice.roll(35) as i64) * STEP + 7_000
 }
 
 #[test]
@@ -140,20 +157,46 @@ fn promtool_reckons_what_we_reckon() {
     let mut file = "evaluation_interval: 1s\ntests:\n".to_owned();
     let mut samples = 0;
     for _ in 0..ROUNDS {
-        let round = Round::new(&mut dice);
-        writeln!(file, "  - interval: 15s\n    input_series:\n{}    promql_expr_test:", round.written)
-            .expect("a string takes all");
+        let round = Round::new(&mut dice, 0);
+        round.header(&mut file);
         for (place, expr) in OVER_RANGES.iter().chain(&AT_INSTANTS).enumerate() {
             let range = ["40s", "2m", "5m", "8m"][dice.roll(4) as usize];
-            // Seven seconds behind a sample, so that none lies on an edge.
-            let at = (20 + dice.roll(35) as i64) * STEP + 7_000 + 1_000 * (place as i64 % 2);
-            samples += round.case(&expr.replace("{}", range), at, &mut file);
+            let at = instant_of(&mut dice) + 1_000 * (place as i64 % 2);
+            samples += round.case(&expr.replace("{}", range), at, &mut file).expect("none of these is an error");
         }
     }
     assert!(samples > 600, "only {samples} samples were compared");
+    judge(&file);
+}
+
+/// Another seed by `WATCHKEEP_SEED`, more rounds by `WATCHKEEP_ROUNDS`.
+#[test]
+fn promtool_reckons_what_we_reckon_of_grown_expressions() {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
+    let mut dice = Dice(number("WATCHKEEP_SEED").unwrap_or(11));
+    let mut file = "evaluation_interval: 1s\ntests:\n".to_owned();
+    let (mut samples, mut compared) = (0, 0);
+    for _ in 0..number("WATCHKEEP_ROUNDS").unwrap_or(4) {
+        let round = Round::new(&mut dice, 10_000);
+        round.header(&mut file);
+        for _ in 0..EXPRESSIONS {
+            let expr = grown::vector(&mut dice);
+            let found = round.case(&expr, instant_of(&mut dice), &mut file);
+            compared += usize::from(found.is_some());
+            samples += found.unwrap_or(0);
+        }
+        // promtool knows samples up to the last instant that is asked for.
+        round.case("g", POINTS * STEP + 7_000, &mut file).expect("a selector is no error");
+    }
+    assert!(compared > 200 && samples > 300, "only {compared} expressions with {samples} samples were compared");
+    judge(&file);
+}
+
+/// Has promtool find every expectation of the file met.
+fn judge(file: &str) {
     let folder = tempfile::tempdir().expect("a folder for the file");
     let path = folder.path().join("reckoning.yaml");
-    std::fs::write(&path, &file).expect("a writable folder");
+    std::fs::write(&path, file).expect("a writable folder");
     let output = Command::new("promtool").args(["test", "rules"]).arg(&path).output().unwrap_or_else(|error| {
         panic!("promtool cannot be run ({error}); install Debian's package 'prometheus', as tests/debian-packages says")
     });

@@ -84,7 +84,7 @@ fn every_fault_of_every_file_is_told_in_order() {
         [
             "one.yaml:5:9 an event rule has no key 'math'",
             "one.yaml:6:22 \"5\" has no unit; write for example 5s or 5m",
-            "one.yaml:8:18 '(' is not closed",
+            "one.yaml:8:19 ')' is expected after this, to close '(up'",
             "two.yaml:3:19 unknown name 'nobody'",
         ]
     );

@@ -43,7 +43,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Spanned>, SelectorError> {
         }
         if first == '#' {
             // A comment, to the end of its line.
-            at += text[at..].find('\n').unwrap_or(text.len() - at);
+            at += text[at..].find(['\n', '\r']).unwrap_or(text.len() - at);
             continue;
         }
         let (token, length) = token(text, at, first)?;
@@ -102,7 +102,7 @@ fn number(rest: &str) -> (Token, usize) {
 }
 
 /// As Go reads a number: `0x` is hexadecimal, a whole number that begins with 0 is octal where it can be, and `_` stands
-/// between digits only.
+/// between digits only. Hexadecimal numbers have 63 bits; what no float can hold is none.
 fn number_written(written: &str) -> Option<f64> {
     let is_separated = |place: usize| {
         let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit() || matches!(c, 'x' | 'X'));
@@ -113,12 +113,16 @@ fn number_written(written: &str) -> Option<f64> {
     }
     let plain = written.replace('_', "");
     if let Some(digits) = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
-        return u64::from_str_radix(digits, 16).ok().map(|whole| whole as f64);
+        return i64::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+')).map(|whole| whole as f64);
     }
-    if plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
-        return u64::from_str_radix(&plain, 8).ok().map(|whole| whole as f64);
+    if plain.len() > 1
+        && plain.starts_with('0')
+        && plain.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+        && let Ok(whole) = i64::from_str_radix(&plain, 8)
+    {
+        return Some(whole as f64);
     }
-    plain.parse().ok()
+    plain.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 /// A quoted string at `at`; the length returned covers its quotes.
@@ -148,9 +152,8 @@ fn string(text: &str, at: usize, quote: char) -> Result<(Token, usize), Selector
             }
         }
     }
-    let value = String::from_utf8(bytes)
-        .map_err(|_| SelectorError::new(at, place + 2, "the escapes of this string do not give valid UTF-8"))?;
-    Ok((Token::Text(value), place + 2))
+    // Go's strings may hold any bytes; ours show those that are no UTF-8 as U+FFFD, as Go does where it writes them.
+    Ok((Token::Text(String::from_utf8_lossy(&bytes).into_owned()), place + 2))
 }
 
 /// Resolves one of Go's escapes at `place` (a backslash) and returns how long it is.

@@ -102,17 +102,10 @@ pub(super) fn metric_and_matchers(
 pub(crate) fn matchers(reader: &mut Reader, bindings: Bindings) -> Result<Selector, SelectorError> {
     reader.take();
     let mut found = Vec::new();
-    let mut is_named = false;
     while !reader.take_sign("}") {
         if found.len() == MATCHERS_MAX {
             return Err(reader.wrong(format!("more than {MATCHERS_MAX} matchers in one selector")));
         }
-        let names =
-            matches!(reader.peek().token, Token::Text(_)) && matches!(reader.peek_second(), Token::Sign("," | "}"));
-        if names && is_named {
-            return Err(reader.wrong("the metric's name stands here a second time"));
-        }
-        is_named |= names;
         found.push(matcher(reader, bindings)?);
         if !reader.take_sign(",") && !matches!(reader.peek().token, Token::Sign("}")) {
             return Err(reader.wrong("',' or '}' is expected here"));

@@ -107,7 +107,6 @@ fn a_broken_selector_says_where_and_why() {
         ("{kind=~\"a)(b\"}", 7, "does not compile: unopened group"),
         ("{kind=\"\\q\"}", 7, "\\q is no escape"),
         ("{kind=\"\\u12\"}", 7, "needs 4 digits"),
-        ("{kind=\"\\xff\"}", 6, "valid UTF-8"),
         ("{kind=$host}", 6, "$host is not bound here"),
         ("{kind=\"a\"} or", 11, "nothing is expected after"),
         ("{a:b=\"c\"}", 1, "no label name"),

@@ -6,7 +6,7 @@ use crate::promql::ast::{AggregateOp, Expr, ExprKind, Grouping, Span};
 use crate::promql::{functions, types};
 use crate::selector::Token;
 
-impl Parser {
+impl Parser<'_> {
     pub(super) fn named(&mut self, word: &str) -> Parsed<Built> {
         if let Some(op) = words::aggregate(word)
             && self.is_aggregated()

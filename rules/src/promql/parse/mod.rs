@@ -11,11 +11,14 @@ pub(super) mod words;
 use super::ast::{Binary, BinaryOp, Card, Expr, ExprKind, Grouping, Matching, Span};
 use super::types;
 use crate::near::near;
-use crate::selector::{Reader, SelectorError, Spanned, Token, is_label_name};
+use crate::selector::{Reader, SelectorError, Spanned, Token};
 
 /// Levels that an expression may be nested, chains of operators included; real ones need a dozen. Everything that walks an
 /// expression may recurse.
 pub const DEPTH_MAX: usize = 100;
+
+/// Characters of the expression that a message quotes.
+const EXCERPT_CHARS: usize = 24;
 
 /// What is wrong with an expression, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +54,7 @@ impl From<SelectorError> for SyntaxFault {
 /// Every fault that was found, in the order of the text; at least one.
 pub fn parse(text: &str) -> Result<Expr, Vec<SyntaxFault>> {
     let mut parser = match Reader::new(text) {
-        Ok(reader) => Parser { reader, last: Span::default(), last_word: None, depth: 0, faults: Vec::new() },
+        Ok(reader) => Parser { text, reader, last: Span::default(), last_word: None, depth: 0, faults: Vec::new() },
         Err(error) => return Err(vec![foreign(text, error)]),
     };
     if matches!(parser.token(), Token::End) {
@@ -85,7 +88,8 @@ struct Built {
     height: usize,
 }
 
-struct Parser {
+struct Parser<'t> {
+    text: &'t str,
     reader: Reader,
     /// The last token taken, and its text if it was a word.
     last: Span,
@@ -95,7 +99,7 @@ struct Parser {
     faults: Vec<SyntaxFault>,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn whole(&mut self) -> Parsed<Built> {
         let built = self.expression(0)?;
         if matches!(self.token(), Token::End) { Ok(built) } else { Err(self.unexpected("an operator or the end")) }
@@ -207,7 +211,7 @@ impl Parser {
         let mut found = Vec::new();
         while !matches!(self.token(), Token::Sign(")")) {
             match self.token().clone() {
-                Token::Name(name) if is_label_name(&name) && !words::is_number(&name) => found.push(name),
+                Token::Name(name) if !words::is_number(&name) => found.push(name),
                 Token::Text(name) if !name.is_empty() => found.push(name),
                 Token::End => break,
                 _ => return Err(self.unexpected("a label name")),
@@ -223,7 +227,7 @@ impl Parser {
 }
 
 /// Tokens.
-impl Parser {
+impl Parser<'_> {
     fn token(&self) -> &Token {
         &self.reader.peek().token
     }
@@ -287,11 +291,16 @@ impl Parser {
         if !matches!(self.token(), Token::End) {
             return Err(self.unexpected(&format!("an operator or '{sign}'")));
         }
-        let opening = match sign {
-            ")" => "(",
-            _ => "[",
-        };
-        Err(SyntaxFault::new(open, format!("'{opening}' is not closed")))
+        let opened = self.excerpt(open.from);
+        Err(SyntaxFault::new(self.last, format!("'{sign}' is expected after this, to close '{opened}'")))
+    }
+
+    /// What begins at `from`, as much as a message can hold.
+    fn excerpt(&self, from: usize) -> String {
+        let rest = &self.text[from..self.last.to.max(from)];
+        let mut chars = rest.chars();
+        let start: String = chars.by_ref().take(EXCERPT_CHARS).collect();
+        if chars.next().is_some() { format!("{start}…") } else { start }
     }
 
     fn bounded(&self, levels: usize) -> Parsed<()> {

@@ -6,23 +6,26 @@ use crate::promql::ast::{At, Expr, ExprKind, Span, When};
 use crate::promql::types;
 use crate::selector::Token;
 
-/// Milliseconds that a duration or an instant may have: some 292 thousand years are beyond every clock.
-const MS_MAX: f64 = 9e15;
+/// What may be called where a duration is expected, with `promql-duration-expr`.
+const DURATION_CALLS: [&str; 6] = ["step", "range", "min", "max", "min_of", "max_of"];
 
-impl Parser {
+/// Seconds since 1970 that an instant may have, as in Prometheus: their number fits 63 bits.
+const INSTANT_MAX: f64 = 9_223_372_036_854_775_808.0;
+
+impl Parser<'_> {
     /// Takes everything that binds to the operand `built`.
     pub(super) fn postfix(&mut self, mut built: Built) -> Parsed<Built> {
         loop {
             if matches!(self.token(), Token::Sign("[")) {
                 built = self.range(built)?;
             } else if self.is_word("offset") {
-                let span = self.take();
+                let keyword = self.take();
                 let offset = self.signed_milliseconds("a duration after 'offset'")?;
-                self.set_offset(&mut built.expr, offset, span)?;
+                self.set_offset(&mut built.expr, offset, keyword)?;
             } else if matches!(self.token(), Token::Sign("@")) {
-                let span = self.take();
-                let at = self.at()?;
-                self.set_at(&mut built.expr, at, span)?;
+                let keyword = self.take();
+                let at = self.at(built.expr.span)?;
+                self.set_at(&mut built.expr, at, keyword)?;
             } else {
                 return Ok(built);
             }
@@ -74,25 +77,28 @@ impl Parser {
         Built { expr: Expr { kind, span }, height }
     }
 
-    fn set_offset(&mut self, expr: &mut Expr, offset: i64, span: Span) -> Parsed<()> {
+    fn set_offset(&mut self, expr: &mut Expr, offset: i64, keyword: Span) -> Parsed<()> {
+        let span = Span { from: expr.span.from, to: keyword.to };
         let Some(when) = when(expr) else { return Err(misplaced("offset", span)) };
         if when.offset != 0 {
-            self.faults.push(SyntaxFault::new(span, "'offset' stands here a second time"));
+            self.faults.push(SyntaxFault::new(span, "this has an 'offset', and is given a second one"));
         }
         when.offset = offset;
         Ok(())
     }
 
-    fn set_at(&mut self, expr: &mut Expr, at: At, span: Span) -> Parsed<()> {
+    fn set_at(&mut self, expr: &mut Expr, at: At, keyword: Span) -> Parsed<()> {
+        let span = Span { from: expr.span.from, to: keyword.to };
         let Some(when) = when(expr) else { return Err(misplaced("@", span)) };
         if when.at.is_some() {
-            self.faults.push(SyntaxFault::new(span, "'@' stands here a second time"));
+            self.faults.push(SyntaxFault::new(span, "this has an '@', and is given a second one"));
         }
         when.at = Some(at);
         Ok(())
     }
 
-    fn at(&mut self) -> Parsed<At> {
+    /// What stands behind the `@` of the selector or subquery at `of`.
+    fn at(&mut self, of: Span) -> Parsed<At> {
         for (word, at) in [("start", At::Start), ("end", At::End)] {
             if self.is_word(word) {
                 self.take();
@@ -101,12 +107,28 @@ impl Parser {
                 return Ok(at);
             }
         }
-        self.signed_milliseconds("seconds since 1970, start() or end() after '@'").map(At::Time)
+        let is_negative = self.signed();
+        let span = self.here();
+        let seconds = match self.token() {
+            Token::Number(seconds) => *seconds,
+            Token::NoNumber(written) => seconds(written, span)?,
+            Token::Name(word) if word.eq_ignore_ascii_case("inf") => f64::INFINITY,
+            Token::Name(word) if word.eq_ignore_ascii_case("nan") => f64::NAN,
+            _ => return Err(self.unexpected("seconds since 1970, start() or end() after '@'")),
+        };
+        self.take();
+        if seconds.is_nan() || seconds >= INSTANT_MAX {
+            let span = Span { from: of.from, to: self.last.to };
+            return Err(SyntaxFault::new(span, "what stands after '@' is no instant: it is too far away or no number"));
+        }
+        // Beyond what milliseconds count, the conversion stays at the end of time.
+        let ms = (seconds * 1000.0).round() as i64;
+        Ok(At::Time(if is_negative { -ms } else { ms }))
     }
 
     fn positive(&mut self, wanted: &str) -> Parsed<i64> {
         let span = self.here();
-        let ms = self.milliseconds(wanted)?;
+        let ms = self.signed_milliseconds(wanted)?;
         if ms <= 0 {
             self.faults.push(SyntaxFault::new(span, "a duration longer than 0 is expected here"));
         }
@@ -114,12 +136,18 @@ impl Parser {
     }
 
     fn signed_milliseconds(&mut self, wanted: &str) -> Parsed<i64> {
+        let is_negative = self.signed();
+        let ms = self.milliseconds(wanted)?;
+        Ok(if is_negative { -ms } else { ms })
+    }
+
+    /// Takes a sign if one is here; whether it is a minus.
+    fn signed(&mut self) -> bool {
         let is_negative = self.take_sign("-");
         if !is_negative {
             self.take_sign("+");
         }
-        let ms = self.milliseconds(wanted)?;
-        Ok(if is_negative { -ms } else { ms })
+        is_negative
     }
 
     /// A duration, or a number of seconds.
@@ -128,17 +156,17 @@ impl Parser {
         let ms = match self.token() {
             Token::Number(seconds) => {
                 let ms = (seconds * 1000.0).round();
-                if ms.is_nan() || ms.abs() > MS_MAX {
-                    return Err(SyntaxFault::new(span, "this is too long or no time at all"));
+                if ms.is_nan() || ms.abs() > duration::MS_MAX as f64 {
+                    return Err(SyntaxFault::new(span, "this is too long for a duration; 292 years are the most"));
                 }
                 ms as i64
             }
             Token::NoNumber(written) => duration::parse(written).map_err(|message| SyntaxFault::new(span, message))?,
-            Token::Sign("(" | "-" | "+") => {
+            Token::Sign("(") => {
                 let message = "a plain duration is expected here; arithmetic with durations is experimental in Prometheus and not taken here";
                 return Err(SyntaxFault::new(span, message));
             }
-            Token::Name(word) if matches!(word.as_str(), "step" | "range" | "min" | "max") && self.is_called() => {
+            Token::Name(word) if DURATION_CALLS.contains(&word.as_str()) && self.is_called() => {
                 let message = format!("'{word}()' as a duration is experimental in Prometheus and not taken here");
                 return Err(SyntaxFault::new(span, message));
             }

@@ -5,7 +5,7 @@ use crate::promql::ast::{Expr, ExprKind, Span, VectorSelector, When};
 use crate::promql::labels::NAME;
 use crate::selector::{Bindings, MatchOp, Matcher, Selector, Token, matchers};
 
-impl Parser {
+impl Parser<'_> {
     /// A metric's name, matchers in braces, or both.
     pub(super) fn selector(&mut self) -> Parsed<Built> {
         let from = self.here().from;
