@@ -29,7 +29,7 @@ use super::rule_board::RuleBoard;
 use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
-use crate::samples::{Ask, Folder, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings};
+use crate::samples::{Ask, Folder, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings, SharedSeries};
 use crate::store::StoreError;
 
 /// Messages that wait for one worker.
@@ -69,10 +69,9 @@ pub struct Engine {
     aside: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
     ended: Arc<Notify>,
-    samples: Folder,
+    reader: Reader,
     sample_counts: Arc<SampleCounts>,
     rules: Arc<RuleBoard>,
-    now: fn() -> Millis,
     /// Dropped to stop the rules across hosts.
     across: SyncSender<()>,
 }
@@ -185,10 +184,20 @@ impl Engine {
             threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.live(&receiver)));
             workers.push(sender);
         }
-        let reader = reader_of(&workers, samples.folder.clone(), now);
+        let recorded = SharedSeries::default();
+        let reader = reader_of(&workers, &recorded, samples.folder.clone(), now);
         let fleet = Arc::default();
-        let board = (Arc::clone(&rules), workers.len());
-        let across = Across { news: Arc::clone(&fleet), reader, desk: desk.clone(), now, board };
+        let across = Across {
+            news: Arc::clone(&fleet),
+            reader: reader.clone(),
+            recorded,
+            samples,
+            counts: Arc::clone(&sample_counts),
+            number: workers.len(),
+            board: Arc::clone(&rules),
+            desk: desk.clone(),
+            now,
+        };
         let (until_dropped, dropped) = sync_channel(1);
         threads.push(spawn("across", &ended, move || across.run(&dropped)));
         let mut desk_thread = DeskThread {
@@ -206,22 +215,8 @@ impl Engine {
         desk_thread.committer = Some(committer);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        let (dropped, samples, across) = (Arc::default(), samples.folder, until_dropped);
-        Ok(Self {
-            workers,
-            desk,
-            handle,
-            dropped,
-            deaf,
-            aside,
-            threads,
-            ended,
-            samples,
-            sample_counts,
-            rules,
-            now,
-            across,
-        })
+        let (dropped, across) = (Arc::default(), until_dropped);
+        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, reader, sample_counts, rules, across })
     }
 
     pub fn handle(&self) -> Handle {
@@ -239,7 +234,7 @@ impl Engine {
 
     /// Samples of all hosts, for whoever asks.
     pub fn reader(&self) -> Reader {
-        reader_of(&self.workers, self.samples.clone(), self.now)
+        self.reader.clone()
     }
 
     pub fn sample_counts(&self) -> Arc<SampleCounts> {
@@ -273,10 +268,10 @@ impl Engine {
     }
 }
 
-fn reader_of(workers: &[SyncSender<ToWorker>], folder: Folder, now: fn() -> Millis) -> Reader {
+fn reader_of(workers: &[SyncSender<ToWorker>], recorded: &SharedSeries, folder: Folder, now: fn() -> Millis) -> Reader {
     let (count, workers) = (workers.len(), workers.to_vec());
     let asking = move |worker: usize, ask: Ask| workers[worker].try_send(ToWorker::Ask(ask)).is_ok();
-    Reader::new(count, Arc::new(asking), folder, move || now().0 - KEEP_MS)
+    Reader::new(count, Arc::new(asking), Arc::clone(recorded), folder, move || now().0 - KEEP_MS)
 }
 
 fn workers_wanted() -> usize {

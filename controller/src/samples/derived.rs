@@ -59,6 +59,12 @@ impl Derived {
         }
     }
 
+    /// The newest instant that anything was written for.
+    pub fn newest_at(&self) -> Option<i64> {
+        let late = self.late.last_key_value().map(|((at, _), _)| *at);
+        self.times.last().copied().max(late).max(self.newest_packed())
+    }
+
     fn newest_packed(&self) -> Option<i64> {
         self.chunks.iter().map(|chunk| chunk.until).max()
     }

@@ -1,7 +1,7 @@
 //! One host's series.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use watchkeep_protocol::layout::{Block, Metric};
 use watchkeep_protocol::{Layout, Report};
@@ -30,6 +30,9 @@ pub struct HostSeries {
     derived: Derived,
     newest_at: Option<i64>,
 }
+
+/// Series that several threads look at: what rules across hosts record.
+pub type SharedSeries = Arc<Mutex<HostSeries>>;
 
 /// What became of a report's values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,6 +159,11 @@ impl HostSeries {
     /// them and the instant at which it was read.
     pub fn newest<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (Labels, Point)> + 'a {
         self.places.iter().flat_map(move |place| self.columns[*place].newest(metric, &self.base))
+    }
+
+    /// The newest instant that rules wrote for.
+    pub fn newest_written(&self) -> Option<i64> {
+        self.derived.newest_at()
     }
 
     /// Packs what is open. Until the next report the newest values stay at hand all the same.

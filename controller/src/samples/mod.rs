@@ -28,7 +28,7 @@ mod tally;
 mod template;
 
 pub use folder::Folder;
-pub use host::{HostSeries, Taken};
+pub use host::{HostSeries, SharedSeries, Taken};
 pub use reader::{Ask, Asking, Question, Reader};
 pub use recover::{Recovered, Recovery, recover};
 pub use seal::{Covered, RETENTION_MS, Receipt, Sealer, Sealing, Settings};
@@ -39,6 +39,9 @@ pub use template::Templates;
 mod model_tests;
 #[cfg(test)]
 mod tests;
+
+/// What stands where a host's name does, for series that rules across hosts record. No agent can be called so.
+pub const FLEET: &str = "(fleet)";
 
 /// How far back memory holds samples where nothing else is said: an hour, and the lookback of an instant.
 pub const KEEP_MS: i64 = 3_900_000;

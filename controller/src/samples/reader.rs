@@ -12,7 +12,7 @@ use watchkeep_rules::selector::{MatchOp, Selector};
 use super::file::{self, Index};
 use super::folder::Folder;
 use super::host::merged;
-use super::{HostSeries, Templates};
+use super::{FLEET, HostSeries, SharedSeries, Templates};
 
 /// How long workers are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,6 +61,8 @@ pub struct Reader {
     workers: usize,
     asking: Asking,
     folder: Folder,
+    /// What rules across hosts recorded, as far as it is in memory.
+    recorded: SharedSeries,
     /// Instants after this are in memory.
     in_memory: Arc<dyn Fn() -> i64 + Send + Sync>,
     series_max: usize,
@@ -74,10 +76,12 @@ const SERIES_MAX: usize = 50_000;
 const POINTS_MAX: usize = 10_000_000;
 
 impl Reader {
-    /// A reader of `workers` workers, asked by `asking`; what is older than `in_memory` says is read from `folder`.
+    /// A reader of `workers` workers, asked by `asking`, and of what rules across hosts `recorded`; what is older than
+    /// `in_memory` says is read from `folder`.
     pub fn new(
         workers: usize,
         asking: Asking,
+        recorded: SharedSeries,
         folder: Folder,
         in_memory: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Self {
@@ -86,6 +90,7 @@ impl Reader {
             workers,
             asking,
             folder,
+            recorded,
             in_memory,
             series_max: SERIES_MAX,
             points_max: POINTS_MAX,
@@ -111,6 +116,9 @@ impl Reader {
             let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
             question.fits(found.len(), points)?;
         }
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = recorded.select(&question.matchers, question.after, question.until)?;
+        found.extend(recorded.into_iter().map(|series| (series.labels, series.points)));
         Ok(found)
     }
 
@@ -142,7 +150,8 @@ impl Reader {
         let (mut found, mut templates) = (Vec::new(), Templates::default());
         for host in &index.hosts {
             let apart = host.from > question.until || host.until <= question.after;
-            if apart || only.is_some_and(|only| only != host.agent) {
+            // What rules across hosts record may have any host's name.
+            if apart || only.is_some_and(|only| only != host.agent && host.agent != FLEET) {
                 continue;
             }
             let part = index.host(&self.folder, name, host).map_err(|fault| fault.to_string())?;
@@ -173,5 +182,36 @@ impl Samples for Reader {
             self.add_what_files_have(&question, &mut found)?;
         }
         Ok(merged(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchkeep_rules::promql::labels::NAME;
+
+    use super::*;
+    use crate::samples::{Receipt, Sealing};
+
+    #[test]
+    fn what_rules_across_hosts_recorded_is_found_in_memory_and_in_files_whatever_host_it_names() {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let folder = Folder::open(&dir.path().join("samples")).expect("it can be made");
+        let labels = Labels::new([(NAME, "load:max"), ("instance", "web-1")]);
+        let mut sealed = HostSeries::default();
+        sealed.write(&labels, 1_000, 7.0);
+        let mut sealing = Sealing::new(2_000);
+        sealed.hand_over(FLEET, ("", 0), &mut sealing);
+        assert!(matches!(sealing.write(&folder, 1), Receipt::Sealed { .. }));
+        let recorded = SharedSeries::default();
+        recorded.lock().expect("no test panics with it").write(&labels, 3_000, 9.0);
+        let reader = Reader::new(0, Arc::new(|_, _| false), recorded, folder, || 2_500);
+        let found = |matchers: &str, after: i64| -> Vec<(i64, f64)> {
+            let matchers = Selector::parse(matchers).expect("a selector");
+            let series = reader.select(&matchers, after, 5_000).expect("it can be read");
+            series.iter().flat_map(|series| series.points.iter().map(|point| (point.at, point.value))).collect()
+        };
+        let whole: Vec<(i64, f64)> = vec![(1_000, 7.0), (3_000, 9.0)];
+        assert_eq!(found("{__name__=\"load:max\", instance=\"web-1\"}", 0), whole);
+        assert_eq!(found("{__name__=\"load:max\"}", 2_500), whole[1..]);
     }
 }

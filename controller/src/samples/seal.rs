@@ -69,6 +69,11 @@ impl Sealing {
         Self { sealed_at, writer: Writer::new(sealed_at), parts: Vec::new() }
     }
 
+    /// Whether there is nothing to be written.
+    pub fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| part.chunks.is_empty() && part.derived.is_empty())
+    }
+
     fn covered(&self) -> Vec<Covered> {
         self.parts.iter().map(|part| part.covered.clone()).collect()
     }
@@ -165,8 +170,13 @@ impl Sealer {
 
     /// Hands over to the writing thread, which must have nothing to do.
     pub fn hand_over(&mut self, sealing: Sealing, now: i64) {
-        self.due_at += ((now - self.due_at).div_euclid(EVERY_MS) + 1) * EVERY_MS;
+        self.pass(now);
         self.writing = self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(sealing).is_ok());
+    }
+
+    /// There is nothing to hand over this time.
+    pub fn pass(&mut self, now: i64) {
+        self.due_at += ((now - self.due_at).div_euclid(EVERY_MS) + 1) * EVERY_MS;
     }
 
     /// What became of the file that was handed over, once that is known.
@@ -190,6 +200,13 @@ impl Sealer {
     pub fn stop(mut self, sealing: Sealing) -> Receipt {
         drop(self.finish());
         let receipt = sealing.write(&self.settings.folder, self.worker);
+        drop(self.end());
+        receipt
+    }
+
+    /// Ends the thread once it has written what it was handed.
+    pub fn end(mut self) -> Option<Receipt> {
+        let receipt = self.finish();
         self.jobs = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that writes block files ended with a panic");

@@ -50,6 +50,10 @@ impl MetricEngine {
         &self.rules
     }
 
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Evaluates every rule at `at`, UTC milliseconds, in order. Instants rise from call to call.
     ///
     /// A rule that fails changes nothing and writes nothing; the others go on.

@@ -99,6 +99,13 @@ impl MetricRules {
         self.ready.is_empty()
     }
 
+    /// Those of the rules that record, in their order.
+    #[must_use]
+    pub fn recording(&self) -> Self {
+        let records = |ready: &&Ready| matches!(ready.rule, Rule::Record(_));
+        Self { ready: self.ready.iter().filter(records).cloned().collect() }
+    }
+
     /// The rules with their parsed expressions, in order.
     pub fn rules(&self) -> impl Iterator<Item = (&Rule, &Expr)> {
         self.ready.iter().map(|ready| (&ready.rule, &ready.expr))

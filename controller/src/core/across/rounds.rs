@@ -1,14 +1,16 @@
-//! When rules across hosts are evaluated, what they see, and what follows: a step function.
+//! When rules across hosts are evaluated, what they record, and what follows: a step function.
+
+use std::sync::{MutexGuard, PoisonError};
 
 use watchkeep_desk::{InputBody, Millis};
-use watchkeep_rules::promql::series::{Samples, Series};
-use watchkeep_rules::selector::Selector;
+use watchkeep_rules::metric::Written;
+use watchkeep_rules::promql::series::Samples;
 
-use super::{FLEET, FleetNews};
+use super::FleetNews;
 use crate::detect;
 use crate::detect::metrics::{FleetMetrics, FleetStep, MetricGroups, RuleHealth};
 use crate::ingest::{HostRow, Proposal};
-use crate::samples::{HostSeries, KEEP_MS};
+use crate::samples::{FLEET, Folder, HostSeries, KEEP_MS, Sealing, SharedSeries, Templates, recover};
 
 /// In a new life agents first come back and send what is missing; until then an absence says nothing.
 const WARM_UP_MS: i64 = 60_000;
@@ -22,28 +24,22 @@ pub struct Rounds {
     metrics: FleetMetrics,
     /// How far back what rules recorded is looked at, ms.
     keep_ms: i64,
-    recorded: HostSeries,
+    /// What the rules recorded.
+    recorded: SharedSeries,
+    /// The newest instant that block files have something recorded of, until what is missing since then is made up for.
+    recorded_until: Option<i64>,
     health: RuleHealth,
 }
 
-/// The fleet's samples with what its own rules recorded.
-struct Both<'a> {
-    hosts: &'a dyn Samples,
-    recorded: &'a HostSeries,
-}
-
-impl Samples for Both<'_> {
-    fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
-        let mut found = self.hosts.select(matchers, after, until)?;
-        found.extend(self.recorded.select(matchers, after, until)?);
-        Ok(found)
-    }
-}
-
 impl Rounds {
-    /// One look: takes up what is new, and evaluates the groups that are due over `hosts`' samples. What follows is proposed
-    /// under [`FLEET`], if anything does.
-    pub fn step(&mut self, news: FleetNews, hosts: &dyn Samples, now: Millis) -> Option<Proposal> {
+    /// What rules record goes into `recorded`, to be read from there.
+    pub fn new(recorded: SharedSeries) -> Self {
+        Self { recorded, ..Self::default() }
+    }
+
+    /// One look: takes up what is new, and evaluates the groups that are due over `samples`, in which is what they recorded.
+    /// What follows is proposed under [`FLEET`], if anything does.
+    pub fn step(&mut self, news: FleetNews, samples: &dyn Samples, now: Millis) -> Option<Proposal> {
         let mut steps = Vec::new();
         if let Some((life, rules, kept)) = news.restore {
             (self.life, self.began) = (life, now);
@@ -54,13 +50,44 @@ impl Rounds {
             steps.push(self.reload(&rules.metrics, now));
         }
         if !self.metrics.is_empty() && now.since(self.began) >= WARM_UP_MS {
-            let samples = Both { hosts, recorded: &self.recorded };
-            let step = self.metrics.step(&samples, now, &mut self.health);
-            self.write(&step);
-            self.recorded.forget(now.0.saturating_sub(self.keep_ms));
-            steps.push(step);
+            if let Some(since) = self.recorded_until.take() {
+                self.metrics.missed(since, now);
+            }
+            let mut write = |written: &Written| write(&self.recorded, written);
+            steps.push(self.metrics.step(samples, now, &mut write, &mut self.health));
         }
         self.proposal(steps)
+    }
+
+    /// Reads back what block files have of what rules recorded, once after the first restore. Returns sentences about what
+    /// could not be read.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn recover(&mut self, folder: &Folder, now: Millis) -> std::io::Result<Vec<String>> {
+        let mut recorded = locked(&self.recorded);
+        let of_ours = |agent: &str| (agent == FLEET).then(|| std::mem::take(&mut *recorded));
+        let mut recovery = recover(folder, now.0.saturating_sub(self.keep_ms), &mut Templates::default(), of_ours)?;
+        if let Some(found) = recovery.hosts.remove(FLEET) {
+            *recorded = found.samples;
+        }
+        self.recorded_until = recorded.newest_written();
+        Ok(recovery.faults)
+    }
+
+    /// Puts everything that was recorded since the last block file into one, and drops from memory what is in files and older
+    /// than rules look back.
+    pub fn hand_over(&mut self, now: Millis) -> Sealing {
+        let mut sealing = Sealing::new(now.0);
+        let mut recorded = locked(&self.recorded);
+        recorded.hand_over(FLEET, ("", 0), &mut sealing);
+        recorded.forget(now.0.saturating_sub(self.keep_ms));
+        sealing
+    }
+
+    /// What was handed over is in a block file. Must be told before the next is handed over.
+    pub fn sealed(&mut self) {
+        locked(&self.recorded).sealed();
     }
 
     /// Which rules fail, where that changed since this was last asked.
@@ -68,22 +95,10 @@ impl Rounds {
         self.health.take_if_changed()
     }
 
-    #[cfg(test)]
-    pub fn recorded(&self) -> &HostSeries {
-        &self.recorded
-    }
-
     fn reload(&mut self, groups: &MetricGroups, now: Millis) -> FleetStep {
         self.keep_ms = groups.reach().max(KEEP_MS);
-        let step = self.metrics.reload(groups, now, &mut self.health);
-        self.write(&step);
-        step
-    }
-
-    fn write(&mut self, step: &FleetStep) {
-        for written in &step.written {
-            self.recorded.write(&written.labels, written.at, written.value);
-        }
+        let mut write = |written: &Written| write(&self.recorded, written);
+        self.metrics.reload(groups, now, &mut write, &mut self.health)
     }
 
     fn proposal(&self, steps: Vec<FleetStep>) -> Option<Proposal> {
@@ -100,4 +115,12 @@ impl Rounds {
             ..Proposal::default()
         })
     }
+}
+
+fn write(recorded: &SharedSeries, written: &Written) {
+    locked(recorded).write(&written.labels, written.at, written.value);
+}
+
+fn locked(recorded: &SharedSeries) -> MutexGuard<'_, HostSeries> {
+    recorded.lock().unwrap_or_else(PoisonError::into_inner)
 }

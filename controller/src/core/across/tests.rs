@@ -14,6 +14,7 @@ use watchkeep_rules::selector::Selector;
 use super::*;
 use crate::generation::Generation;
 use crate::ingest::Proposal;
+use crate::samples::Folder;
 
 const START: i64 = 1_800_000_000_000;
 
@@ -33,6 +34,7 @@ fn rules(text: &str) -> Arc<Rules> {
 /// Rules across hosts of one controller, and the hosts' samples.
 struct Bench {
     rounds: Rounds,
+    recorded: SharedSeries,
     hosts: Memory,
     kept: KeptHost,
     life: u64,
@@ -41,10 +43,22 @@ struct Bench {
 impl Bench {
     /// A controller that begins at `at` seconds.
     fn new(rules: &Arc<Rules>, at: i64) -> Self {
-        let mut bench =
-            Self { rounds: Rounds::default(), hosts: Memory::default(), kept: KeptHost::default(), life: 0 };
+        let mut bench = Self {
+            rounds: Rounds::default(),
+            recorded: SharedSeries::default(),
+            hosts: Memory::default(),
+            kept: KeptHost::default(),
+            life: 0,
+        };
+        bench.die();
         assert_eq!(bench.restore(rules, at), None, "nothing is owed before anything happened");
         bench
+    }
+
+    /// The process dies, and another one has nothing in memory.
+    fn die(&mut self) {
+        self.recorded = SharedSeries::default();
+        self.rounds = Rounds::new(Arc::clone(&self.recorded));
     }
 
     /// A new life, with what was last kept.
@@ -64,7 +78,8 @@ impl Bench {
 
     /// What is proposed at `at` seconds, in words; `None`: nothing is to be committed.
     fn look(&mut self, at: i64, news: FleetNews) -> Option<Vec<String>> {
-        let proposal = self.rounds.step(news, &self.hosts, Millis(START + at * 1_000))?;
+        let samples = All { hosts: &self.hosts, recorded: &self.recorded };
+        let proposal = self.rounds.step(news, &samples, Millis(START + at * 1_000))?;
         let Proposal { agent, inputs, row, life, .. } = proposal;
         assert_eq!((agent.as_str(), life), (FLEET, self.life));
         self.kept.row = row.expect("what it is kept by comes with it");
@@ -82,10 +97,32 @@ impl Bench {
     }
 
     fn recorded(&self) -> Vec<(i64, f64)> {
-        let name = Selector::parse("{__name__=\"fleet:busy\"}").expect("a selector");
-        let found = self.rounds.recorded().select(&name, 0, i64::MAX).expect("memory can be read");
+        self.recorded_as("fleet:busy")
+    }
+
+    fn recorded_as(&self, name: &str) -> Vec<(i64, f64)> {
+        let name = Selector::parse(&format!("{{__name__=\"{name}\"}}")).expect("a selector");
+        let found = self
+            .recorded
+            .lock()
+            .expect("no test panics with it")
+            .select(&name, 0, i64::MAX)
+            .expect("memory can be read");
         let in_seconds = |point: &Point| ((point.at - START) / 1_000, point.value);
         found.iter().flat_map(|series: &Series| series.points.iter().map(in_seconds)).collect()
+    }
+}
+
+/// As a [`Reader`] has both.
+struct All<'a> {
+    hosts: &'a Memory,
+    recorded: &'a SharedSeries,
+}
+
+impl Samples for All<'_> {
+    fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
+        let recorded = self.recorded.lock().expect("no test panics with it").select(matchers, after, until)?;
+        Ok(self.hosts.select(matchers, after, until)?.into_iter().chain(recorded).collect())
     }
 }
 
@@ -125,8 +162,7 @@ fn after_a_restart_a_pending_alert_does_not_begin_to_wait_anew() {
     let rules = rules(RULES);
     let mut bench = Bench::new(&rules, 0);
     assert!(bench.live(60, 85, 9.0).is_empty(), "pending since 60");
-    let Bench { hosts, kept, life, .. } = bench;
-    let mut bench = Bench { rounds: Rounds::default(), hosts, kept, life };
+    bench.die();
     assert_eq!(bench.restore(&rules, 86), None, "nothing changed by it");
     assert_eq!(bench.live(90, 200, 9.0), ["ManyBusy firing at 150"], "at once after the minute");
 }
@@ -186,7 +222,7 @@ fn what_fires_of_a_group_that_went_while_the_controller_was_down_is_resolved() {
     let first = rules(RULES);
     let mut bench = Bench::new(&first, 0);
     assert_eq!(bench.live(60, 120, 9.0), ["ManyBusy firing at 90"]);
-    bench.rounds = Rounds::default();
+    bench.die();
     let none = rules("groups: []\n");
     assert_eq!(bench.restore(&none, 130), Some(vec!["ManyBusy resolved at 130".to_owned()]));
     assert_eq!(bench.restore(&none, 140), None, "once");
@@ -209,4 +245,42 @@ fn a_rule_across_hosts_that_fails_is_told_of_until_it_works_again() {
     bench.load(400, 1.0);
     bench.look(400, FleetNews::default());
     assert_eq!(failing(&mut bench), Some(0));
+}
+
+#[test]
+fn what_was_recorded_is_there_after_a_restart_and_what_was_missed_is_made_up_for() {
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    let folder = Folder::open(&dir.path().join("samples")).expect("it can be made");
+    let rules = rules(&RULES.replace(
+        "count(load > 5)}",
+        "count(load > 5)}\n      - {record: 'fleet:busiest', expr: 'max_over_time(fleet:busy[2m])'}",
+    ));
+    // One that never dies, to compare with.
+    let mut whole = Bench::new(&rules, 0);
+    let mut bench = Bench::new(&rules, 0);
+    for bench in [&mut whole, &mut bench] {
+        assert_eq!(bench.live(60, 200, 9.0), ["ManyBusy firing at 90"]);
+    }
+    let receipt = bench.rounds.hand_over(Millis(START + 200_000)).write(&folder, 2);
+    assert!(matches!(receipt, Receipt::Sealed { .. }), "{receipt:?}");
+    bench.rounds.sealed();
+    assert!(bench.rounds.hand_over(Millis(START + 200_001)).is_empty(), "it is in a file");
+    // It dies with what is in no file yet, and is down for a minute in which hosts measure on.
+    for bench in [&mut whole, &mut bench] {
+        assert!(bench.live(200, 250, 9.0).is_empty());
+    }
+    assert!(whole.live(250, 310, 9.0).is_empty());
+    (250..310).step_by(5).for_each(|at| bench.load(at, 9.0));
+    bench.die();
+    assert_eq!(bench.restore(&rules, 310), None);
+    let faults = bench.rounds.recover(&folder, Millis(START + 310_000)).expect("the folder can be read");
+    assert_eq!(faults, Vec::<String>::new());
+    assert_eq!(bench.recorded().last(), Some(&(190, 2.0)), "as far as the file goes");
+    for bench in [&mut whole, &mut bench] {
+        assert!(bench.live(310, 500, 9.0).is_empty(), "it fires as before");
+    }
+    for name in ["fleet:busy", "fleet:busiest"] {
+        assert_eq!(bench.recorded_as(name), whole.recorded_as(name), "{name}");
+    }
+    assert_eq!(bench.recorded_as("fleet:busiest").len(), (500 - 60) / 10);
 }

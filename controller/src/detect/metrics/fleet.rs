@@ -28,7 +28,20 @@ struct Timed {
     engine: MetricEngine,
     /// When it is evaluated next: a whole number of intervals.
     next: i64,
+    missed: Option<Missed>,
 }
+
+/// Instants at which a group was not evaluated, since no controller was there: what its rules record of them is made up for.
+#[derive(Debug)]
+struct Missed {
+    next: i64,
+    engine: MetricEngine,
+}
+
+/// Instants that are made up for at most, the newest.
+const MISSED_MAX: i64 = 240;
+/// … and in one step.
+const MISSED_AT_ONCE: usize = 8;
 
 /// What is kept of it between evaluations, by group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,8 +57,6 @@ impl KeptFleet {
 #[derive(Debug, Default)]
 pub struct FleetStep {
     pub changes: Vec<AlertChange>,
-    /// Series to be written down.
-    pub written: Vec<Written>,
     /// Whether what is to be kept changed.
     pub is_changed: bool,
 }
@@ -57,13 +68,13 @@ impl FleetMetrics {
         let restore = |group: &Arc<RuleGroup>| {
             let state = states.remove(&group.key).unwrap_or_default();
             let engine = MetricEngine::restore(group.rules.clone(), group.settings, state);
-            Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN }
+            Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN, missed: None }
         };
         let mut groups: Vec<Timed> = groups.fleet.iter().map(restore).collect();
         // Groups that are gone since it was kept: the reload resolves what they left.
         groups.extend(states.into_iter().map(|(key, state)| {
             let engine = MetricEngine::restore(Arc::default(), Default::default(), state);
-            Timed { key, interval: INTERVAL, engine, next: i64::MAX }
+            Timed { key, interval: INTERVAL, engine, next: i64::MAX, missed: None }
         }));
         Self { groups, failing: Failing::default() }
     }
@@ -73,23 +84,52 @@ impl FleetMetrics {
         KeptFleet(states.filter(|(_, state)| !state.is_empty()).collect())
     }
 
-    /// Evaluates the groups that are due, each at the last whole multiple of its interval.
-    pub fn step(&mut self, samples: &dyn Samples, now: Millis, health: &mut RuleHealth) -> FleetStep {
+    /// No rule recorded anything since `since`: it is made up for by the next steps, as far as `now`, before they go on.
+    pub fn missed(&mut self, since: i64, now: Millis) {
+        for group in &mut self.groups {
+            let recording = group.engine.rules().recording();
+            if !recording.is_empty() {
+                let whole = |at: i64| at.div_euclid(group.interval) * group.interval;
+                let next = whole(since).max(whole(now.0) - MISSED_MAX * group.interval);
+                let engine = MetricEngine::new(Arc::new(recording), group.engine.settings());
+                group.missed = Some(Missed { next, engine });
+            }
+        }
+    }
+
+    /// Evaluates the groups that are due, each at the last whole multiple of its interval; what they give to be written down
+    /// goes to `write` at once.
+    pub fn step(
+        &mut self,
+        samples: &dyn Samples,
+        now: Millis,
+        write: &mut dyn FnMut(&Written),
+        health: &mut RuleHealth,
+    ) -> FleetStep {
         let mut step = FleetStep::default();
         let before = self.fingerprint();
         for group in self.groups.iter_mut().filter(|group| group.next <= now.0) {
             let at = now.0.div_euclid(group.interval) * group.interval;
+            if group.make_up(at, samples, write) {
+                continue;
+            }
             group.next = at.saturating_add(group.interval);
             let output = group.engine.eval(at, samples);
             self.failing.evaluated(None, &group.key, &output.errors, health);
-            step.take(output);
+            step.take(output, write);
         }
         step.is_changed = !step.changes.is_empty() || before != self.fingerprint();
         step
     }
 
     /// Takes another generation's rules up; the states of rules that did not change stay.
-    pub fn reload(&mut self, groups: &MetricGroups, now: Millis, health: &mut RuleHealth) -> FleetStep {
+    pub fn reload(
+        &mut self,
+        groups: &MetricGroups,
+        now: Millis,
+        write: &mut dyn FnMut(&Written),
+        health: &mut RuleHealth,
+    ) -> FleetStep {
         self.failing.reloaded(health);
         let before = self.kept();
         let old = std::mem::take(&mut self.groups).into_iter().map(|group| (group.key.clone(), group));
@@ -98,18 +138,18 @@ impl FleetMetrics {
         for group in &groups.fleet {
             let timed = match old.remove(&group.key) {
                 Some(mut known) => {
-                    step.take(known.engine.reload(group.rules.clone(), group.settings, now.0));
+                    step.take(known.engine.reload(group.rules.clone(), group.settings, now.0), write);
                     Timed { interval: group.interval, next: i64::MIN, ..known }
                 }
                 None => {
                     let engine = MetricEngine::new(group.rules.clone(), group.settings);
-                    Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN }
+                    Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN, missed: None }
                 }
             };
             self.groups.push(timed);
         }
         for mut gone in old.into_values() {
-            step.take(gone.engine.reload(Arc::default(), Default::default(), now.0));
+            step.take(gone.engine.reload(Arc::default(), Default::default(), now.0), write);
         }
         step.is_changed = !step.changes.is_empty() || before != self.kept();
         step
@@ -125,9 +165,26 @@ impl FleetMetrics {
     }
 }
 
+impl Timed {
+    /// Records what was missed before `at`, a few instants at a time; whether there is more.
+    fn make_up(&mut self, at: i64, samples: &dyn Samples, write: &mut dyn FnMut(&Written)) -> bool {
+        let Some(missed) = &mut self.missed else { return false };
+        for _ in 0..MISSED_AT_ONCE {
+            if missed.next >= at {
+                self.missed = None;
+                return false;
+            }
+            let output = missed.engine.eval(missed.next, samples);
+            output.series.iter().for_each(&mut *write);
+            missed.next = missed.next.saturating_add(self.interval);
+        }
+        true
+    }
+}
+
 impl FleetStep {
-    fn take(&mut self, output: Output) {
+    fn take(&mut self, output: Output, write: &mut dyn FnMut(&Written)) {
         self.changes.extend(output.transitions.into_iter().map(|transition| change(None, transition)));
-        self.written.extend(output.series);
+        output.series.iter().for_each(write);
     }
 }
