@@ -1,15 +1,6 @@
 //! The life of a controller: open, build, announce, run, drain.
-//!
-//! Data directory, mode 0700:
-//!
-//! | path | what |
-//! |---|---|
-//! | `config/` | `watchkeep.yaml`, `rules/`, `runbooks/` |
-//! | `watchkeep.db` | the database, where no other is named |
-//! | `inputs/` | the input log |
-//! | `samples/` | block files of what was measured |
-//! | `ca/`, `keys/`, `ledger.secret` | identity; back these up |
-//! | `token` | the first administrator's token, mode 0600 |
+
+mod data;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -45,6 +36,8 @@ use crate::metrics::{Counts, Metrics};
 use crate::samples::{Folder, RETENTION_MS, Settings};
 use crate::store::{self, Database, lease};
 
+pub use data::{Claimed, DataDir, DirInUse};
+
 /// What a controller is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -64,6 +57,8 @@ pub struct Options {
     /// Names and addresses under which agents reach this host, beyond loopback and its own name; the first is told to
     /// those that enrol.
     pub names: Vec<String>,
+    /// Take the lease of the desk from a controller that holds it.
+    pub take_over: bool,
 }
 
 /// Where a running controller is reached.
@@ -73,58 +68,6 @@ pub struct Addresses {
     /// `mqtts://host:port`, as agents are told.
     pub mqtt: String,
     pub enrol: SocketAddr,
-}
-
-/// The paths below the data directory.
-#[derive(Clone, Debug)]
-pub struct DataDir(pub PathBuf);
-
-impl DataDir {
-    /// Makes the directory, for its owner alone.
-    pub fn make(path: &Path) -> std::io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        Ok(Self(path.canonicalize()?))
-    }
-
-    pub fn config(&self) -> PathBuf {
-        self.0.join("config")
-    }
-
-    pub fn inputs(&self) -> PathBuf {
-        self.0.join("inputs")
-    }
-
-    pub fn samples(&self) -> PathBuf {
-        self.0.join("samples")
-    }
-
-    pub fn token(&self) -> PathBuf {
-        self.0.join("token")
-    }
-
-    pub fn database(&self) -> String {
-        format!("sqlite:{}", self.0.join("watchkeep.db").display())
-    }
-
-    /// Makes the directory where it is not there, and holds it.
-    fn claim(path: &Path) -> anyhow::Result<(Self, std::fs::File)> {
-        let data = Self::make(path).with_context(|| format!("make \"{}\"", path.display()))?;
-        let lock = data.lock()?;
-        Ok((data, lock))
-    }
-
-    /// Holds the directory for this process: two controllers on one would cut each other's input log.
-    fn lock(&self) -> anyhow::Result<std::fs::File> {
-        let path = self.0.join("lock");
-        let file = std::fs::File::create(&path).with_context(|| format!("make \"{}\"", path.display()))?;
-        file.try_lock().with_context(|| format!("\"{}\" is in use by another controller", self.0.display()))?;
-        Ok(file)
-    }
-
-    pub fn ledger_secret(&self) -> PathBuf {
-        self.0.join("ledger.secret")
-    }
 }
 
 /// A controller that runs.
@@ -140,8 +83,8 @@ pub struct Controller {
     retention: JoinHandle<()>,
     stop: watch::Sender<bool>,
     ready: watch::Sender<bool>,
-    /// Held as long as the controller lives.
-    lock: std::fs::File,
+    /// The data directory, held as long as the controller lives.
+    claimed: Claimed,
 }
 
 /// How often tasks are looked after that should not end.
@@ -155,14 +98,17 @@ struct Opener {
     generation: watch::Receiver<Arc<Generation>>,
     registry: Arc<Registry>,
     epoch: Arc<AtomicU64>,
+    holder: lease::Holder,
+    /// Whether to take the lease from whoever has it. Said by a person once: after the first time it is not repeated.
+    take_over: bool,
 }
 
 impl Opener {
     /// Takes the lease, and reads everything back.
     fn open(&mut self) -> Result<Opened, CoreError> {
         let mut store = self.database.writer()?;
-        let holder = format!("process {}", std::process::id());
-        let epoch = lease::take(store.as_mut(), lease::DESK, &holder, clock::now())?;
+        let epoch = lease::take(store.as_mut(), lease::DESK, &self.holder, self.take_over, clock::now())?;
+        self.take_over = false;
         self.epoch.store(epoch, Ordering::Release);
         let generation = Arc::clone(&self.generation.borrow());
         let opened = Committer::open(store, &self.inputs, Arc::clone(&self.keys), generation)?;
@@ -174,19 +120,20 @@ impl Opener {
 impl Controller {
     /// Opens everything and starts. Building starts nothing that outlives an error.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let (data, lock) = DataDir::claim(&options.data)?;
-        let address = options.database.clone().unwrap_or_else(|| data.database());
+        let claimed = DataDir::claim(&options.data)?;
+        let address = options.database.clone().unwrap_or_else(|| claimed.dir.database());
         let database = tokio::task::spawn_blocking(move || store::open(&address)).await?.context("open the store")?;
-        Self::build(options, data, lock, database).await
+        Self::build(options, claimed, database).await
     }
 
     /// The same over a database that is open already, for tests in which it fails; `options.database` is not looked at.
     pub async fn start_over(options: Options, database: Database) -> anyhow::Result<Self> {
-        let (data, lock) = DataDir::claim(&options.data)?;
-        Self::build(options, data, lock, database).await
+        let claimed = DataDir::claim(&options.data)?;
+        Self::build(options, claimed, database).await
     }
 
-    async fn build(options: Options, data: DataDir, lock: std::fs::File, database: Database) -> anyhow::Result<Self> {
+    async fn build(options: Options, claimed: Claimed, database: Database) -> anyhow::Result<Self> {
+        let data = claimed.dir.clone();
         let ca = Ca::open(&data.0, clock::now().0)?;
         let server = ca.server(&options.names, clock::now().0)?;
         let command_key = Arc::new(SigningKey::open(&data.0, Purpose::Command)?);
@@ -212,6 +159,8 @@ impl Controller {
             generation: generation.clone(),
             registry: Arc::clone(&registry),
             epoch: Arc::clone(&epoch),
+            holder: claimed.holder()?,
+            take_over: options.take_over,
         };
         let committed = on_commit(Arc::clone(&registry), outlet.clone(), Arc::clone(&bell), told_generation);
         let surroundings = Surroundings {
@@ -291,7 +240,7 @@ impl Controller {
         ready.send_replace(true);
         let mqtt = broker.address(|bound| reached_at(&options, bound));
         let addresses = Addresses { http: http_address, mqtt, enrol: enrol.address() };
-        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, retention, stop, ready, lock })
+        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, retention, stop, ready, claimed })
     }
 
     /// Inputs that were set aside since the start.
@@ -332,7 +281,7 @@ impl Controller {
         if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
             tracing::error!("the core ended badly");
         }
-        drop(self.lock);
+        drop(self.claimed);
     }
 }
 
@@ -528,6 +477,7 @@ mod tests {
             broker_ca: None,
             database: None,
             names: Vec::new(),
+            take_over: false,
         };
         let controller = Controller::start(options).await.expect("it starts");
         let still_well = tokio::time::timeout(Duration::from_millis(1_500), controller.broken()).await;

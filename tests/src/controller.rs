@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -52,20 +52,38 @@ pub struct Controller {
 impl Controller {
     /// Starts a controller and waits until it is ready.
     pub fn start(setup: Setup) -> Result<Self> {
+        let mut controller = Self::prepare(setup)?;
+        controller.run()?;
+        Ok(controller)
+    }
+
+    /// A controller that was never started, with its folder and ports.
+    pub fn prepare(setup: Setup) -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix("watchkeep-controller-").tempdir().context("make a data folder")?;
         let (http, mqtt, enrol) =
             (free_port(Ipv4Addr::LOCALHOST.into())?, free_port(setup.address)?, free_port(setup.address)?);
-        let mut controller = Self { folder, setup, http, mqtt, enrol, process: None };
+        let controller = Self { folder, setup, http, mqtt, enrol, process: None };
         for (path, content) in &controller.setup.files {
             controller.configure(path, content)?;
         }
-        controller.run()?;
         Ok(controller)
     }
 
     /// Starts again what `kill` or `stop` ended.
     pub fn run(&mut self) -> Result<()> {
+        self.run_with(&[])
+    }
+
+    /// The same with further arguments.
+    pub fn run_with(&mut self, args: &[&str]) -> Result<()> {
+        let mut command = self.command(args)?;
+        self.process = Some(Process::start("the controller", &mut command, self.folder.path().join("controller.log"))?);
+        self.await_ready()
+    }
+
+    /// `watchkeep serve` as it is run here, with further arguments.
+    pub fn command(&self, args: &[&str]) -> Result<Command> {
         let mut command = Command::new(built::program("watchkeep")?);
         command.args(["serve", "--data"]).arg(self.data());
         for (flag, address) in [("--listen", self.http), ("--enrol-listen", self.enrol)] {
@@ -79,8 +97,13 @@ impl Controller {
         if let Some(database) = &self.setup.database {
             command.args(["--database", database]);
         }
-        self.process = Some(Process::start("the controller", &mut command, self.folder.path().join("controller.log"))?);
-        self.await_ready()
+        command.args(args);
+        Ok(command)
+    }
+
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.as_mut().context("it was started")?.ended()
     }
 
     fn await_ready(&mut self) -> Result<()> {

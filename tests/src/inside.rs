@@ -51,6 +51,7 @@ impl Inside {
             broker_ca: None,
             database: None,
             names: Vec::new(),
+            take_over: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
         let controller = runtime.block_on(Controller::start_over(options, database)).context("start the controller")?;

@@ -38,6 +38,11 @@ impl Process {
         Ok(())
     }
 
+    /// How it ended; none: it runs.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("ask whether it runs")
+    }
+
     /// SIGKILL: it gets no chance to do anything.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill().with_context(|| format!("kill {}", self.name))?;

@@ -14,11 +14,13 @@ pub const REFUSED: u8 = 4;
 pub const NOT_FOUND: u8 = 5;
 /// A file or the data directory cannot be read or written, a port is taken.
 pub const ENVIRONMENT: u8 = 6;
+/// Another controller decides over the same database or data directory.
+pub const HELD: u8 = 7;
 /// A bug of ours.
 pub const BUG: u8 = 70;
 
 /// Code and meaning, for help and documentation.
-pub const TABLE: [(u8, &str); 8] = [
+pub const TABLE: [(u8, &str); 9] = [
     (OK, "done"),
     (FOUND_WANTING, "looked at and found wanting: faults in a file, a failed test, a ledger that does not verify"),
     (USAGE, "the command line is wrong"),
@@ -26,5 +28,6 @@ pub const TABLE: [(u8, &str); 8] = [
     (REFUSED, "the controller refused: not allowed, not in this state, a guard"),
     (NOT_FOUND, "what was named is not there"),
     (ENVIRONMENT, "a file, directory or port cannot be used"),
+    (HELD, "another controller decides over the same database or data directory"),
     (BUG, "a bug of ours"),
 ];

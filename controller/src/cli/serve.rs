@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Outcome};
-use crate::controller::{self, Options};
+use super::{Failure, Outcome, exit};
+use crate::controller::{self, DirInUse, Options};
+use crate::core::committer::CoreError;
 use crate::fleet::foreign::Address;
+use crate::store::StoreError;
+use crate::store::lease::Held;
 use crate::up;
 
 /// Where a controller listens and keeps things.
@@ -34,6 +37,9 @@ pub struct Where {
     /// A name or address under which agents reach this host; repeatable, the first is told to those that enrol
     #[arg(long = "name")]
     names: Vec<String>,
+    /// Decide in place of a controller that holds the lease of this database, and is not known to be dead; it ends by itself
+    #[arg(long)]
+    take_over: bool,
 }
 
 impl Where {
@@ -47,6 +53,7 @@ impl Where {
             broker_ca: self.broker_ca,
             database: self.database,
             names: self.names,
+            take_over: self.take_over,
         }
     }
 }
@@ -74,16 +81,27 @@ pub struct Serve {
     at: Where,
 }
 
+/// Another controller in the way has an exit code of its own, so that whoever starts this one again can tell.
+fn failure(error: &anyhow::Error) -> Failure {
+    let is_held = error.chain().any(|cause| {
+        cause.is::<DirInUse>()
+            || cause.is::<Held>()
+            || matches!(cause.downcast_ref::<CoreError>(), Some(CoreError::Held(_)))
+            || matches!(cause.downcast_ref::<StoreError>(), Some(StoreError::Held(_)))
+    });
+    if is_held { Failure::new(exit::HELD, format!("{error:#}")) } else { Failure::environment(error) }
+}
+
 impl Up {
     pub fn run(self) -> Outcome {
         let data = self.data.map_or_else(up::default_data, Ok);
         let ran = data.and_then(|data| up::run(self.at.options(data)));
-        ran.map_err(|error| Failure::environment(&error))
+        ran.map_err(|error| failure(&error))
     }
 }
 
 impl Serve {
     pub fn run(self) -> Outcome {
-        controller::serve(self.at.options(self.data)).map_err(|error| Failure::environment(&error))
+        controller::serve(self.at.options(self.data)).map_err(|error| failure(&error))
     }
 }

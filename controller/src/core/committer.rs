@@ -21,6 +21,7 @@ use crate::generation::{Generation, GenerationError};
 use crate::ingest::{KeptHost, Proposal};
 use crate::ledger::LedgerSecret;
 use crate::ledger::inputs::{InputLog, InputLogError};
+use crate::store::lease::{self, Held};
 use crate::store::{self, Store, StoreError, Tx};
 
 /// The chain that this controller writes.
@@ -30,7 +31,10 @@ pub const CHAIN: &str = crate::ledger::DESK;
 #[derive(Debug, thiserror::Error)]
 pub enum CoreError {
     #[error("keep what was decided")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
+    /// Another controller holds the lease.
+    #[error(transparent)]
+    Held(#[from] Held),
     #[error("write the input log")]
     Inputs(#[from] InputLogError),
     #[error("take up the generation that was in force")]
@@ -40,13 +44,22 @@ pub enum CoreError {
     Panicked,
 }
 
+impl From<StoreError> for CoreError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Held(held) => Self::Held(held),
+            other => Self::Store(other),
+        }
+    }
+}
+
 impl CoreError {
     /// Whether an input of the group is at fault, and not the world around.
     pub fn is_of_the_input(&self) -> bool {
         match self {
             Self::Store(error) => error.is_of_the_input(),
             Self::Inputs(error) => matches!(error, InputLogError::TooLarge { .. }),
-            Self::Generation(_) => false,
+            Self::Generation(_) | Self::Held(_) => false,
             Self::Panicked => true,
         }
     }
@@ -178,10 +191,19 @@ impl Committer {
         Arc::new(Watches::new(self.watches.clone()))
     }
 
-    /// Signs the head of the ledger as it stands, so that nothing that was committed before a stop can be cut off unseen.
-    pub fn seal(&mut self, now: Millis) -> Result<(), CoreError> {
+    /// Says that this controller goes on deciding; to be called every [`lease::RENEWED_MS`].
+    pub fn renew(&mut self, now: Millis) -> Result<(), CoreError> {
+        Ok(self.store.write(&mut |tx| lease::renew(tx, lease::DESK, now))?)
+    }
+
+    /// Signs the head of the ledger as it stands, so that nothing that was committed before a stop can be cut off unseen, and
+    /// lets the lease go.
+    pub fn close(&mut self, now: Millis) -> Result<(), CoreError> {
         let key = &self.keys.checkpoint;
-        Ok(self.store.write(&mut |tx| checkpoints::sign(tx, key, now))?)
+        Ok(self.store.write(&mut |tx| {
+            checkpoints::sign(tx, key, now)?;
+            lease::let_go(tx, lease::DESK, now)
+        })?)
     }
 
     /// Decides the timers that are due and then `group`, in order, and commits all of it.

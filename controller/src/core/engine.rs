@@ -30,7 +30,7 @@ use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
 use crate::samples::{Ask, Folder, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings, SharedSeries};
-use crate::store::StoreError;
+use crate::store::{StoreError, lease};
 
 /// Messages that wait for one worker.
 const WORKER_QUEUE: usize = 4_096;
@@ -210,6 +210,7 @@ impl Engine {
             caution: Caution::default(),
             careful,
             aside: Arc::clone(&aside),
+            renew_at: now(),
         };
         desk_thread.restore(&committer, kept);
         desk_thread.committer = Some(committer);
@@ -455,6 +456,8 @@ struct DeskThread {
     careful: Arc<AtomicBool>,
     /// Inputs set aside since the start.
     aside: Arc<AtomicU64>,
+    /// When the lease is to be renewed.
+    renew_at: Millis,
 }
 
 impl DeskThread {
@@ -471,8 +474,24 @@ impl DeskThread {
                 }
             }
             if stop {
-                return self.seal(now);
+                return self.close(now);
             }
+            if !self.renew(now) {
+                return;
+            }
+        }
+    }
+
+    /// Says in time that this controller goes on; false: it does not.
+    fn renew(&mut self, now: Millis) -> bool {
+        // A clock that was set back does not make it late.
+        if (0..=lease::RENEWED_MS).contains(&self.renew_at.since(now)) {
+            return true;
+        }
+        self.renew_at = now.plus(lease::RENEWED_MS);
+        match self.committer.as_mut().map(|committer| committer.renew(now)) {
+            None | Some(Ok(())) => true,
+            Some(Err(error)) => self.recover(now, &error, None, false),
         }
     }
 
@@ -521,10 +540,10 @@ impl DeskThread {
         }
     }
 
-    fn seal(&mut self, now: Millis) {
+    fn close(&mut self, now: Millis) {
         let Some(committer) = &mut self.committer else { return };
-        if let Err(error) = committer.seal(now) {
-            tracing::warn!(error = %chain(&error), "the ledger's head is not signed; the next start signs it");
+        if let Err(error) = committer.close(now) {
+            tracing::warn!(error = %chain(&error), "the ledger's head is not signed and the lease not let go; the next start does both");
         }
     }
 
@@ -576,6 +595,10 @@ impl DeskThread {
                     self.restore(&committer, kept);
                     self.committer = Some(committer);
                     return true;
+                }
+                Err(error @ CoreError::Held(_)) => {
+                    tracing::error!(error = %chain(&error), "while this one had no store another began; this one ends");
+                    return false;
                 }
                 Err(error) => tracing::error!(error = %chain(&error), attempt, "the store cannot be read back yet"),
             }

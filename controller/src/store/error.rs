@@ -13,6 +13,9 @@ pub enum StoreError {
     /// Another controller took the lease over; this one must stop deciding.
     #[error("epoch {ours} is over, {theirs} has begun")]
     Fenced { ours: u64, theirs: u64 },
+    /// Another controller holds the lease, and may not be dead.
+    #[error(transparent)]
+    Held(#[from] super::lease::Held),
     /// What was read does not fit what this code writes.
     #[error("{table}: {found}")]
     Corrupt { table: &'static str, found: String },

@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_cmdb"),
     migration!(4, "0004_flow"),
     migration!(5, "0005_problems"),
+    migration!(6, "0006_lease_term"),
     migration!(10, "0010_host_state"),
     migration!(11, "0011_spool_renumbering"),
     migration!(20, "0020_access"),

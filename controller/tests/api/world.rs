@@ -93,6 +93,7 @@ impl World {
             broker_ca: None,
             database: None,
             names: Vec::new(),
+            take_over: false,
         };
         let controller = Controller::start(options).await.expect("the controller starts");
         let token = fs::read_to_string(controller.data.token()).expect("the first token");

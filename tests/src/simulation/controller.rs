@@ -20,6 +20,7 @@ use watchkeep::ingest::{Incoming, KeptHost, Proposal, Shard};
 use watchkeep::ledger::LedgerSecret;
 use watchkeep::samples::{Folder, Receipt};
 use watchkeep::store::failing::{Failing, Fault};
+use watchkeep::store::lease::Holder;
 use watchkeep::store::{lease, outbox, reading};
 use watchkeep_desk::input::{AgentChange, AgentEvent};
 use watchkeep_desk::{Effect, InputBody, Millis};
@@ -168,7 +169,8 @@ impl Controller {
 
     fn open(&mut self, now: Millis) -> Result<(Opened, u64)> {
         let mut store = Failing::new(self.store.clone(), self.fault.clone());
-        let epoch = lease::take(&mut store, lease::DESK, "simulation", now).context("take the lease")?;
+        let holder = Holder { words: "simulation".to_owned(), place: "simulation".to_owned() };
+        let epoch = lease::take(&mut store, lease::DESK, &holder, false, now).context("take the lease")?;
         let opened =
             Committer::open(Box::new(store), &self.inputs, Arc::clone(&self.checkpoint), Arc::clone(&self.generation));
         Ok((opened.context("read everything back")?, epoch))

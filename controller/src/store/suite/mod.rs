@@ -4,6 +4,7 @@
 
 mod anomalies;
 mod flow;
+mod lease;
 mod ledger;
 mod postgresql;
 mod records;
@@ -30,10 +31,13 @@ const CASES: &[Case] = cases![
     transactions::a_read_sees_one_snapshot,
     transactions::every_kind_of_value_comes_back,
     transactions::places_go_by_their_number,
-    transactions::a_lost_lease_fences_the_one_who_held_it,
-    transactions::a_take_over_waits_for_the_transaction_under_way,
     transactions::two_that_wait_for_each_other_both_get_through,
     transactions::a_pool_lends_its_connections_in_turn,
+    lease::a_lost_lease_fences_the_one_who_held_it,
+    lease::a_lease_is_refused_until_it_runs_out,
+    lease::whoever_has_the_place_knows_that_its_holder_is_dead,
+    lease::of_two_that_find_a_lease_run_out_one_gets_it,
+    lease::a_take_over_waits_for_the_transaction_under_way,
     ledger::an_unharmed_chain_holds,
     ledger::the_way_of_hashing_stays,
     ledger::an_input_is_appended_once,

@@ -1,17 +1,14 @@
 //! What a transaction promises.
 
-use std::sync::mpsc;
 use std::time::Duration;
 
-use watchkeep_desk::Millis;
+use crate::store::{Database, Store, StoreError, Tx, Value, reading, writing};
 
-use crate::store::{Database, Store, StoreError, Tx, Value, lease, reading, writing};
-
-fn set(tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
+pub(super) fn set(tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
     tx.execute("INSERT INTO setting (name, updated_at, body) VALUES ($1, 1, 'null')", &[name.into()]).map(drop)
 }
 
-fn names(store: &mut dyn Store) -> Vec<String> {
+pub(super) fn names(store: &mut dyn Store) -> Vec<String> {
     let rows = reading(store, |tx| tx.query("SELECT name FROM setting ORDER BY name LIMIT 100", &[])).expect("read");
     rows.into_iter()
         .map(|row| match row.as_slice() {
@@ -129,22 +126,6 @@ pub(super) fn places_go_by_their_number(database: &Database) {
     assert_eq!(found, [vec![Value::from("a")]]);
 }
 
-pub(super) fn a_lost_lease_fences_the_one_who_held_it(database: &Database) {
-    let mut first = database.writer().expect("connected");
-    let mut second = database.writer().expect("connected");
-    assert_eq!(lease::take(&mut first, lease::DESK, "first", Millis(1)).expect("taken"), 1);
-    first.write(&mut |tx| set(tx, "a")).expect("it holds the lease");
-    assert_eq!(lease::take(&mut second, lease::DESK, "second", Millis(2)).expect("taken"), 2);
-    let error = first.write(&mut |tx| set(tx, "b")).expect_err("fenced");
-    assert!(matches!(error, StoreError::Fenced { ours: 1, theirs: 2 }), "{error}");
-    let error = first.write_group(&mut [&mut |tx| set(tx, "c")]).expect_err("fenced");
-    assert!(matches!(error, StoreError::Fenced { ours: 1, theirs: 2 }), "{error}");
-    second.write(&mut |tx| set(tx, "d")).expect("it holds the lease");
-    assert_eq!(names(&mut first), ["a", "d"]);
-    assert_eq!(lease::take(&mut first, lease::DESK, "first", Millis(3)).expect("taken back"), 3);
-    first.write(&mut |tx| set(tx, "e")).expect("it holds the lease again");
-}
-
 pub(super) fn a_pool_lends_its_connections_in_turn(database: &Database) {
     let pool = database.readers(2);
     let read = |tx: &mut dyn Tx| tx.query("SELECT COUNT(*) FROM setting", &[]);
@@ -166,29 +147,7 @@ pub(super) fn a_pool_lends_its_connections_in_turn(database: &Database) {
 }
 
 /// Long enough for the other thread to run into what it must wait for.
-const A_WHILE: Duration = Duration::from_millis(300);
-
-pub(super) fn a_take_over_waits_for_the_transaction_under_way(database: &Database) {
-    let mut first = database.writer().expect("connected");
-    lease::take(&mut first, lease::DESK, "first", Millis(1)).expect("taken");
-    let (begun, wait_begun) = mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut second = database.writer().expect("connected");
-            wait_begun.recv().expect("the first has begun");
-            lease::take(&mut second, lease::DESK, "second", Millis(2)).expect("taken");
-            assert_eq!(names(&mut second), ["a"], "whoever takes over sees all that was decided before");
-        });
-        first
-            .write(&mut |tx| {
-                begun.send(()).expect("the second listens");
-                std::thread::sleep(A_WHILE);
-                set(tx, "a")
-            })
-            .expect("it still holds the lease");
-    });
-    first.write(&mut |tx| set(tx, "b")).expect_err("fenced");
-}
+pub(super) const A_WHILE: Duration = Duration::from_millis(300);
 
 pub(super) fn two_that_wait_for_each_other_both_get_through(database: &Database) {
     let mut store = database.writer().expect("connected");
