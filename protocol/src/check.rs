@@ -233,7 +233,8 @@ impl Check for CommandResult {
         count_of("bytes of stderr", self.stderr.len(), limits::OUTPUT_BYTES)?;
         text_of("reason", &self.reason, limits::TEXT_BYTES)?;
         text_of("refusal", &self.refusal, limits::NAME_BYTES)?;
-        text_of("run", &self.run, limits::NAME_BYTES)
+        text_of("run", &self.run, limits::NAME_BYTES)?;
+        text_of("policy", &self.policy, limits::TEXT_BYTES)
     }
 }
 

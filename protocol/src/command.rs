@@ -125,6 +125,10 @@ pub struct CommandResult {
     pub step: u32,
     #[prost(uint32, tag = "14")]
     pub attempt: u32,
+    /// The line of the host's policy that allowed it (`policy.yaml:4 allows service nginx.service restarted`); empty where
+    /// it was refused, or where the agent does not say.
+    #[prost(string, tag = "15")]
+    pub policy: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]

@@ -113,6 +113,7 @@ fn whole() -> Vec<Vec<u8>> {
         examples::event().encode_to_vec(),
         examples::inventory().encode_to_vec(),
         examples::result().encode_to_vec(),
+        examples::result_allowed().encode_to_vec(),
         examples::command().encode_to_vec(),
         examples::envelope().encode_to_vec(),
         examples::offer().encode_to_vec(),

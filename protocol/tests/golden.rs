@@ -46,6 +46,7 @@ fn every_released_message_still_reads_the_same() {
     check("event", &examples::event());
     check("inventory", &examples::inventory());
     check("result", &examples::result());
+    check("result-allowed", &examples::result_allowed());
     check("status", &examples::status());
     check("will", &examples::will());
     check("ack", &examples::ack());

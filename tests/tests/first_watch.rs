@@ -145,10 +145,12 @@ fn why_tells_the_whole_story(controller: &Controller) -> Result<()> {
     let told = [
         "nginx.service failed on web-1 (signal)",
         "by rule UnitFailed",
+        "event unit_failed",
         "runbook restart-service",
         &plan_hash[..8],
         "journalctl --unit nginx.service",
         "service nginx.service restarted",
+        "policy: policy.yaml:",
         "by agent web-1",
         "the condition that opened the incident is false",
         "resolved as fixed_by_runbook",

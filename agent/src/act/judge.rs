@@ -198,9 +198,9 @@ impl Refusal {
 }
 
 impl Granted {
-    /// An empty result of this command.
+    /// An empty result of this command, with the policy's line that allows it.
     pub fn result(&self) -> CommandResult {
-        result_of(&self.body, self.body.id.clone())
+        CommandResult { policy: self.by.clone(), ..result_of(&self.body, self.body.id.clone()) }
     }
 
     /// For the log: what is done, and which line allows it.

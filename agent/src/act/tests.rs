@@ -125,6 +125,7 @@ fn each_refusal_has_its_word_and_reason() {
     }
     let granted = judge(&signed(&good, &key(1))).expect("granted");
     assert_eq!(granted.by, "policy.yaml:2 allows run /bin/sh -c true");
+    assert_eq!(granted.result().policy, granted.by, "each result of it carries the line");
     let no_policy = Err("it is gone".to_owned());
     let refusal = known.judge(&signed(&good, &key(1)), 11_500, |_| false, &no_policy).expect_err("refused");
     assert_eq!(refusal.reason, "nothing is allowed, as the policy cannot be used: it is gone");

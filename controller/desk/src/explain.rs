@@ -91,7 +91,7 @@ pub fn sentence(subject: &Subject, body: &FactBody) -> String {
         FactBody::Run(fact) => run::sentence(subject, fact),
         FactBody::Cmdb(fact) => cmdb::sentence(fact),
         FactBody::Agent(event) => agent(event),
-        FactBody::Configured { author, files } => format!("{author} put {} files into force", files.len()),
+        FactBody::Configured { author, files } => format!("{author} put {} into force", counted(files.len(), "file")),
         FactBody::StopSwitch { on: true, note } => format!("the stop switch was turned on{}", noted(note)),
         FactBody::StopSwitch { on: false, note } => format!("the stop switch was turned off{}", noted(note)),
         FactBody::PastAlert { rule, labels, lasted } => {
@@ -118,7 +118,7 @@ fn agent(event: &AgentEvent) -> String {
         AgentEvent::Connected { version, .. } => format!("connected, version {version}"),
         AgentEvent::Lost { reason, .. } => format!("went away: {}", reason.replace('_', " ")),
         AgentEvent::Renumbered { reason, .. } => format!("numbers its spool anew: {reason}"),
-        AgentEvent::Suspicious { detail } => format!("did something suspicious: {detail}"),
+        AgentEvent::Suspicious { detail } => format!("gave reason for suspicion: {detail}"),
         AgentEvent::Said { what, detail } => format!("said {}{}", what.replace('_', " "), noted(detail)),
     }
 }
@@ -135,6 +135,11 @@ fn stray(result: &CommandOutcome) -> String {
 /// `: note`, or nothing.
 fn noted(note: &str) -> String {
     if note.trim().is_empty() { String::new() } else { format!(": {}", note.trim()) }
+}
+
+/// `1 step`, `3 steps`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The first eight characters of an id or a hash.

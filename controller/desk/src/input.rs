@@ -171,6 +171,9 @@ pub struct CommandOutcome {
     /// A stable word: `signature`, `agent`, `replayed`, `expired`, `epoch`, `nonce`, `policy`, `malformed`.
     pub refusal: Option<String>,
     pub reason: String,
+    /// The line of the host's policy that allowed it; empty where it was refused, or where the agent does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
     /// What the command said of itself (`RUN-12`, step, attempt), so that a refusal of what was never ordered can be told.
     pub claims: String,
 }

@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use watchkeep_desk::Fact;
-use watchkeep_desk::explain;
 use watchkeep_desk::ids::IncidentId;
 use watchkeep_desk::incidents::{Incident, State as IncidentState};
 use watchkeep_desk::input::ActBody;
@@ -17,13 +15,10 @@ use watchkeep_desk::input::ActBody;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};
 use super::problem::Problem;
+use super::story::{self, Earlier};
 use super::{ApiState, PageQuery};
-use crate::ledger::{self, Entry, SubjectRef};
+use crate::ledger::SubjectRef;
 use crate::store::queries::incidents;
-use crate::store::{StoreError, Tx};
-
-/// Facts that one story tells at most.
-const STORY: u32 = 500;
 
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -97,17 +92,8 @@ async fn find(state: &ApiState, id: IncidentId) -> Result<Incident, Problem> {
     found.ok_or_else(|| Problem::not_found(&format!("incident {id}")))
 }
 
-/// Where a story goes on.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Earlier {
-    /// What `earlier` of the page before said: the page that leads up to it.
-    before: Option<u64>,
-}
-
-/// The story: the incident's facts with those of its runs, changes, agent's commands, in the order of the ledger; the newest
-/// 500, and in `earlier` where those before them are found.
+/// The story: the incident's facts with those of its problem, runs and changes, in the order of the ledger; the newest 500,
+/// and in `earlier` where those before them are found. `after` names the incident of the same key before this one.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}/why", tag = "incidents", params(("id" = String, Path), Earlier), responses((status = 200, body = Value)))]
 async fn why(
     State(state): State<ApiState>,
@@ -115,33 +101,23 @@ async fn why(
     Query(wanted): Query<Earlier>,
 ) -> Result<Json<Value>, Problem> {
     let incident = find(&state, one(&id)?).await?;
-    let id = incident.id;
-    let before = wanted.before.unwrap_or(ledger::NEWEST);
-    let entries = state.read(move |tx| story(tx, &incident, before)).await?;
-    let earlier = entries.first().filter(|_| entries.len() == STORY as usize).map(|first| first.cursor.seq);
-    let (lines, erased) = lines(&entries);
-    Ok(Json(json!({"incident": id, "lines": lines, "erased": erased, "earlier": earlier})))
+    let subjects = subjects_of(&incident);
+    let entries = state.read(move |tx| story::read(tx, &subjects, &wanted)).await?;
+    let mut page = story::page("incident", &incident.id.to_string(), &entries);
+    page["title"] = json!(incident.title);
+    page["state"] = json!(incident.state);
+    page["priority"] = json!(incident.priority.level);
+    page["after"] = json!(incident.links.iter().find(|link| link.kind == "earlier").map(|link| link.incident));
+    Ok(Json(page))
 }
 
-/// The lines of a story, and how many entries were erased.
-pub(super) fn lines(entries: &[Entry]) -> (Vec<explain::Line>, usize) {
-    let facts: Vec<_> = entries.iter().filter_map(fact).collect();
-    let lines = explain::why(facts.iter().map(|(seq, learned_at, fact)| (*seq, *learned_at, fact)));
-    (lines, entries.len() - facts.len())
-}
-
-fn story(tx: &mut dyn Tx, incident: &Incident, before: u64) -> Result<Vec<Entry>, StoreError> {
+/// A story names 50 subjects at most: of runs and changes the newest are told.
+fn subjects_of(incident: &Incident) -> Vec<SubjectRef> {
     let mut subjects = vec![SubjectRef::new("incident", incident.id.to_string())];
     subjects.extend(incident.problem.iter().map(|problem| SubjectRef::new("problem", problem.to_string())));
-    // A story names 50 subjects at most: the newest runs and changes are told.
     subjects.extend(incident.runs.iter().rev().take(24).map(|run| SubjectRef::new("run", run.to_string())));
     subjects.extend(incident.changes.iter().rev().take(24).map(|change| SubjectRef::new("change", change.to_string())));
-    ledger::story(tx, &subjects, before, STORY)
-}
-
-fn fact(entry: &Entry) -> Option<(u64, watchkeep_desk::Millis, Fact)> {
-    let fact = serde_json::from_value(entry.fact.clone()?).ok()?;
-    Some((entry.cursor.seq, entry.learned_at, fact))
+    subjects
 }
 
 /// A word along with an act.

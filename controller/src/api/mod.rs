@@ -18,6 +18,7 @@ mod query;
 mod runs;
 mod state;
 mod status;
+mod story;
 mod tokens;
 
 use std::time::Duration;

@@ -15,14 +15,13 @@ use watchkeep_desk::{FactBody, Subject};
 
 use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};
-use super::incidents::lines;
 use super::problem::Problem;
+use super::story::{self, Earlier};
 use super::{ApiState, PageQuery};
 use crate::ledger::{self, Cursor, Direction, SubjectRef};
 use crate::store::queries::{incidents, problems};
 
-/// Facts that one story tells at most, and incidents whose facts it tells.
-const STORY: u32 = 500;
+/// Incidents whose facts one story tells, the newest.
 const STORY_INCIDENTS: usize = 24;
 /// Incidents shown with a problem, the newest.
 const SHOWN: usize = 100;
@@ -115,15 +114,22 @@ async fn shown(state: &ApiState, id: ProblemId) -> Result<Value, Problem> {
 }
 
 /// The whole story: the problem's facts with those of its incidents, in the order of the ledger.
-#[utoipa::path(get, path = "/api/v1/problems/{id}/why", tag = "problems", params(("id" = String, Path)), responses((status = 200, body = Value)))]
-async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/api/v1/problems/{id}/why", tag = "problems", params(("id" = String, Path), Earlier), responses((status = 200, body = Value)))]
+async fn why(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Earlier>,
+) -> Result<Json<Value>, Problem> {
     let problem = find(&state, one(&id)?).await?;
     let mut subjects = vec![SubjectRef::new("problem", problem.id.to_string())];
     let newest = problem.incidents.iter().rev().take(STORY_INCIDENTS);
     subjects.extend(newest.map(|incident| SubjectRef::new("incident", incident.to_string())));
-    let entries = state.read(move |tx| ledger::story(tx, &subjects, ledger::NEWEST, STORY)).await?;
-    let (lines, erased) = lines(&entries);
-    Ok(Json(json!({"problem": problem.id, "lines": lines, "erased": erased})))
+    let entries = state.read(move |tx| story::read(tx, &subjects, &wanted)).await?;
+    let mut page = story::page("problem", &problem.id.to_string(), &entries);
+    page["title"] = json!(problem.title);
+    page["state"] = json!(problem.state);
+    page["priority"] = json!(problem.priority);
+    Ok(Json(page))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

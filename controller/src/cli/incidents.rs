@@ -1,11 +1,11 @@
-//! `watchkeep incident …` and `watchkeep why`.
+//! `watchkeep incident …`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Outcome;
 use super::client::Client;
-use super::output::{self, Column, Days, Format, age, ago, clock, text};
+use super::output::{self, Column, Days, Format, ago, clock, text};
 use super::paging::Paging;
 
 #[derive(Debug, Subcommand)]
@@ -217,62 +217,9 @@ fn card(incident: &Value) -> String {
     card
 }
 
-/// Time since the story began: `+0.0 s`, `+12.4 s`, then in larger units.
-fn since(ms: i64) -> String {
-    if ms < 120_000 { format!("+{:.1} s", ms as f64 / 1_000.0) } else { format!("+{}", age(ms)) }
-}
-
 /// A text of a record, or nothing.
 pub fn word<'a>(record: &'a Value, name: &str) -> &'a str {
     record[name].as_str().unwrap_or_default()
-}
-
-/// Tell the whole story of an incident or a problem from the ledger.
-#[derive(Debug, Args)]
-pub struct Why {
-    /// INC-7 or PRB-2
-    record: String,
-}
-
-impl Why {
-    pub async fn run(self, client: &Client, format: Format) -> Outcome {
-        let is_problem = self.record.to_ascii_uppercase().starts_with("PRB-");
-        let noun = if is_problem { "problems" } else { "incidents" };
-        let answer = client.get(&format!("/api/v1/{noun}/{}/why", self.record), &[]).await?;
-        output::one(format, &answer, story);
-        Ok(())
-    }
-}
-
-/// The lines of a story, each with the time of day and how long it was since the first, and below it why.
-fn story(answer: &Value) -> String {
-    let lines = answer["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let at = |line: &Value| line["happened_at"].as_i64().unwrap_or_default();
-    let begin = lines.first().map(at).unwrap_or_default();
-    let mut days = Days::default();
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(&days.turn(at(line)));
-        text.push_str(&format!("  {}  {:<9} ", clock(at(line)), since(at(line) - begin)));
-        // A change's steps say "draft is now scheduled", and not of which change; so with what is not the story's own record.
-        let is_other = ["CHG-", "PRB-"].iter().any(|noun| word(line, "subject").starts_with(noun));
-        if is_other || answer["problem"].is_string() {
-            text.push_str(&format!("{}: ", word(line, "subject")));
-        }
-        text.push_str(word(line, "sentence"));
-        if !word(line, "actor").is_empty() {
-            text.push_str(&format!(", {}", word(line, "actor")));
-        }
-        text.push('\n');
-        for reason in line["because"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            text.push_str(&format!("{:>26}because {reason}\n", ""));
-        }
-    }
-    match answer["erased"].as_u64() {
-        None | Some(0) => {}
-        Some(erased) => text.push_str(&format!("{erased} more were erased from the ledger; their hashes stand\n")),
-    }
-    text
 }
 
 #[cfg(test)]

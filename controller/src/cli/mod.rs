@@ -26,6 +26,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -97,7 +98,7 @@ enum Command {
     /// Follow the ledger as it grows, a line a fact
     Watch(watch::Watch),
     /// Tell the whole story of an incident or a problem from the ledger
-    Why(incidents::Why),
+    Why(why::Why),
     /// Check that the ledger is whole
     #[command(subcommand)]
     Audit(audit::Audit),

@@ -108,6 +108,7 @@ fn outcome(host: &Host, result: CommandResult, now: Millis) -> InputBody {
         changed: result.changed,
         refusal: Some(result.refusal).filter(|word| !word.is_empty()),
         reason: result.reason,
+        policy: result.policy,
         claims: format!("{} step {} attempt {}", result.run, result.step, result.attempt),
     })
 }

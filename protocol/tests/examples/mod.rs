@@ -158,6 +158,26 @@ pub fn result() -> Matter {
             run: "RUN-12".into(),
             step: 1,
             attempt: 2,
+            policy: String::new(),
+        }),
+    )
+}
+
+pub fn result_allowed() -> Matter {
+    matter(
+        12,
+        MatterBody::Result(CommandResult {
+            id: COMMAND.to_vec(),
+            outcome: Outcome::Done as i32,
+            exit: Some(0),
+            started_ms: AT,
+            finished_ms: AT + 250,
+            changed: true,
+            run: "RUN-12".into(),
+            step: 1,
+            attempt: 1,
+            policy: "policy.yaml:4 allows service nginx.service restarted".into(),
+            ..CommandResult::default()
         }),
     )
 }

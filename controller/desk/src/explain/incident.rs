@@ -1,6 +1,6 @@
 //! What happens to incidents, as sentences.
 
-use super::{noted, short};
+use super::{counted, noted, short};
 use crate::incidents::{IncidentFact, Opening};
 
 pub(super) fn sentence(fact: &IncidentFact) -> String {
@@ -36,7 +36,8 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
         IncidentFact::Cancelled { note } => format!("cancelled{}", noted(note)),
         IncidentFact::Noted { note } => format!("note: {}", note.trim()),
         IncidentFact::Attached { run, name, text, .. } => {
-            format!("{run} attached {name}: {} bytes in {} lines", text.len(), text.lines().count())
+            let (bytes, lines) = (counted(text.len(), "byte"), counted(text.lines().count(), "line"));
+            format!("{run} attached {name}: {bytes} in {lines}")
         }
         IncidentFact::RunNotStarted { runbook, why } => format!("runbook {runbook} was not started: {why}"),
         IncidentFact::HandedOver { why } => format!("handed over to a person: {why}"),

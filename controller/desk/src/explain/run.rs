@@ -1,6 +1,6 @@
 //! What happens to runs, as sentences.
 
-use super::{noted, short};
+use super::{counted, noted, short};
 use crate::Subject;
 use crate::input::Outcome;
 use crate::runbooks::{Plan, PlannedAction, RunFact};
@@ -33,7 +33,7 @@ pub(super) fn sentence(subject: &Subject, fact: &RunFact) -> String {
             format!("{}: the condition did not hold in time{}", step_name(*step, name), noted(detail))
         }
         RunFact::Verifying { .. } => "is done; the condition that opened the incident must become false".to_owned(),
-        RunFact::RollbackBegun { steps } => format!("rolls back, {steps} steps"),
+        RunFact::RollbackBegun { steps } => format!("rolls back, {}", counted(*steps, "step")),
         RunFact::Succeeded { verified: true } => {
             "succeeded, and the condition that opened the incident is no longer true".to_owned()
         }
@@ -52,9 +52,10 @@ pub(super) fn sentence(subject: &Subject, fact: &RunFact) -> String {
 fn planned(plan: &Plan, hash: &str, change: &str) -> String {
     let steps = plan.steps.iter().filter(|step| !step.rollback).count();
     format!(
-        "of runbook {} was planned for {}: {steps} steps, plan {}, as {change}",
+        "of runbook {} was planned for {}: {}, plan {}, as {change}",
         plan.runbook,
         plan.agent,
+        counted(steps, "step"),
         short(hash)
     )
 }

@@ -1,7 +1,8 @@
 //! An alert's way to its incident, stage by stage.
 
 use super::{
-    AlertStanding, IncidentFact, MemberAlert, RuleView, earlier, key_of, notice, open, priority, record, resolve,
+    AlertStanding, IncidentFact, MemberAlert, RuleView, earlier, evidence, key_of, notice, open, priority, record,
+    resolve,
 };
 use crate::ids::IncidentId;
 use crate::input::{AlertChange, AlertState};
@@ -51,7 +52,8 @@ fn past(work: &mut Work<'_>, alert: &AlertChange, until: Millis) {
     };
     let sentence =
         "its samples came late: it was over before it was learned, so it opened nothing and nobody was paged";
-    let reasons = vec![identity(alert), Reason::new("late", sentence)];
+    let mut reasons = identity(alert);
+    reasons.push(Reason::new("late", sentence));
     let lasted = until.since(alert.happened_at).max(0);
     let body = FactBody::PastAlert { rule: alert.rule.clone(), labels: alert.labels.clone(), lasted };
     work.tell_seen(alert.happened_at, subject, Actor::Rule(alert.rule.clone()), reasons, body);
@@ -100,9 +102,10 @@ pub(crate) fn spoken(rule: &str, labels: &std::collections::BTreeMap<String, Str
 }
 
 /// Why the alert is what it is, with what it was concluded from.
-pub(super) fn identity(alert: &AlertChange) -> Reason {
+pub(super) fn identity(alert: &AlertChange) -> Vec<Reason> {
     let sentence = format!("rule {} fired as {}", alert.rule, spoken(&alert.rule, &alert.labels));
-    Reason { evidence: alert.evidence.clone().into(), ..Reason::new("identity", sentence) }
+    let identity = Reason { evidence: alert.evidence.clone().into(), ..Reason::new("identity", sentence) };
+    std::iter::once(identity).chain(evidence::reason(alert)).collect()
 }
 
 /// How a firing alert meets an incident of its key that is open.
@@ -121,7 +124,11 @@ enum Meeting {
 /// Dedupe: the count and the last-seen time go up, and the priority if the alert is worse.
 fn join(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, alert: &AlertChange) {
     let Some(meeting) = count_in(work, id, alert) else { return };
-    let dedupe = |what: &str| vec![identity(alert), Reason::new("dedupe", format!("{id} of its key is open: {what}"))];
+    let dedupe = |what: &str| {
+        let mut reasons = identity(alert);
+        reasons.push(Reason::new("dedupe", format!("{id} of its key is open: {what}")));
+        reasons
+    };
     let (reasons, again) = match meeting {
         Meeting::Repeat => return,
         Meeting::FiresStill => (dedupe("data came back, and the alert still fires"), false),

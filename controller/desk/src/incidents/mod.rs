@@ -7,6 +7,7 @@
 mod acts;
 mod alert;
 mod earlier;
+mod evidence;
 mod fact;
 pub mod flow;
 mod key;

@@ -29,7 +29,8 @@ pub(super) fn open(
     let (ci, why_ci) = ci_of(work, &rule.incident, alert);
     let priority = priority::judge(work, &rule.incident, &alert.labels, ci);
     let group = rule.incident.group.clone();
-    let mut reasons = vec![identity(alert), why_open(work, earlier), why_ci];
+    let mut reasons = identity(alert);
+    reasons.extend([why_open(work, earlier), why_ci]);
     reasons.extend(priority.reasons.iter().cloned());
     reasons.push(match &group {
         Some(group) => Reason::new("group", format!("the rule gives it to group {group}")),
@@ -83,7 +84,8 @@ pub(super) fn recur(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, al
         length(resolved),
         length(within)
     );
-    let reasons = vec![identity(alert), Reason::new("reopen", sentence)];
+    let mut reasons = identity(alert);
+    reasons.push(Reason::new("reopen", sentence));
     let reopened = IncidentFact::Reopened { note: String::new() };
     tell_seen(work, id, alert, Actor::Rule(alert.rule.clone()), reasons, reopened);
     worsen(work, id, rule, alert);

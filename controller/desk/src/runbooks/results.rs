@@ -95,7 +95,8 @@ fn take_in(work: &mut Work<'_>, id: RunId, step: usize, result: &CommandOutcome)
 /// States what a result reports of a run, at the host's time.
 fn tell_seen(work: &mut Work<'_>, id: RunId, result: &CommandOutcome, fact: RunFact) {
     let actor = Actor::Agent(result.agent.clone());
-    work.tell_seen(result.finished_at, Subject::Run(id), actor, Vec::new(), FactBody::Run(fact));
+    let allowed = (!result.policy.is_empty()).then(|| Reason::new("policy", result.policy.clone()));
+    work.tell_seen(result.finished_at, Subject::Run(id), actor, Vec::from_iter(allowed), FactBody::Run(fact));
 }
 
 /// What follows from how an attempt ended.

@@ -66,7 +66,11 @@ pub fn unit_failed(host: &str, unit: &str, state: AlertState) -> AlertChange {
         happened_at: Millis(NOON),
         agent: Some(host.to_owned()),
         reason: String::new(),
-        evidence: vec![json!({"kind": "unit_failed", "unit": unit})],
+        evidence: vec![json!({
+            "at": NOON,
+            "labels": {"kind": "unit_failed", "instance": host, "unit": unit},
+            "text": format!("{unit} failed"),
+        })],
     }
 }
 
@@ -302,6 +306,7 @@ pub fn outcome_of(command: CommandId, agent: &str, outcome: Outcome, at: i64) ->
         changed: outcome == Outcome::Done,
         refusal: None,
         reason: String::new(),
+        policy: "policy.yaml:2 allows it".to_owned(),
         claims: String::new(),
     }
 }

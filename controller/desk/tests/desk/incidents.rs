@@ -168,7 +168,7 @@ fn an_alert_from_outside_opens_an_incident_with_defaults() {
     let (opening, reasons) = opened.expect("it opens");
     assert_eq!((opening.ci, opening.priority.level, opening.group.as_deref()), (None, 3, None));
     let stages: Vec<&str> = reasons.iter().map(|reason| reason.stage.as_str()).collect();
-    assert_eq!(stages, ["identity", "dedupe", "ci", "impact", "urgency", "priority", "group"]);
+    assert_eq!(stages, ["identity", "evidence", "dedupe", "ci", "impact", "urgency", "priority", "group"]);
 }
 
 #[test]

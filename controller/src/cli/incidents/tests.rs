@@ -32,18 +32,6 @@ fn the_card_says_what_a_person_needs_at_night() {
 }
 
 #[test]
-fn why_tells_each_step_with_its_reasons() {
-    let answer = json!({"incident": "INC-7", "erased": 2, "lines": [
-        {"happened_at": BEGIN, "sentence": "opened as P2: nginx.service failed on web-3", "actor": "by rule UnitFailed",
-         "because": ["dedupe: no incident of its key is open: a new one"]},
-        {"happened_at": BEGIN + 1_000, "subject": "CHG-2", "sentence": "draft is now scheduled", "actor": "by RUN-4", "because": []},
-        {"happened_at": BEGIN + 1_250, "sentence": "RUN-4 sent step 1 \"Restart it\" to web-3", "actor": "", "because": []},
-        {"happened_at": BEGIN + 200_000, "sentence": "resolved: fixed_by_runbook", "actor": "by RUN-4", "because": []},
-    ]});
-    insta::assert_snapshot!(story(&answer));
-}
-
-#[test]
 fn an_act_says_what_it_came_to() {
     let incident =
         json!({"id": "INC-7", "state": "on_hold", "priority": {"level": 2}, "assignee": "eva", "group": "linux"});

@@ -1,0 +1,155 @@
+//! `watchkeep why`: the story of an incident or a problem, out of the ledger.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::{Client, ClientError};
+use super::incidents::word;
+use super::output::{self, Days, Format, age, clock};
+
+/// Pages of a story that are put together: 500 facts each.
+const PAGES_MAX: usize = 40;
+/// What was learned so much later than it happened is told with the delay, ms.
+const LATE: i64 = 60_000;
+
+/// Tell the whole story of an incident or a problem from the ledger.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  watchkeep why INC-7\n  watchkeep why PRB-2 -o json")]
+pub struct Why {
+    /// INC-7 or PRB-2
+    record: String,
+}
+
+impl Why {
+    pub async fn run(self, client: &Client, format: Format) -> Outcome {
+        let is_problem = self.record.to_ascii_uppercase().starts_with("PRB-");
+        let noun = if is_problem { "problems" } else { "incidents" };
+        let path = format!("/api/v1/{noun}/{}/why", self.record);
+        let answer = whole(client, &path).await?;
+        output::one(format, &answer, story);
+        Ok(())
+    }
+}
+
+/// All pages of a story as one: the newest comes first from the API, and each says where the one before it is.
+async fn whole(client: &Client, path: &str) -> Result<Value, ClientError> {
+    let mut answer = client.get(path, &[]).await?;
+    for _ in 1..PAGES_MAX {
+        let Some(before) = answer["earlier"].as_u64() else { break };
+        let page = client.get(path, &[("before", before.to_string())]).await?;
+        lead_up(&mut answer, page);
+    }
+    Ok(answer)
+}
+
+/// Puts the page that leads up to `answer` before it.
+fn lead_up(answer: &mut Value, page: Value) {
+    let lines = |of: &Value| of["lines"].as_array().cloned().unwrap_or_default();
+    let erased = |of: &Value| of["erased"].as_u64().unwrap_or_default();
+    answer["lines"] = lines(&page).into_iter().chain(lines(answer)).collect();
+    answer["erased"] = json!(erased(&page) + erased(answer));
+    answer["earlier"] = page["earlier"].clone();
+}
+
+/// The record as it stands, then the lines of its story, each with the time of day and how long it was since the first, and
+/// below it why.
+fn story(answer: &Value) -> String {
+    let lines = answer["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let begin = lines.first().map(happened).unwrap_or_default();
+    let mut days = Days::default();
+    let mut text = head(answer);
+    if answer["earlier"].is_u64() {
+        text.push_str(&format!("(what came before the last {} facts is left out)\n", lines.len()));
+    }
+    for line in lines {
+        let at = happened(line);
+        text.push_str(&days.turn(at));
+        text.push_str(&format!("  {}  {:<9} {}\n", clock(at), since(at - begin), told(line, answer)));
+        let reasons = line["because"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for (number, reason) in reasons.enumerate() {
+            let because = if number == 0 { "because " } else { "" };
+            text.push_str(&format!("{:>26}{because:<8}{reason}\n", ""));
+        }
+    }
+    match answer["erased"].as_u64() {
+        None | Some(0) => {}
+        Some(erased) => text.push_str(&format!("of {erased} facts only the headers are left; their hashes stand\n")),
+    }
+    if let Some(after) = answer["after"].as_str() {
+        text.push_str(&format!("{after} came before it; its story: watchkeep why {after}\n"));
+    }
+    text
+}
+
+/// `INC-7  P2  resolved  nginx.service failed on web-3`
+fn head(answer: &Value) -> String {
+    let id = ["incident", "problem"].map(|noun| word(answer, noun)).concat();
+    match (word(answer, "state"), word(answer, "title")) {
+        ("", _) => String::new(),
+        (state, title) => format!("{id}  P{}  {}  {title}\n", answer["priority"], state.replace('_', " ")),
+    }
+}
+
+/// A line without its time: whose it is, where the sentence does not say and it is not the story's own record; what
+/// happened; who did it, where the sentence does not begin with that.
+fn told(line: &Value, answer: &Value) -> String {
+    let (subject, sentence) = (word(line, "subject"), word(line, "sentence"));
+    let is_own = subject.is_empty() || Some(subject) == answer["incident"].as_str();
+    let mut told = if is_own || sentence.starts_with(subject) { String::new() } else { format!("{subject}: ") };
+    told.push_str(sentence);
+    let actor = word(line, "actor");
+    let is_named =
+        actor.strip_prefix("by ").is_some_and(|actor| sentence.starts_with(actor) || sentence.ends_with(actor));
+    if !actor.is_empty() && !is_named {
+        told.push_str(&format!(", {actor}"));
+    }
+    let delay = line["learned_at"].as_i64().map_or(0, |learned| learned - happened(line));
+    if delay >= LATE {
+        told.push_str(&format!(" (learned {} later)", age(delay)));
+    }
+    told
+}
+
+fn happened(line: &Value) -> i64 {
+    line["happened_at"].as_i64().unwrap_or_default()
+}
+
+/// Time since the story began: `+0.0 s`, `+12.4 s`, then in larger units.
+fn since(ms: i64) -> String {
+    if ms < 120_000 { format!("+{:.1} s", ms as f64 / 1_000.0) } else { format!("+{}", age(ms)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-03-02 23:59:30 UTC
+    const BEGIN: i64 = 1_772_495_970_000;
+
+    #[test]
+    fn why_tells_each_step_with_its_reasons() {
+        let answer = json!({
+            "incident": "INC-7", "state": "resolved", "priority": 2, "title": "nginx.service failed on web-3",
+            "erased": 2, "after": "INC-3", "lines": [
+            {"happened_at": BEGIN, "subject": "INC-7", "sentence": "opened as P2: nginx.service failed on web-3", "actor": "by rule UnitFailed",
+             "because": ["evidence: event unit_failed: nginx.service failed", "dedupe: no incident of its key is open: a new one"]},
+            {"happened_at": BEGIN + 900, "subject": "CHG-2", "sentence": "CHG-2 opened for RUN-4", "actor": "by rule UnitFailed", "because": []},
+            {"happened_at": BEGIN + 1_000, "subject": "PRB-2", "sentence": "INC-7 joined", "actor": "", "because": []},
+            {"happened_at": BEGIN + 1_250, "subject": "RUN-4", "sentence": "RUN-4 sent step 1 \"Restart it\" to web-3", "actor": "by RUN-4", "because": []},
+            {"happened_at": BEGIN + 1_900, "learned_at": BEGIN + 192_000, "subject": "RUN-4", "sentence": "RUN-4 step 1 \"Restart it\" is done after 1 s",
+             "actor": "by agent web-3", "because": ["policy: policy.yaml:4 allows service nginx.service restarted"]},
+            {"happened_at": BEGIN + 200_000, "subject": "INC-7", "sentence": "resolved as fixed_by_runbook by RUN-4", "actor": "by RUN-4", "because": []},
+        ]});
+        insta::assert_snapshot!(story(&answer));
+    }
+
+    #[test]
+    fn pages_are_put_together_in_order() {
+        let mut answer = json!({"lines": [{"seq": 9}], "erased": 1, "earlier": 9, "title": "x"});
+        lead_up(&mut answer, json!({"lines": [{"seq": 3}, {"seq": 4}], "erased": 2, "earlier": 3, "title": "x"}));
+        let expected = json!({"lines": [{"seq": 3}, {"seq": 4}, {"seq": 9}], "erased": 3, "earlier": 3, "title": "x"});
+        assert_eq!(answer, expected);
+        assert!(story(&answer).starts_with("(what came before the last 3 facts is left out)"), "{}", story(&answer));
+    }
+}
