@@ -2,10 +2,14 @@
 //! certificate of an enrolled agent.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use watchkeep_protocol::topic::{Kind, Topic, down_filter};
-use watchkeep_tests::{Agent, Controller, Setup};
+use watchkeep_tests::{Agent, Controller, Setup, ledger, wait};
+
+/// How long the ledger may take.
+const BOUND: Duration = Duration::from_secs(10);
 
 /// A hostile process that holds the identity of `agent`.
 struct Hostile<'a> {
@@ -75,7 +79,28 @@ fn an_agent_publishes_subscribes_and_leaves_a_will_within_its_own_topics_only() 
     assert!(said.contains("Not authorized") || said.contains("identifier"), "called itself web-2: {said}");
     let said = hostile.publish(&of_another, &["--username", "web-2"])?;
     assert!(said.contains("Not authorized"), "claimed the user name web-2: {said}");
-    Ok(())
+    each_kind_of_refusal_is_in_the_ledger_once(&controller)
+}
+
+/// What was refused and why, of the agent whose certificate it was. Of each kind the first is told at once and the rest are
+/// counted for a minute, so that nobody fills the ledger by knocking.
+fn each_kind_of_refusal_is_in_the_ledger_once(controller: &Controller) -> Result<()> {
+    let kinds = [
+        ("publish to", "an agent publishes to its own up/ topics only"),
+        ("subscribe to", "an agent subscribes to its own down/ topics only"),
+        ("a will on", "an agent leaves one on its own up/will"),
+        ("client id", "is not \\\"web-1/"),
+    ];
+    wait::until(BOUND, "the refusals in the ledger", || {
+        let facts = ledger::facts(&controller.data())?;
+        for (what, why) in kinds {
+            let told = ledger::that_say(&facts, &["refused", what, why]);
+            ensure!(told.len() == 1, "{} facts tell that \"{what}\" was refused as {why}: {told:#?}", told.len());
+            let of = (told[0].kind.as_str(), told[0].subject.as_str());
+            ensure!(of == ("agent.suspicious", "agent web-1"), "it is told as {of:?}");
+        }
+        Ok(())
+    })
 }
 
 fn words(output: &Output) -> String {

@@ -34,6 +34,9 @@ const HOOKS: [Type; 7] = [
     Type::MessageDropped,
 ];
 
+/// Why a publish is refused.
+const MAY_PUBLISH: &str = "an agent publishes to its own up/ topics only, and nothing retained";
+
 /// How the library's text begins where it was the socket that failed, not what came over it.
 const SOCKET_ERROR: &str = "io error";
 
@@ -79,7 +82,11 @@ impl Doorman {
             Err(Objection { agent, kind, detail }) => {
                 let answer = refused(&detail, &agent);
                 if self.open() && !agent.is_empty() {
-                    self.gate.suspicious(Suspicion { agent, kind, detail });
+                    self.gate.suspicious(Suspicion {
+                        agent,
+                        kind,
+                        detail: format!("its connection was refused: {detail}"),
+                    });
                 }
                 return answer;
             }
@@ -93,9 +100,10 @@ impl Doorman {
         }
     }
 
-    fn forbidden(&self, agent: &str, kind: &'static str, detail: String) {
+    fn forbidden(&self, agent: &str, kind: &'static str, what: &str, why: &str) {
         count(&self.counters.forbidden);
-        tracing::warn!(agent, "refused: {detail}");
+        let detail = format!("{what} was refused: {why}");
+        tracing::warn!(agent, "{detail}");
         if self.open() {
             self.gate.suspicious(Suspicion { agent: agent.to_owned(), kind, detail });
         }
@@ -106,8 +114,9 @@ impl Doorman {
         let topic = acl::publish(agent, &publish.topic);
         let Some(topic) = topic.filter(|_| !publish.retain) else {
             let retained = if publish.retain { ", retained" } else { "" };
-            self.forbidden(agent, "publish", format!("publish to {}{retained}", acl::quoted(&publish.topic)));
-            return PublishAclResult::rejected(false, Some("an agent publishes to its own up/ topics only".into()));
+            let what = format!("publish to {}{retained}", acl::quoted(&publish.topic));
+            self.forbidden(agent, "publish", &what, MAY_PUBLISH);
+            return PublishAclResult::rejected(false, Some(MAY_PUBLISH.into()));
         };
         match self.hand_over(session, topic, publish) {
             PublishVerdict::Taken => PublishAclResult::allow(),
@@ -138,8 +147,8 @@ impl Doorman {
             return SubscribeAclResult::new_success(subscribe.opts.qos().less_value(QoS::AtLeastOnce), None);
         }
         let shared = if plain { "" } else { ", shared" };
-        let detail = format!("subscribe to {}{shared}", acl::quoted(&subscribe.topic_filter));
-        self.forbidden(agent, "subscribe", detail);
+        let what = format!("subscribe to {}{shared}", acl::quoted(&subscribe.topic_filter));
+        self.forbidden(agent, "subscribe", &what, "an agent subscribes to its own down/ topics only");
         SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
     }
 
@@ -240,10 +249,12 @@ fn judge(info: &ConnectInfo) -> Result<Peer, Objection> {
         return object("client_id", detail);
     };
     if let Some(topic) = will_topic(info).filter(|(topic, retain)| *retain || !acl::will(&agent, topic)) {
-        return object(
-            "will",
-            format!("a will on {}{}", acl::quoted(topic.0), if topic.1 { ", retained" } else { "" }),
+        let retained = if topic.1 { ", retained" } else { "" };
+        let detail = format!(
+            "a will on {}{retained}; an agent leaves one on its own up/will, not retained",
+            acl::quoted(topic.0)
         );
+        return object("will", detail);
     }
     Ok(Peer {
         serial: serial_text(cert.serial.as_deref().unwrap_or_default()),

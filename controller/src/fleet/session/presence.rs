@@ -90,9 +90,12 @@ impl Presence {
 
     /// When a tick is due at the latest.
     pub fn next_due(&self) -> Option<Millis> {
-        let newest = self.newest.as_ref().filter(|newest| !newest.lost && newest.announced.is_some())?;
-        let silent = self.silent_at(newest);
-        Some(newest.doomed.map_or(silent, |(_, at)| at.min(silent)))
+        let newest = self.newest.as_ref().filter(|newest| !newest.lost && newest.announced.is_some());
+        let judged = newest.map(|newest| {
+            let silent = self.silent_at(newest);
+            newest.doomed.map_or(silent, |(_, at)| at.min(silent))
+        });
+        judged.into_iter().chain(self.suspicions.next_due()).min()
     }
 
     /// One step.
@@ -184,6 +187,8 @@ impl Presence {
     }
 
     fn tick(&mut self, behind: bool, now: Millis, outcome: &mut Outcome) {
+        let counted = self.suspicions.due(now).into_iter();
+        outcome.events.extend(counted.map(|detail| AgentEvent::Suspicious { detail }));
         let Some(newest) = self.newest.as_ref().filter(|newest| !newest.lost) else { return };
         if behind {
             let patience = newest.interval().saturating_mul(MISSED_INTERVALS);

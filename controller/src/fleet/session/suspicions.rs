@@ -1,11 +1,11 @@
-//! How often a suspicion is told: the first of its kind at once, then what was counted, now and again.
+//! How often a suspicion is told: the first of its kind at once, then the newest with how many there were, once a minute.
 
 use std::collections::BTreeMap;
 
 use watchkeep_desk::Millis;
 
 /// One kind is told again after this, milliseconds.
-const AGAIN: i64 = 10 * 60_000;
+const AGAIN: i64 = 60_000;
 
 #[derive(Debug, Default)]
 pub struct Suspicions {
@@ -15,22 +15,45 @@ pub struct Suspicions {
 #[derive(Debug)]
 struct Told {
     at: Millis,
+    /// Counted, not told.
     since: u64,
+    /// The newest of them.
+    newest: String,
 }
 
 impl Suspicions {
     /// The sentence to tell now; none where one of this kind was told a short while ago, and this one is only counted.
     pub fn note(&mut self, kind: &'static str, detail: &str, now: Millis) -> Option<String> {
         let Some(told) = self.told.get_mut(kind) else {
-            self.told.insert(kind, Told { at: now, since: 0 });
+            self.told.insert(kind, Told { at: now, since: 0, newest: String::new() });
             return Some(detail.to_owned());
         };
-        if now.since(told.at) < AGAIN {
-            told.since += 1;
+        told.since += 1;
+        detail.clone_into(&mut told.newest);
+        told.due(now)
+    }
+
+    /// What was counted and may be told by now.
+    pub fn due(&mut self, now: Millis) -> Vec<String> {
+        self.told.values_mut().filter_map(|told| told.due(now)).collect()
+    }
+
+    /// When the next of what was counted may be told.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.told.values().filter(|told| told.since > 0).map(|told| told.at.plus(AGAIN)).min()
+    }
+}
+
+impl Told {
+    fn due(&mut self, now: Millis) -> Option<String> {
+        if self.since == 0 || now.since(self.at) < AGAIN {
             return None;
         }
-        let since = std::mem::take(&mut told.since);
-        told.at = now;
-        Some(if since == 0 { detail.to_owned() } else { format!("{detail} ({since} more of the kind before it)") })
+        self.at = now;
+        let newest = std::mem::take(&mut self.newest);
+        Some(match std::mem::take(&mut self.since) {
+            1 => newest,
+            more => format!("{newest} ({} more of the kind before it)", more - 1),
+        })
     }
 }

@@ -344,18 +344,22 @@ fn a_message_of_another_session_than_its_connections_is_refused_and_told() {
 
 #[test]
 fn suspicions_are_told_at_once_and_then_counted() {
+    // No session of its own: whoever knocks has its certificate and nothing else.
     let mut story = Story::new();
-    story.begins(1, 1);
-    story.events.clear();
     let refused = |kind, detail: &str| Suspicion { agent: "web-3".to_owned(), kind, detail: detail.to_owned() };
     for _ in 0..500 {
         story.hear(Heard::Suspicious(&refused("publish", "publish to \"x\"")));
         story.hear(Heard::Suspicious(&refused("subscribe", "subscribe to \"#\"")));
     }
     story.tells(&["suspicious: publish to \"x\"", "suspicious: subscribe to \"#\""]);
-    story.now += 10 * 60_000;
+    story.now += 60_000;
+    assert_eq!(story.presence.next_due(), Some(Millis(story.now)), "what was counted is told without another");
     story.hear(Heard::Suspicious(&refused("publish", "publish to \"y\"")));
     story.tells(&["suspicious: publish to \"y\" (499 more of the kind before it)"]);
+    story.hear(Heard::Tick { behind: true });
+    story.tells(&["suspicious: subscribe to \"#\" (498 more of the kind before it)"]);
+    story.wait(10 * 60_000);
+    story.tells(&[]);
 }
 
 /// Through a foreign broker: no connection, and no client that anybody vouches for but the seal.
