@@ -14,6 +14,7 @@ pub mod load;
 pub mod metric;
 pub mod model;
 mod near;
+mod number;
 pub mod packs;
 mod parameter;
 pub mod promql;

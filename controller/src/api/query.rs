@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use watchkeep_rules::promql::ast::{Expr, Span};
-use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Note, Settings};
+use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Settings};
 use watchkeep_rules::promql::labels::Labels;
 use watchkeep_rules::{duration, promql};
 
@@ -70,8 +70,8 @@ async fn query(State(state): State<ApiState>, Query(asked): Query<Instant>) -> R
     let at = asked.time.as_deref().map_or(Ok((state.now)().0), |time| instant("time", time))?;
     let expr = parse(&asked.query)?;
     let evaluate = move |state: &ApiState| eval::instant(&expr, &state.samples, at, &Settings::default());
-    let evaluated = off_thread(state, asked.query, evaluate).await?;
-    Ok(Json(answer(&evaluated, at)))
+    let evaluated = off_thread(state, asked.query.clone(), evaluate).await?;
+    Ok(Json(answer(&evaluated, &asked.query, at)))
 }
 
 /// An expression at each step from `start` to `end`.
@@ -84,8 +84,8 @@ async fn query_range(State(state): State<ApiState>, Query(asked): Query<Range>) 
     }
     let expr = parse(&asked.query)?;
     let evaluate = move |state: &ApiState| eval::range(&expr, &state.samples, start, end, step, &Settings::default());
-    let evaluated = off_thread(state, asked.query, evaluate).await?;
-    Ok(Json(answer(&evaluated, end)))
+    let evaluated = off_thread(state, asked.query.clone(), evaluate).await?;
+    Ok(Json(answer(&evaluated, &asked.query, end)))
 }
 
 /// Evaluates on a thread that may wait for workers and disk.
@@ -144,7 +144,8 @@ fn seconds(text: &str) -> Option<i64> {
     (ms.abs() < 9e15).then(|| ms.round() as i64)
 }
 
-fn answer(evaluated: &Evaluated, at: i64) -> Value {
+/// `text` is the expression, `at` the instant of what has none of its own.
+fn answer(evaluated: &Evaluated, text: &str, at: i64) -> Value {
     let (kind, result) = match &evaluated.value {
         eval::Value::Scalar(value) => ("scalar", pair(at, *value)),
         eval::Value::String(text) => ("string", json!([at as f64 / 1_000.0, text])),
@@ -162,9 +163,10 @@ fn answer(evaluated: &Evaluated, at: i64) -> Value {
         }
     };
     let mut answer = json!({"status": "success", "data": {"resultType": kind, "result": result}});
-    for (name, notes) in [("warnings", &evaluated.warnings), ("infos", &evaluated.infos)] {
+    let (warnings, infos) = evaluated.annotations(text);
+    for (name, notes) in [("warnings", warnings), ("infos", infos)] {
         if !notes.is_empty() {
-            answer[name] = notes.iter().map(|note: &Note| Value::from(note.message.as_str())).collect();
+            answer[name] = notes.into();
         }
     }
     answer

@@ -75,7 +75,10 @@ fn written(answer: &Value) -> String {
     }
     for kind in ["warnings", "infos"] {
         for note in answer[kind].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            text.push_str(&format!("{}: {note}\n", kind.trim_end_matches('s')));
+            let kind = kind.trim_end_matches('s');
+            // The API names the kind once more.
+            let note = note.strip_prefix(&format!("PromQL {kind}: ")).unwrap_or(note);
+            text.push_str(&format!("{kind}: {note}\n"));
         }
     }
     text
@@ -113,8 +116,8 @@ mod tests {
     #[test]
     fn answers_are_written_as_prometheus_writes_series() {
         let sample = json!({"metric": {"__name__": "up", "instance": "db-1"}, "value": [1.5, "0"]});
-        let answer = json!({"data": {"resultType": "vector", "result": [sample]}, "infos": ["it is a gauge"]});
-        assert_eq!(written(&answer), "up{instance=\"db-1\"}  0\ninfo: it is a gauge\n");
+        let answer = json!({"data": {"resultType": "vector", "result": [sample]}, "infos": ["PromQL info: it is a gauge (1:6)"]});
+        assert_eq!(written(&answer), "up{instance=\"db-1\"}  0\ninfo: it is a gauge (1:6)\n");
         let nothing = json!({"data": {"resultType": "matrix", "result": []}});
         assert_eq!(written(&nothing), "No series has a value there.\n");
         assert_eq!(written(&json!({"data": {"resultType": "scalar", "result": [0, "7"]}})), "7\n");

@@ -7,7 +7,6 @@
 
 mod functions;
 mod lex;
-mod number;
 mod operand;
 mod parse;
 mod printf;

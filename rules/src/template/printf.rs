@@ -1,7 +1,7 @@
 //! Go's `fmt.Sprintf`. What does not fit is said within the text (`%!d(float64=0.5)`), as Go does, and fails nothing.
 
-use super::number;
 use super::value::Value;
+use crate::number;
 
 /// Widths and precisions beyond this are refused.
 const WIDTH_MAX: usize = 1000;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Context;
-use super::number;
+use crate::number;
 use crate::promql::eval::Sample;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -27,7 +27,7 @@ impl Evaluator<'_> {
             AggregateOp::CountValues => self.count_values(needed()?, inner, grouping, steps),
             AggregateOp::Quantile => {
                 let phis = self.scalars(needed()?, steps)?;
-                if let Some(warning) = phis.iter().find_map(|phi| sums::quantile_warning(*phi)) {
+                for warning in phis.iter().filter_map(|phi| sums::quantile_warning(*phi)) {
                     self.warnings.add(needed()?.span, warning);
                 }
                 self.reduced(inner, grouping, steps, |step, values| sums::quantile(phis[step], values))

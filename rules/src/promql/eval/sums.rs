@@ -113,7 +113,7 @@ pub(super) fn quantile(phi: f64, mut values: Vec<f64>) -> f64 {
 /// What is said of a φ outside 0 to 1.
 pub(super) fn quantile_warning(phi: f64) -> Option<String> {
     let inside = (0.0..=1.0).contains(&phi);
-    (!inside).then(|| format!("quantile value should be between 0 and 1, got {}", super::numbers::written(phi)))
+    (!inside).then(|| format!("quantile value should be between 0 and 1, got {}", crate::number::shortest(phi)))
 }
 
 #[cfg(test)]

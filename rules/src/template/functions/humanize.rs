@@ -1,7 +1,7 @@
 //! Numbers for people.
 
-use super::super::number;
 use super::super::value::Value;
+use crate::number;
 
 /// One of the functions below over the only argument.
 pub(super) fn humanizing(values: &[Value], function: fn(f64) -> String) -> Result<Value, String> {

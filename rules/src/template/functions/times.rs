@@ -1,6 +1,6 @@
 //! Seconds since 1970 as a date, and seconds as Go writes a duration.
 
-use super::super::number;
+use crate::number;
 use crate::promql::calendar::Moment;
 
 /// A date, or the number itself where it is none.

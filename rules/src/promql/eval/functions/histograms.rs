@@ -10,6 +10,7 @@ use super::super::sums::quantile_warning;
 use super::super::{EvalError, Sample};
 use crate::promql::ast::{Expr, Span};
 use crate::promql::labels::{Labels, NAME};
+use crate::selector::quoted;
 
 const BOUND: &str = "le";
 
@@ -31,7 +32,7 @@ pub(super) fn quantile(
     steps: Steps,
 ) -> Result<Vectors, EvalError> {
     let phis = evaluator.scalars(phi, steps)?;
-    if let Some(warning) = phis.iter().find_map(|phi| quantile_warning(*phi)) {
+    for warning in phis.iter().filter_map(|phi| quantile_warning(*phi)) {
         evaluator.warnings.add(phi.span, warning);
     }
     let mut forced = false;
@@ -41,8 +42,8 @@ pub(super) fn quantile(
         value
     })?;
     if forced {
-        let remark = "input to histogram_quantile needed to be fixed for monotonicity: a bucket counts less than one \
-                      with a lower bound";
+        let remark = "input to histogram_quantile needed to be fixed for monotonicity \
+                      (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
         evaluator.infos.add(arg.span, remark);
     }
     Ok(vectors)
@@ -87,9 +88,9 @@ fn bound(evaluator: &mut Evaluator<'_>, span: Span, labels: &Labels) -> Option<f
     let bound = written.parse().ok();
     if bound.is_none() {
         let metric = labels.get(NAME).unwrap_or("");
-        let warning = format!(
-            "bucket label \"{BOUND}\" is missing or has a malformed value of \"{written}\" for metric named \"{metric}\""
-        );
+        let of = if metric.is_empty() { String::new() } else { format!(" for metric name {}", quoted(metric)) };
+        let written = quoted(written);
+        let warning = format!("bucket label \"{BOUND}\" is missing or has a malformed value of {written}{of}");
         evaluator.warnings.add(span, warning);
     }
     bound

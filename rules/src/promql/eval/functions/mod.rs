@@ -85,8 +85,8 @@ pub(super) fn vectors(
         }
         ("label_replace", [arg, texts @ ..]) => labels::replace(evaluator, span, arg, texts, steps),
         ("label_join", [arg, texts @ ..]) => labels::join(evaluator, span, arg, texts, steps),
-        ("sort", [arg]) => sorted(evaluator, arg, steps, Order::Rising),
-        ("sort_desc", [arg]) => sorted(evaluator, arg, steps, Order::Falling),
+        ("sort", [arg]) => sorted(evaluator, span, arg, steps, Order::Rising),
+        ("sort_desc", [arg]) => sorted(evaluator, span, arg, steps, Order::Falling),
         ("timestamp", [arg]) => timestamp(evaluator, span, arg, steps),
         ("vector", [arg]) => {
             let values = evaluator.scalars(arg, steps)?.into_iter();
@@ -150,7 +150,17 @@ fn over_windows(
 }
 
 /// Over a range the order shows nowhere.
-fn sorted(evaluator: &mut Evaluator<'_>, arg: &Expr, steps: Steps, order: Order) -> Result<Vectors, EvalError> {
+fn sorted(
+    evaluator: &mut Evaluator<'_>,
+    span: Span,
+    arg: &Expr,
+    steps: Steps,
+    order: Order,
+) -> Result<Vectors, EvalError> {
+    if evaluator.asked.count() > 1 {
+        let warning = "sort is ineffective for range queries since results are always ordered by labels";
+        evaluator.warnings.add(span, warning);
+    }
     let mut vectors = evaluator.vectors(arg, steps)?;
     for vector in &mut vectors {
         vector.sort_by(|one, other| order.compare(one.value, other.value));

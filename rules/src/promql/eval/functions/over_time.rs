@@ -41,7 +41,9 @@ pub(super) fn quantiles(
     let phis = evaluator.scalars(phi, steps)?;
     let quantile = |step: usize, window: &Window<'_>| Some(sums::quantile(phis[step], values(window).collect()));
     let vectors = over_windows(evaluator, span, "quantile_over_time", range, steps, quantile)?;
-    if let Some(warning) = phis.iter().find_map(|phi| sums::quantile_warning(*phi)) {
+    // Where there is nothing to look at, nothing is wrong with φ.
+    let asked = phis.iter().zip(&vectors).filter(|(_, vector)| !vector.is_empty());
+    for warning in asked.filter_map(|(phi, _)| sums::quantile_warning(*phi)) {
         evaluator.warnings.add(phi.span, warning);
     }
     Ok(vectors)

@@ -9,6 +9,7 @@ use super::OfWindow;
 use crate::promql::ast::Span;
 use crate::promql::labels::{Labels, NAME};
 use crate::promql::series::Point;
+use crate::selector::quoted;
 
 pub(super) fn named(name: &str) -> Option<OfWindow> {
     Some(match name {
@@ -88,7 +89,7 @@ pub(super) fn remark(evaluator: &mut Evaluator<'_>, function: &str, span: Span, 
     let Some(name) = labels.get(NAME) else { return };
     if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
         let remark =
-            format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"{name}\"");
+            format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}", quoted(name));
         evaluator.infos.add(span, remark);
     }
 }

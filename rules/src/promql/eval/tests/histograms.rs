@@ -90,7 +90,7 @@ fn a_bucket_without_a_number_is_left_out_and_warned_of() {
     let memory = samples(&[r#"b{le="1"} 5"#, r#"b{le="many"} 6"#, "b 7", r#"b{le="+Inf"} 10"#]);
     let found = evaluated(&memory, "histogram_quantile(0.5, b)", 0).expect("a histogram");
     assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
-    assert!(found.warnings.iter().any(|note| note.message.contains("\"many\" for metric named \"b\"")));
+    assert!(found.warnings.iter().any(|note| note.message.contains("\"many\" for metric name \"b\"")));
     assert_eq!(shown(found.value), "{} 1");
 }
 

@@ -1,6 +1,7 @@
 //! The evaluator, page by page of Prometheus's documentation: tables of expression and result.
 
 mod aggregations;
+mod annotations;
 mod bounds;
 mod functions;
 mod histograms;

@@ -1,7 +1,7 @@
 //! Numbers as Go writes them.
 
 /// `%v` of a float: as short as it can be, with an exponent below 1e-4 and from 1e6 on.
-pub(super) fn shortest(value: f64) -> String {
+pub(crate) fn shortest(value: f64) -> String {
     if let Some(special) = special(value) {
         return special;
     }
@@ -10,7 +10,7 @@ pub(super) fn shortest(value: f64) -> String {
 }
 
 /// `%.Ng`: at most `precision` digits that count, zeros at the end dropped.
-pub(super) fn general(value: f64, precision: usize) -> String {
+pub(crate) fn general(value: f64, precision: usize) -> String {
     if let Some(special) = special(value) {
         return special;
     }
@@ -28,7 +28,7 @@ pub(super) fn general(value: f64, precision: usize) -> String {
 }
 
 /// `%.Ne`
-pub(super) fn scientific(value: f64, precision: usize) -> String {
+pub(crate) fn scientific(value: f64, precision: usize) -> String {
     if let Some(special) = special(value) {
         return special;
     }
@@ -37,7 +37,7 @@ pub(super) fn scientific(value: f64, precision: usize) -> String {
     format!("{mantissa}e{}", go_exponent(exponent.parse().unwrap_or(0)))
 }
 
-pub(super) fn special(value: f64) -> Option<String> {
+pub(crate) fn special(value: f64) -> Option<String> {
     match value {
         value if value.is_nan() => Some("NaN".to_owned()),
         f64::INFINITY => Some("+Inf".to_owned()),
