@@ -37,6 +37,17 @@ pub(crate) fn scientific(value: f64, precision: usize) -> String {
     format!("{mantissa}e{}", go_exponent(exponent.parse().unwrap_or(0)))
 }
 
+/// A text as a number, as Go's `ParseFloat` reads it.
+///
+/// # Errors
+/// In Go's words.
+pub(crate) fn parse(text: &str) -> Result<f64, String> {
+    let wrong = |what: &str| format!("strconv.ParseFloat: parsing {text:?}: {what}");
+    let value: f64 = text.parse().map_err(|_| wrong("invalid syntax"))?;
+    let is_written_out = text.contains(|c: char| c.is_ascii_digit());
+    if value.is_infinite() && is_written_out { Err(wrong("value out of range")) } else { Ok(value) }
+}
+
 pub(crate) fn special(value: f64) -> Option<String> {
     match value {
         value if value.is_nan() => Some("NaN".to_owned()),

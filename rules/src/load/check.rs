@@ -213,7 +213,7 @@ impl<'a> Checker<'a> {
     pub fn template(&mut self, node: &Node, text: &str) -> Option<Template> {
         match Template::parse(text) {
             Ok(template) => Some(template),
-            Err(TemplateError { at, length, message, near }) => {
+            Err(TemplateError { at, length, message, near, .. }) => {
                 self.fault_in(node, at, length, message).near(near);
                 None
             }

@@ -66,10 +66,10 @@ fn results_by_labels(
         let result = sample.labels.to_map();
         let mut labels = result.clone();
         labels.remove(NAME);
-        labels.extend(ready.labels.rendered(&result, sample.value, sight));
+        labels.extend(ready.labels.rendered(ready.rule.name(), &result, sample.value, sight));
         labels.insert("alertname".to_owned(), ready.rule.name().to_owned());
         labels.retain(|_, value| !value.is_empty());
-        let annotations = ready.annotations.rendered(&result, sample.value, sight);
+        let annotations = ready.annotations.rendered(ready.rule.name(), &result, sample.value, sight);
         let key = serde_json::to_string(&labels).expect("a map of texts is JSON");
         let shown = Labels::new(labels.clone());
         let alert = ActiveAlert {

@@ -31,6 +31,7 @@ impl Texts {
     /// What cannot be rendered says so in its place, in Prometheus's words: an alert is never lost for them.
     pub fn rendered(
         &self,
+        alert: &str,
         labels: &BTreeMap<String, String>,
         value: f64,
         sight: &Sight<'_>,
@@ -45,9 +46,7 @@ impl Texts {
             query: Some(&query),
         };
         let render = |text: &Result<Template, String>| match text {
-            Ok(template) => {
-                template.render_with(&context).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
-            }
+            Ok(template) => template.render_with(&context).unwrap_or_else(|error| template.failed(alert, &error)),
             Err(text) => text.clone(),
         };
         self.0.iter().map(|(name, text)| (name.clone(), render(text))).collect()
@@ -62,9 +61,7 @@ impl Sight<'_> {
         match found.value {
             Value::Vector(samples) => Ok(samples),
             Value::Scalar(value) => Ok(vec![Sample { labels: Labels::default(), value }]),
-            // The label from which the template function `strvalue` reads it.
-            Value::String(text) => Ok(vec![Sample { labels: Labels::new([("__value__", text)]), value: 0.0 }]),
-            Value::Matrix(_) => Err("it gives a range vector; take a value of it, for example by rate()".to_owned()),
+            Value::String(_) | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
         }
     }
 }

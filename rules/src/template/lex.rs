@@ -125,6 +125,7 @@ fn token(text: &str, at: usize, first: char) -> Result<(Token, usize), TemplateE
             (Token::Field(name.to_owned()), 1 + name.len())
         }
         '"' | '`' => string(text, at, first)?,
+        '\'' => character(text, at)?,
         '0'..='9' | '.' | '-' | '+' => number(rest, at)?,
         c if c.is_alphabetic() || c == '_' => {
             let name = word(rest);
@@ -149,10 +150,8 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), TemplateError> {
         end += c.len_utf8();
     }
     let written = rest[..end].replace('_', "");
-    let token = if is_hexadecimal(&written) {
-        let (sign, digits) = written.split_once(['x', 'X']).unwrap_or((&written, ""));
-        let sign = if sign.starts_with('-') { -1 } else { 1 };
-        i64::from_str_radix(digits, 16).ok().map(|value| Token::Int(sign * value))
+    let token = if let Some(value) = prefixed(&written) {
+        value.map(Token::Int)
     } else if written.contains(['.', 'e', 'E']) {
         written.parse().ok().map(Token::Float)
     } else {
@@ -163,6 +162,35 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), TemplateError> {
     let token = token.filter(|_| digits.starts_with(|c: char| c.is_ascii_digit() || c == '.'));
     let wrong = || TemplateError::new(at, end, format!("\"{}\" is no number", &rest[..end]));
     token.map(|token| (token, end)).ok_or_else(wrong)
+}
+
+/// An int in base 16, 8 or 2, as its prefix says; none where it has no prefix.
+fn prefixed(written: &str) -> Option<Option<i64>> {
+    let digits = written.trim_start_matches(['+', '-']);
+    let sign = if written.starts_with('-') { -1 } else { 1 };
+    let (base, digits) = match digits.get(..2) {
+        Some("0x" | "0X") => (16, &digits[2..]),
+        Some("0o" | "0O") => (8, &digits[2..]),
+        Some("0b" | "0B") => (2, &digits[2..]),
+        Some(_) if digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) => (8, &digits[1..]),
+        _ => return None,
+    };
+    Some(i64::from_str_radix(digits, base).ok().map(|value| sign * value))
+}
+
+/// `'a'`: the character's number.
+fn character(text: &str, at: usize) -> Result<(Token, usize), TemplateError> {
+    let rest = &text[at + 1..];
+    let (length, c) = match rest.chars().next() {
+        Some('\\') if rest.starts_with("\\'") => (2, '\''),
+        Some('\\') => escape(rest).map_err(|length| wrong_escape(at + 1, &rest[..length]))?,
+        Some(c) if c != '\'' && c != '\n' => (c.len_utf8(), c),
+        _ => return Err(TemplateError::new(at, 1, "a character is expected between the quotes")),
+    };
+    if !rest[length..].starts_with('\'') {
+        return Err(TemplateError::new(at, 1, "single quotes hold one character; texts stand in double quotes"));
+    }
+    Ok((Token::Int(i64::from(u32::from(c))), length + 2))
 }
 
 fn is_hexadecimal(written: &str) -> bool {

@@ -22,6 +22,8 @@ use syntax::{Definitions, Piece};
 /// A template that was read and checked: functions, variables and fields are known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
+    /// What was read, for error texts that quote it.
+    text: String,
     pieces: Vec<Piece>,
     definitions: Definitions,
 }
@@ -37,11 +39,20 @@ pub struct TemplateError {
     pub message: String,
     /// A near word that exists.
     pub near: Option<String>,
+    /// The byte that Go names as the place: of a value with fields that is its first field.
+    pointed: usize,
+    /// The defined template in which it happened, if not in the text itself.
+    within: Option<String>,
 }
 
 impl TemplateError {
     fn new(at: usize, length: usize, message: impl Into<String>) -> Self {
-        Self { at, length: length.max(1), message: message.into(), near: None }
+        Self { at, length: length.max(1), message: message.into(), near: None, pointed: at, within: None }
+    }
+
+    fn pointing(mut self, at: usize) -> Self {
+        self.pointed = at;
+        self
     }
 }
 
@@ -66,6 +77,9 @@ pub struct Context<'a> {
     pub query: Option<Query<'a>>,
 }
 
+/// Length of `{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}`.
+const DECLARATIONS_BYTES: usize = 112;
+
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
 impl<'a> Context<'a> {
@@ -83,6 +97,25 @@ impl Template {
     /// Renders with the alert's labels and value alone.
     pub fn render(&self, labels: &BTreeMap<String, String>, value: f64) -> Result<String, TemplateError> {
         self.render_with(&Context::new(labels, value))
+    }
+
+    /// The text that takes the place of what the alert `alert` would have had here, in Prometheus's words: rule tests
+    /// compare it. Prometheus puts declarations before the template, which count in columns of its first line.
+    pub fn failed(&self, alert: &str, error: &TemplateError) -> String {
+        let name = format!("__alert_{alert}");
+        let before = self.text.get(..error.pointed).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = match before.rsplit_once('\n') {
+            Some((_, last)) => last.len(),
+            None => before.len() + DECLARATIONS_BYTES,
+        };
+        let node = syntax::in_one_line(self.text.get(error.at..error.at + error.length).unwrap_or_default());
+        let within = error.within.as_deref().unwrap_or(&name);
+        format!(
+            "<error expanding template: error executing template {name}: template: {name}:{line}:{column}: executing \
+             {within:?} at <{node}>: {}>",
+            error.message
+        )
     }
 
     /// Renders with all that a rule over metrics can see.

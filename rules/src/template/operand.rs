@@ -7,9 +7,6 @@ use super::parse::Reader;
 use super::syntax::{Base, Command, Field, Operand, Pipeline, What};
 use crate::near::near;
 
-/// What a template is given.
-const ROOT_FIELDS: [&str; 4] = ["Labels", "Value", "ExternalLabels", "ExternalURL"];
-
 impl Reader {
     pub fn pipeline(&mut self) -> Result<Pipeline, TemplateError> {
         let mut commands = vec![self.command(false)?];
@@ -28,15 +25,14 @@ impl Reader {
             self.take();
             let function = functions::find(word).ok_or_else(|| Self::unknown_function(word, &first))?;
             let arguments = self.arguments()?;
-            let given = arguments.len() + usize::from(piped);
-            function.check_count(given).map_err(|message| TemplateError::new(first.at, first.length, message))?;
-            return Ok(Command { at: first.at, length: first.length, what: What::Call(function, arguments) });
+            let length = self.last_end() - first.at;
+            return Ok(Command { at: first.at, length, what: What::Call(function, arguments) });
         }
         if piped {
             return Err(self.wrong("a function is expected after '|'"));
         }
         let operand = self.operand()?.ok_or_else(|| self.wrong("a value or a function is expected here"))?;
-        Ok(Command { at: first.at, length: first.length, what: What::Value(operand) })
+        Ok(Command { at: first.at, length: operand.length, what: What::Value(operand) })
     }
 
     fn arguments(&mut self) -> Result<Vec<Operand>, TemplateError> {
@@ -57,16 +53,16 @@ impl Reader {
             Token::Word(word) => self.word(&word, &here)?,
             Token::Variable(name) if self.variables.contains(&name) => Base::Variable(name),
             Token::Variable(name) => return Err(self.unknown_variable(&name, here.at, here.length)),
-            Token::Field(name) => return self.dot(name, &here).map(Some),
+            Token::Field(name) => return Ok(Some(self.dot(name, &here))),
             Token::OpenParen => {
                 self.take();
                 let pipeline = self.nested(&here)?;
-                return self.with_fields(Base::Nested(pipeline), Vec::new()).map(Some);
+                return Ok(Some(self.with_fields(Base::Nested(pipeline), Vec::new(), here.at)));
             }
             _ => return Ok(None),
         };
         self.take();
-        self.with_fields(base, Vec::new()).map(Some)
+        Ok(Some(self.with_fields(base, Vec::new(), here.at)))
     }
 
     /// A constant, or a function whose name alone is a value.
@@ -86,15 +82,15 @@ impl Reader {
     }
 
     /// The dot, alone or with a field.
-    fn dot(&mut self, name: String, here: &Spanned) -> Result<Operand, TemplateError> {
+    fn dot(&mut self, name: String, here: &Spanned) -> Operand {
         self.take();
         let fields = if name.is_empty() { Vec::new() } else { vec![Field { name, at: here.at + 1 }] };
         let base = if self.dot_is_root { Base::Root } else { Base::Dot };
-        self.with_fields(base, fields)
+        self.with_fields(base, fields, here.at)
     }
 
     /// `.NAME` right behind a value, as often as it comes.
-    fn with_fields(&mut self, base: Base, mut fields: Vec<Field>) -> Result<Operand, TemplateError> {
+    fn with_fields(&mut self, base: Base, mut fields: Vec<Field>, at: usize) -> Operand {
         loop {
             let next = self.peek().clone();
             match next.token {
@@ -105,15 +101,7 @@ impl Reader {
                 _ => break,
             }
         }
-        if let (Base::Root, [first, ..]) = (&base, fields.as_slice())
-            && !ROOT_FIELDS.contains(&first.name.as_str())
-        {
-            let (name, at) = (&first.name, first.at - 1);
-            let mut error = TemplateError::new(at, name.len() + 1, format!("unknown field '.{name}'"));
-            error.near = near(name, ROOT_FIELDS).map(|word| format!(".{word}"));
-            return Err(error);
-        }
-        Ok(Operand { base, fields })
+        Operand { base, fields, at, length: self.last_end() - at }
     }
 
     fn nested(&mut self, opening: &Spanned) -> Result<Pipeline, TemplateError> {

@@ -1,5 +1,6 @@
-//! Tokens to pieces: text, blocks, definitions. Every function, variable and field is checked here or in
-//! [`super::operand`], so that a fault is found at load.
+//! Tokens to pieces: text, blocks, definitions. Functions and variables are checked here or in [`super::operand`], so that
+//! such a fault is found at load. What Prometheus takes at load (fields, counts of arguments, templates to insert) is
+//! taken, and fails when rendered, as there.
 
 use super::functions;
 use super::lex::{Spanned, Token, tokens};
@@ -22,8 +23,6 @@ pub(super) struct Reader {
     depth: usize,
     loops: usize,
     definitions: Definitions,
-    /// Names that `template` inserts, with their places.
-    inserted: Vec<(String, usize)>,
 }
 
 pub(super) fn template(text: &str) -> Result<Template, TemplateError> {
@@ -35,14 +34,12 @@ pub(super) fn template(text: &str) -> Result<Template, TemplateError> {
         depth: 0,
         loops: 0,
         definitions: Definitions::new(),
-        inserted: Vec::new(),
     };
     let (pieces, stop) = reader.pieces()?;
     if let Stop::Word(word, at) = stop {
         return Err(TemplateError::new(at, word.len(), format!("'{word}' without an 'if' before it")));
     }
-    reader.check_inserted()?;
-    Ok(Template { pieces, definitions: reader.definitions })
+    Ok(Template { text: text.to_owned(), pieces, definitions: reader.definitions })
 }
 
 /// What ended a list of pieces: the text's end, or `else` and `end` (already taken up to and with the word).
@@ -80,6 +77,11 @@ impl Reader {
             self.next += 1;
         }
         token
+    }
+
+    /// The byte behind the last token taken.
+    pub fn last_end(&self) -> usize {
+        self.next.checked_sub(1).map_or(0, |last| self.tokens[last].at + self.tokens[last].length)
     }
 
     pub fn wrong(&self, message: impl Into<String>) -> TemplateError {
@@ -330,9 +332,11 @@ impl Reader {
     /// After `block`: defines a template and inserts it there.
     fn block(&mut self, opening: &Spanned) -> Result<Piece, TemplateError> {
         let (name, at) = self.name()?;
-        let data = self.closed_pipeline()?;
+        let data = self.pipeline()?;
+        let end = self.last_end();
+        self.close()?;
         self.defined(name.clone(), opening)?;
-        Ok(Piece::Insert { name, data: Some(data), at })
+        Ok(Piece::Insert { name, data: Some(data), at, length: end - at })
     }
 
     /// After `template`: a name, and perhaps the data for it.
@@ -342,9 +346,9 @@ impl Reader {
             Token::Close => None,
             _ => Some(self.pipeline()?),
         };
+        let length = self.last_end() - at;
         self.close()?;
-        self.inserted.push((name.clone(), at));
-        Ok(Piece::Insert { name, data, at })
+        Ok(Piece::Insert { name, data, at, length })
     }
 
     /// A quoted name and its place.
@@ -354,15 +358,6 @@ impl Reader {
         };
         let at = self.take().at;
         Ok((name, at))
-    }
-
-    fn check_inserted(&self) -> Result<(), TemplateError> {
-        let missing = self.inserted.iter().find(|(name, _)| !self.definitions.contains_key(name));
-        missing.map_or(Ok(()), |(name, at)| {
-            let mut error = TemplateError::new(*at, name.len() + 2, format!("template \"{name}\" is not defined here"));
-            error.near = crate::near::near(name, self.definitions.keys().map(String::as_str));
-            Err(error)
-        })
     }
 
     pub fn unknown_function(word: &str, at: &Spanned) -> TemplateError {

@@ -6,30 +6,66 @@ use crate::number;
 /// Widths and precisions beyond this are refused.
 const WIDTH_MAX: usize = 1000;
 
-/// `%v %s %q %d %t %f %e %g %x %o %b %c %U %%` with `-`, `+`, `#`, `0`, space, width, precision and `*`.
+/// `%v %s %q %d %t %f %e %g %x %o %b %c %U %T %%` with `-`, `+`, `#`, `0`, space, width, precision, `*` and `[n]`.
 pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, String> {
     let mut out = String::new();
-    let mut values = values.iter();
+    let mut taken = Taken { values, next: 0, is_reordered: false, is_bad: false };
     let mut rest = format;
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
-        let (verb, after) = Verb::read(&rest[at + 1..], &mut values)?;
+        let (verb, after) = Verb::read(&rest[at + 1..], &mut taken)?;
         rest = after;
         match verb.letter {
             None => out.push_str("%!(NOVERB)"),
             Some('%') => out.push('%'),
-            Some(letter) => match values.next() {
+            Some(letter) if std::mem::take(&mut taken.is_bad) => out.push_str(&format!("%!{letter}(BADINDEX)")),
+            Some(letter) => match taken.next() {
                 Some(value) => out.push_str(&verb.written(letter, value)),
                 None => out.push_str(&format!("%!{letter}(MISSING)")),
             },
         }
     }
     out.push_str(rest);
-    let extra: Vec<String> = values.map(typed).collect();
-    if !extra.is_empty() {
+    let is_reordered = taken.is_reordered;
+    let extra: Vec<String> = taken.map(typed).collect();
+    if !extra.is_empty() && !is_reordered {
         out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
     Ok(out)
+}
+
+/// The values one by one, or as `[n]` picks them.
+struct Taken<'v> {
+    values: &'v [Value],
+    next: usize,
+    /// After a `[n]`, values that are left over are no mistake.
+    is_reordered: bool,
+    /// A `[n]` named none.
+    is_bad: bool,
+}
+
+impl<'v> Iterator for Taken<'v> {
+    type Item = &'v Value;
+
+    fn next(&mut self) -> Option<&'v Value> {
+        let value = self.values.get(self.next)?;
+        self.next += 1;
+        Some(value)
+    }
+}
+
+impl Taken<'_> {
+    /// Takes a `[n]` at the start of `rest`: the value that is next, counted from 1.
+    fn pick(&mut self, rest: &mut &str) {
+        let Some((inner, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return };
+        let place = inner.parse::<usize>().ok().filter(|place| (1..=self.values.len()).contains(place));
+        self.is_reordered = true;
+        match place {
+            Some(place) => self.next = place - 1,
+            None => self.is_bad = true,
+        }
+        *rest = after;
+    }
 }
 
 fn typed(value: &Value) -> String {
@@ -53,7 +89,7 @@ struct Verb {
 
 impl Verb {
     /// Reads what stands behind a `%`.
-    fn read<'t, 'v>(text: &'t str, values: &mut impl Iterator<Item = &'v Value>) -> Result<(Self, &'t str), String> {
+    fn read<'t>(text: &'t str, values: &mut Taken<'_>) -> Result<(Self, &'t str), String> {
         let mut rest = text.trim_start_matches(['-', '0', '+', ' ', '#']);
         let flags = &text[..text.len() - rest.len()];
         let mut verb = Self {
@@ -64,13 +100,16 @@ impl Verb {
             zeros: flags.contains('0') && !flags.contains('-'),
             ..Self::default()
         };
+        values.pick(&mut rest);
         let width = number(&mut rest, values)?;
         verb.left |= width < 0;
         verb.width = bounded(width)?;
         if let Some(after) = rest.strip_prefix('.') {
             rest = after;
+            values.pick(&mut rest);
             verb.precision = Some(bounded(number(&mut rest, values)?)?);
         }
+        values.pick(&mut rest);
         verb.letter = rest.chars().next();
         let length = verb.letter.map_or(0, char::len_utf8);
         Ok((verb, &rest[length..]))
@@ -78,13 +117,24 @@ impl Verb {
 
     fn written(&self, letter: char, value: &Value) -> String {
         match (letter, value) {
-            ('v', Value::Float(value)) => self.float('g', *value),
-            ('v', Value::Int(value)) => self.int('d', *value),
-            ('v', value) => self.padded(self.cut(value.text())),
+            // With 'v' a plus asks for names of fields, which nothing here has, and a sharp for Go's own notation.
+            ('v', Value::Float(value)) => Self { plus: false, sharp: false, ..*self }.float('g', *value),
+            ('v', Value::Int(value)) => Self { plus: false, sharp: false, ..*self }.int('d', *value),
+            ('v', Value::Text(text)) if self.sharp => self.padded(quoted(text, false)),
+            ('v', value) => self.padded(self.cut(value.text_or_nil())),
+            ('T', value) => self.padded(value.kind().to_owned()),
             ('t', Value::Bool(value)) => self.padded(value.to_string()),
             ('s', Value::Text(text)) => self.padded(self.cut(text.clone())),
-            ('q', Value::Text(text)) => self.padded(quoted(&self.cut(text.clone()))),
-            ('x' | 'X', Value::Text(text)) => self.padded(hexadecimal(text, letter == 'X')),
+            ('q', Value::Text(text)) if self.sharp && !text.contains('`') => {
+                self.padded(format!("`{}`", self.cut(text.clone())))
+            }
+            ('q', Value::Text(text)) => self.padded(quoted(&self.cut(text.clone()), self.plus)),
+            ('x' | 'X', Value::Text(text)) => self.padded(hexadecimal(text, letter == 'X', self.space)),
+            ('q', Value::Labels(labels)) => {
+                let pairs =
+                    labels.iter().map(|(name, value)| format!("{}:{}", quoted(name, false), quoted(value, false)));
+                format!("map[{}]", pairs.collect::<Vec<_>>().join(" "))
+            }
             ('d' | 'b' | 'o' | 'x' | 'X' | 'c' | 'U' | 'q', Value::Int(value)) => self.int(letter, *value),
             ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(value)) => self.float(letter, *value),
             // Go goes into maps and structures and applies the verb to each part; the whole is shown instead.
@@ -123,8 +173,9 @@ impl Verb {
         let digits = match letter {
             'c' => return self.padded(character.to_string()),
             'q' => return self.padded(format!("'{}'", character.escape_default())),
+            'U' if self.sharp => return self.padded(format!("U+{magnitude:04X} '{character}'")),
             'U' => return self.padded(format!("U+{magnitude:04X}")),
-            'b' => format!("{magnitude:b}"),
+            'b' => format!("{}{magnitude:b}", if self.sharp { "0b" } else { "" }),
             'o' => format!("{}{magnitude:o}", if self.sharp { "0" } else { "" }),
             'x' => format!("{}{magnitude:x}", if self.sharp { "0x" } else { "" }),
             'X' => format!("{}{magnitude:X}", if self.sharp { "0X" } else { "" }),
@@ -163,7 +214,7 @@ impl Verb {
 }
 
 /// Digits, or `*` for the next value; 0 for none.
-fn number<'v>(rest: &mut &str, values: &mut impl Iterator<Item = &'v Value>) -> Result<i64, String> {
+fn number(rest: &mut &str, values: &mut Taken<'_>) -> Result<i64, String> {
     if let Some(after) = rest.strip_prefix('*') {
         *rest = after;
         return match values.next() {
@@ -183,7 +234,7 @@ fn bounded(width: i64) -> Result<usize, String> {
     fits.ok_or_else(|| format!("%{width} is too wide; at most {WIDTH_MAX} are taken"))
 }
 
-fn quoted(text: &str) -> String {
+fn quoted(text: &str, only_ascii: bool) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -191,7 +242,15 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if (only_ascii && !c.is_ascii()) || c.is_control() => {
+                let code = u32::from(c);
+                out.push_str(&if code > 0xffff { format!("\\U{code:08x}") } else { format!("\\u{code:04x}") });
+            }
             c => out.push(c),
         }
     }
@@ -199,7 +258,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn hexadecimal(text: &str, upper: bool) -> String {
+fn hexadecimal(text: &str, upper: bool, spaced: bool) -> String {
     let byte = |byte: u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
-    text.bytes().map(byte).collect()
+    text.bytes().map(byte).collect::<Vec<_>>().join(if spaced { " " } else { "" })
 }

@@ -1,6 +1,6 @@
 //! Rendering of checked templates.
 
-use super::functions::{Body, Function};
+use super::functions::{Body, Function, check_argument};
 use super::syntax::{Base, Branch, Command, Operand, Piece, Pipeline, What};
 use super::value::Value;
 use super::{Context, RENDERED_BYTES_MAX, Template, TemplateError};
@@ -82,7 +82,10 @@ impl<'a> Renderer<'a> {
         match piece {
             Piece::Text(text) => self.push(text, 0)?,
             Piece::Show(pipeline) => {
-                let text = self.pipeline(pipeline)?.text();
+                let text = match self.pipeline(pipeline)? {
+                    Value::Root => self.root(),
+                    value => value.text(),
+                };
                 self.push(&text, pipeline.commands[0].at)?;
             }
             Piece::Declare(name, pipeline) => {
@@ -98,21 +101,27 @@ impl<'a> Renderer<'a> {
             Piece::Choose { branches, otherwise, dot } => return self.choose(branches, otherwise, *dot),
             Piece::Range { names, over, body, otherwise } => {
                 let elements = self.pipeline(over)?.elements();
-                let at = &over.commands[0];
-                let elements = elements.map_err(|wrong| TemplateError::new(at.at, at.length, wrong))?;
+                let elements = elements.map_err(|wrong| TemplateError::new(over.at(), over.length(), wrong))?;
                 if elements.is_empty() {
                     return self.pieces(otherwise);
                 }
                 self.each((&names.0, &names.1), elements, body)?;
             }
-            Piece::Insert { name, data, at } => {
+            Piece::Insert { name, data, at, length } => {
                 let data = data.as_ref().map_or(Ok(Value::Nil), |data| self.pipeline(data))?;
-                self.insert(name, data).map_err(|error| located(error, *at, name.len()))?;
+                self.insert(name, data).map_err(|error| located(error, *at, *length))?;
             }
             Piece::Break => return Ok(Flow::Break),
             Piece::Continue => return Ok(Flow::Continue),
         }
         Ok(Flow::Through)
+    }
+
+    /// What the whole template was given, as Go shows a structure.
+    fn root(&self) -> String {
+        let Context { labels, external_labels, external_url, value, .. } = self.context;
+        let [labels, external_labels] = [labels, external_labels].map(|labels| Value::labels(labels).text());
+        format!("{{{labels} {external_labels} {external_url} {}}}", Value::Float(*value).text())
     }
 
     fn push(&mut self, text: &str, at: usize) -> Result<(), TemplateError> {
@@ -182,7 +191,11 @@ impl<'a> Renderer<'a> {
         let flow = self.under(data, pieces);
         self.variables = before;
         self.inserts -= 1;
-        flow.map(|_| ())
+        match flow {
+            Ok(_) => Ok(()),
+            Err(error) if error.within.is_some() => Err(error),
+            Err(error) => Err(TemplateError { within: Some(name.to_owned()), ..error }),
+        }
     }
 
     /// As `template`, but the text is a value: `tmpl "name" data`.
@@ -201,7 +214,7 @@ impl<'a> Renderer<'a> {
             return Err(format!("query \"{expr}\": a template asks at most {QUERIES_MAX} times"));
         }
         self.queries_left -= 1;
-        query(expr).map(Value::Samples).map_err(|wrong| format!("query \"{expr}\": {wrong}"))
+        query(expr).map(Value::Samples)
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Value, TemplateError> {
@@ -214,19 +227,31 @@ impl<'a> Renderer<'a> {
 
     fn command(&mut self, command: &Command, piped: Option<Value>) -> Result<Value, TemplateError> {
         match &command.what {
+            What::Value(Operand { base: Base::Nil, .. }) => {
+                Err(TemplateError::new(command.at, command.length, "nil is not a command"))
+            }
             What::Value(operand) => self.operand(operand, command),
-            What::Call(function, arguments) => match function.body {
-                Body::Chosen { wanted } => self.chosen(wanted, arguments, command, piped),
-                _ => {
-                    let values = arguments.iter().map(|operand| self.operand(operand, command));
-                    let mut values = values.collect::<Result<Vec<_>, _>>()?;
-                    values.extend(piped);
-                    self.call(function, &values).map_err(|wrong| {
-                        let wrong = format!("error calling {}: {wrong}", function.name);
-                        TemplateError::new(command.at, command.length, wrong)
-                    })
+            What::Call(function, arguments) => {
+                let of_name = |wrong| TemplateError::new(command.at, function.name.len(), wrong);
+                function.check_count(arguments.len() + usize::from(piped.is_some())).map_err(of_name)?;
+                if let Body::Chosen { wanted } = function.body {
+                    return self.chosen(wanted, arguments, command, piped);
                 }
-            },
+                let mut values = Vec::with_capacity(arguments.len() + 1);
+                for (place, operand) in arguments.iter().enumerate() {
+                    let value = self.operand(operand, command)?;
+                    check_argument(function.name, place, &value, Some(operand), of_name)?;
+                    values.push(value);
+                }
+                if let Some(piped) = piped {
+                    check_argument(function.name, values.len(), &piped, None, of_name)?;
+                    values.push(piped);
+                }
+                self.call(function, &values).map_err(|wrong| {
+                    let wrong = format!("error calling {}: {wrong}", function.name);
+                    TemplateError::new(command.at, command.length, wrong)
+                })
+            }
         }
     }
 
@@ -278,7 +303,7 @@ impl<'a> Renderer<'a> {
         };
         for field in &operand.fields {
             let taken = value.field(&field.name, self.context);
-            value = taken.map_err(|wrong| TemplateError::new(field.at, field.name.len(), wrong))?;
+            value = taken.map_err(|wrong| operand.wrong(wrong))?;
         }
         Ok(value)
     }
@@ -286,5 +311,5 @@ impl<'a> Renderer<'a> {
 
 /// Puts an error that has no place of its own to the command at hand.
 fn located(error: TemplateError, at: usize, length: usize) -> TemplateError {
-    if error.at == 0 { TemplateError { at, length, ..error } } else { error }
+    if error.at == 0 { TemplateError { at, length, pointed: at, ..error } } else { error }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::TemplateError;
 use super::functions::Function;
 
 /// Bodies by `define` and `block`, by name.
@@ -34,7 +35,9 @@ pub(super) enum Piece {
     Insert {
         name: String,
         data: Option<Pipeline>,
+        /// From the name to the end of the action.
         at: usize,
+        length: usize,
     },
     Break,
     Continue,
@@ -52,6 +55,34 @@ pub(super) struct Branch {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pipeline {
     pub commands: Vec<Command>,
+}
+
+/// A part of a template as Go writes it: spaces that only separate are one.
+pub(super) fn in_one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut chars = text.trim().chars().peekable();
+    while let Some(c) = chars.next() {
+        match quote {
+            None if c.is_whitespace() => {
+                let next = chars.peek().copied().unwrap_or(' ');
+                if !next.is_whitespace() && next != ')' && !out.ends_with('(') {
+                    out.push(' ');
+                }
+                continue;
+            }
+            None if matches!(c, '"' | '`' | '\'') => quote = Some(c),
+            Some('"' | '\'') if c == '\\' => {
+                out.push(c);
+                out.extend(chars.next());
+                continue;
+            }
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +103,8 @@ pub(super) enum What {
 pub(super) struct Operand {
     pub base: Base,
     pub fields: Vec<Field>,
+    pub at: usize,
+    pub length: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +154,14 @@ impl Piece {
 }
 
 impl Pipeline {
+    pub fn at(&self) -> usize {
+        self.commands.first().map_or(0, |command| command.at)
+    }
+
+    pub fn length(&self) -> usize {
+        self.commands.last().map_or(0, |command| command.at + command.length - self.at())
+    }
+
     fn walk<'p>(&'p self, visit: &mut dyn FnMut(&'p Command)) {
         for command in &self.commands {
             visit(command);
@@ -165,6 +206,18 @@ impl Command {
 }
 
 impl Operand {
+    /// A fault of this value.
+    pub fn wrong(&self, message: impl Into<String>) -> TemplateError {
+        let own_fields = matches!(self.base, Base::Root | Base::Dot).into();
+        let first = self.fields.get::<usize>(own_fields).map_or(self.at, |field| field.at - 1);
+        TemplateError::new(self.at, self.length, message).pointing(first)
+    }
+
+    /// Whether it is written out: a number, a text, true or false.
+    pub fn is_constant(&self) -> bool {
+        self.fields.is_empty() && matches!(self.base, Base::Text(..) | Base::Int(_) | Base::Float(_) | Base::Bool(_))
+    }
+
     /// The fields behind `$labels` or `.Labels`.
     fn of_labels(&self) -> Option<&[Field]> {
         match (&self.base, self.fields.as_slice()) {

@@ -37,7 +37,7 @@ impl Value {
             Self::Map(map) => shown_map(map.iter().map(|(name, value)| (name.as_str(), value.text()))),
             Self::Sample(sample) => {
                 let labels = shown_map(sample.labels.iter().map(|(name, value)| (name, value.to_owned())));
-                format!("&{{{labels} {}}}", number::shortest(sample.value))
+                format!("{{{labels} {}}}", number::shortest(sample.value))
             }
             Self::Samples(samples) => {
                 let shown: Vec<String> = samples.iter().map(|sample| Self::Sample(sample.clone()).text()).collect();
@@ -47,13 +47,18 @@ impl Value {
         }
     }
 
+    /// As `print` shows it, where nothing is a value too.
+    pub fn text_or_nil(&self) -> String {
+        if matches!(self, Self::Nil) { "<nil>".to_owned() } else { self.text() }
+    }
+
     /// As a number; text is read as one, as Prometheus's functions do.
     pub fn number(&self) -> Result<f64, String> {
         match self {
             Self::Float(value) => Ok(*value),
             Self::Int(value) => Ok(*value as f64),
-            Self::Text(text) => text.trim().parse().map_err(|_| format!("\"{text}\" is no number")),
-            other => Err(format!("{} is no number", other.kind())),
+            Self::Text(text) => number::parse(text),
+            other => Err(format!("can't convert {} to float", other.kind())),
         }
     }
 
@@ -81,9 +86,9 @@ impl Value {
             Self::Bool(_) => "bool",
             Self::Labels(_) => "map[string]string",
             Self::Map(_) => "map[string]interface {}",
-            Self::Sample(_) => "sample",
-            Self::Samples(_) => "query result",
-            Self::Root => "struct",
+            Self::Sample(_) => "*template.sample",
+            Self::Samples(_) => "template.queryResult",
+            Self::Root => ROOT,
         }
     }
 
@@ -127,10 +132,18 @@ impl Value {
                 let numbered = samples.iter().enumerate();
                 Ok(numbered.map(|(at, sample)| (place(at), Self::Sample(sample.clone()))).collect())
             }
+            Self::Int(count) => Ok((0..(*count).min(COUNT_MAX)).map(|at| (Self::Int(at), Self::Int(at))).collect()),
             other => Err(format!("range can't iterate over {}", other.text())),
         }
     }
 }
+
+/// Times that `range` goes over a number at most; rendering ends long before.
+const COUNT_MAX: i64 = 100_000;
+
+/// Go's name of what a template is given.
+const ROOT: &str =
+    "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value float64 }";
 
 fn shown_map<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> String {
     let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}:{value}")).collect();

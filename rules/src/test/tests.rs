@@ -328,8 +328,12 @@ tests:
               cores: "2"
               seen: "1=4 0=1 "
               where: eu https://watch.lan
-              broken: "<error expanding template: error calling query: query \"rat(load)\": unknown function 'rat'>"
-              value: "<error expanding template: error calling gt: incompatible types for comparison: float64 and int; write 1.0>"
+              broken: >-
+                <error expanding template: error executing template __alert_Busy: template: __alert_Busy:1:115:
+                executing "__alert_Busy" at <query "rat(load)">: error calling query: unknown function 'rat'>
+              value: >-
+                <error expanding template: error executing template __alert_Busy: template: __alert_Busy:1:118:
+                executing "__alert_Busy" at <gt $value 1>: error calling gt: incompatible types for comparison>
 "#;
     let book = load::load(&[("r.yaml".into(), rules.to_owned())]).unwrap_or_else(|faults| panic!("{faults}"));
     let report = run_file("t.yaml", text, &book, None).unwrap_or_else(|faults| panic!("{faults}"));

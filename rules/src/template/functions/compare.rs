@@ -4,8 +4,14 @@ use std::cmp::Ordering;
 
 use super::super::value::Value;
 
+/// As Go says it, whatever the types are; mostly a float64 meets an int, which is to be written `100.0`.
+const INCOMPATIBLE: &str = "incompatible types for comparison";
+
 /// `eq x a b …`: whether x equals any of them.
 pub(super) fn equal_to_any(values: &[Value]) -> Result<Value, String> {
+    if let [value] = values {
+        return Err(not_comparable(value).unwrap_or_else(|| "missing argument for comparison".to_owned()));
+    }
     for other in &values[1..] {
         if equal(&values[0], other)? {
             return Ok(Value::Bool(true));
@@ -21,8 +27,16 @@ pub(super) fn equal(one: &Value, other: &Value) -> Result<bool, String> {
         (Value::Float(one), Value::Float(other)) => Ok(one == other),
         (Value::Bool(one), Value::Bool(other)) => Ok(one == other),
         (Value::Nil, other) | (other, Value::Nil) => Ok(matches!(other, Value::Nil)),
-        (one, other) => Err(incompatible(one, other)),
+        (one, other) => {
+            let wrong = not_comparable(one).or_else(|| not_comparable(other));
+            Err(wrong.unwrap_or_else(|| INCOMPATIBLE.to_owned()))
+        }
     }
+}
+
+fn not_comparable(value: &Value) -> Option<String> {
+    let is_comparable = !matches!(value, Value::Labels(_) | Value::Map(_) | Value::Samples(_));
+    (!is_comparable).then(|| format!("non-comparable type {}: {}", value.text(), value.kind()))
 }
 
 pub(super) fn order(values: &[Value], holds: fn(Ordering) -> bool) -> Result<Value, String> {
@@ -31,15 +45,7 @@ pub(super) fn order(values: &[Value], holds: fn(Ordering) -> bool) -> Result<Val
         (Value::Int(one), Value::Int(other)) => Some(one.cmp(other)),
         (Value::Float(one), Value::Float(other)) => one.partial_cmp(other),
         (one, other) if one.kind() == other.kind() => return Err("invalid type for comparison".to_owned()),
-        (one, other) => return Err(incompatible(one, other)),
+        _ => return Err(INCOMPATIBLE.to_owned()),
     };
     Ok(Value::Bool(ordering.is_some_and(holds)))
-}
-
-fn incompatible(one: &Value, other: &Value) -> String {
-    let hint = match (one, other) {
-        (Value::Float(_), Value::Int(int)) | (Value::Int(int), Value::Float(_)) => format!("; write {int}.0"),
-        _ => String::new(),
-    };
-    format!("incompatible types for comparison: {} and {}{hint}", one.kind(), other.kind())
 }

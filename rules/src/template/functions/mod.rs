@@ -1,6 +1,7 @@
 //! The functions of Go's templates and of Prometheus's, one table.
 
 mod compare;
+mod declared;
 mod humanize;
 mod links;
 mod samples;
@@ -10,6 +11,7 @@ mod times;
 use super::printf::printf;
 use super::render::Renderer;
 use super::value::Value;
+pub(super) use declared::check as check_argument;
 use humanize::humanizing;
 
 /// What a function does with its own arguments and then the piped value. The error says what was wrong.
@@ -45,16 +47,13 @@ impl std::fmt::Debug for Function {
 }
 
 impl Function {
+    /// In Go's words.
     pub fn check_count(&self, given: usize) -> Result<(), String> {
         if (self.least..=self.most).contains(&given) {
             return Ok(());
         }
-        let wanted = match (self.least, self.most) {
-            (least, most) if least == most => least.to_string(),
-            (least, usize::MAX) => format!("at least {least}"),
-            (least, most) => format!("{least} to {most}"),
-        };
-        Err(format!("'{}' takes {wanted} arguments, not {given}", self.name))
+        let at_least = if self.least == self.most { "" } else { "at least " };
+        Err(format!("wrong number of args for {}: want {at_least}{} got {given}", self.name, self.least))
     }
 
     /// Whether its name alone is a value.
@@ -84,7 +83,8 @@ const MANY: usize = usize::MAX;
 static TABLE: &[Function] = &[
     chosen("and", false),
     plain("args", 0, MANY, samples::args),
-    plain("eq", 2, MANY, compare::equal_to_any),
+    plain("call", 1, MANY, |values| Err(format!("non-function {} of type {}", values[0].text(), values[0].kind()))),
+    plain("eq", 1, MANY, compare::equal_to_any),
     asking("externalURL", 0, 0, |renderer, _| text(renderer.context.external_url)),
     plain("first", 1, 1, samples::first),
     plain("ge", 2, 2, |values| compare::order(values, std::cmp::Ordering::is_ge)),
@@ -110,7 +110,9 @@ static TABLE: &[Function] = &[
     asking("now", 0, 0, |renderer, _| Ok(Value::Float(renderer.context.at as f64 / 1000.0))),
     chosen("or", true),
     plain("parseDuration", 1, 1, |values| {
-        crate::duration::parse(&string(&values[0])?).map(|ms| Value::Float(ms as f64 / 1000.0))
+        let written = string(&values[0])?;
+        let ms = crate::duration::parse(&written).map_err(|_| format!("not a valid duration string: {written:?}"))?;
+        Ok(Value::Float(ms as f64 / 1000.0))
     }),
     asking("pathPrefix", 0, 0, |renderer, _| text(links::path(renderer.context.external_url))),
     plain("print", 0, MANY, |values| text(texts::print(values))),

@@ -50,7 +50,9 @@ pub(super) fn index(values: &[Value]) -> Result<Value, String> {
             found.map(|byte| Value::Int(i64::from(byte))).ok_or_else(|| format!("index out of range: {place}"))
         }
         (value @ (Value::Labels(_) | Value::Map(_)), Value::Text(key)) => value.element(key),
-        (value, key) => Err(format!("cannot index {} with {}", value.kind(), key.kind())),
+        (Value::Labels(_) | Value::Map(_), key) => Err(format!("value has type {}; should be string", key.kind())),
+        (Value::Samples(_) | Value::Text(_), key) => Err(format!("cannot index slice/array with type {}", key.kind())),
+        (value, _) => Err(format!("can't index item of type {}", value.kind())),
     })
 }
 

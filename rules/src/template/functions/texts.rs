@@ -15,7 +15,7 @@ pub(super) fn print(values: &[Value]) -> String {
         if !out.is_empty() && !is_text && !before_is_text {
             out.push(' ');
         }
-        out.push_str(&value.text());
+        out.push_str(&value.text_or_nil());
         before_is_text = is_text;
     }
     out
@@ -23,7 +23,7 @@ pub(super) fn print(values: &[Value]) -> String {
 
 /// Go's `Sprintln`: a space between all, a new line behind.
 pub(super) fn println(values: &[Value]) -> String {
-    let texts: Vec<String> = values.iter().map(Value::text).collect();
+    let texts: Vec<String> = values.iter().map(Value::text_or_nil).collect();
     texts.join(" ") + "\n"
 }
 
@@ -41,7 +41,14 @@ pub(super) fn slice(values: &[Value]) -> Result<Value, String> {
         return Err("cannot 3-index slice a string".to_owned());
     }
     let (from, to) = (bound(1, 0)?, bound(2, text.len())?);
-    let cut = text.get(from..to).ok_or_else(|| format!("index out of range: {from}:{to} of {} bytes", text.len()))?;
+    if let Some(outside) = [from, to].into_iter().find(|at| *at > text.len()) {
+        return Err(format!("index out of range: {outside}"));
+    }
+    if from > to {
+        return Err(format!("invalid slice index: {from} > {to}"));
+    }
+    // Go would cut a character in two; no text of ours can hold half of one.
+    let cut = text.get(from..to).ok_or_else(|| format!("{from}:{to} cuts a character in two"))?;
     Ok(Value::Text(cut.to_owned()))
 }
 
@@ -74,7 +81,7 @@ pub(super) fn title(text: &str) -> String {
         } else {
             out.extend(c.to_uppercase())
         }
-        in_word = c.is_alphanumeric() || c == '_' || c == '\'';
+        in_word = c.is_alphanumeric() || c == '_';
     }
     out
 }

@@ -12,7 +12,10 @@ pub(super) fn humanized(seconds: f64) -> Result<String, String> {
 pub(super) fn written(seconds: f64) -> Result<String, String> {
     let nanoseconds = seconds * 1e9;
     if !nanoseconds.is_finite() || nanoseconds.abs() > i64::MAX as f64 {
-        return Err(format!("{} cannot be represented as a nanoseconds timestamp", number::shortest(seconds)));
+        return Err(format!(
+            "{} cannot be represented as a nanoseconds timestamp since it overflows int64",
+            number::shortest(seconds)
+        ));
     }
     let ms = nanoseconds as i64 / 1_000_000;
     let at = Moment::at(ms.div_euclid(1000));
@@ -26,7 +29,10 @@ pub(super) fn written(seconds: f64) -> Result<String, String> {
 pub(super) fn duration(seconds: f64) -> Result<String, String> {
     let nanoseconds = seconds * 1e9;
     if !nanoseconds.is_finite() || nanoseconds.abs() > i64::MAX as f64 {
-        return Err(format!("{} cannot be represented as a duration", number::shortest(seconds)));
+        return Err(format!(
+            "{} cannot be represented as a nanoseconds timestamp since it overflows int64",
+            number::shortest(seconds)
+        ));
     }
     let sign = if nanoseconds < 0.0 { "-" } else { "" };
     let all = (nanoseconds as i64).unsigned_abs();

@@ -80,7 +80,7 @@ fn constants_have_types() {
         ("{{ eq 1 1 }} {{ eq 1.0 1.0 }} {{ eq \"a\" \"b\" \"a\" }} {{ eq true true }}", "true true true true"),
         ("{{ lt 1 2 }} {{ ge 2.5 2.5 }} {{ gt \"b\" \"a\" }} {{ le 3 2 }} {{ ne 1 2 }}", "true true true false true"),
         ("{{ gt $value 0.1 }} {{ lt $value 1.0 }}", "true true"),
-        ("{{ eq nil nil }}{{ if nil }}a{{ end }}", "true"),
+        ("{{ eq nil nil }}", "true"),
         ("{{ \"tab\\there \\u00e9 \\x41 \\101 \\\"q\\\"\" }} {{ `raw\\n` }}", "tab\there é A A \"q\" raw\\n"),
         ("{{ len $labels }} {{ len \"abc\" }} {{ eq (len $labels) 3 }}", "3 3 true"),
         ("{{ and 1 0 2 }} {{ or 0 \"\" 7 }} {{ not 0 }} {{ or (eq 1 1) (eq 1 \"a\") }}", "0 7 true true"),

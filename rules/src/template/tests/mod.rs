@@ -68,7 +68,6 @@ fn a_fault_is_found_on_reading_with_its_place() {
             Some("humanizePercentage"),
         ),
         ("{{ $lables.unit }}", 3, "unknown variable '$lables'", Some("$labels")),
-        ("{{ .Lables.unit }}", 3, "unknown field '.Lables'", Some(".Labels")),
         ("{{ $value", 0, "no closing '}}'", None),
         ("{{ }}", 3, "the action is empty", None),
         ("{{ if $value }}a", 3, "no '{{ end }}'", None),
@@ -77,7 +76,6 @@ fn a_fault_is_found_on_reading_with_its_place() {
         ("{{ range $labels }}a", 3, "no '{{ end }}'", None),
         ("{{ define \"x\" }}a", 3, "no '{{ end }}'", None),
         ("{{ if $value }}{{ define \"x\" }}{{ end }}{{ end }}", 18, "'define' stands at the top", None),
-        ("{{ define \"cause\" }}a{{ end }}{{ template \"case\" }}", 42, "\"case\" is not defined", Some("cause")),
         ("{{ define x }}{{ end }}", 10, "name is expected here, in quotes", None),
         ("{{ define \"x\" }}{{ $labels.a }}{{ end }}", 19, "unknown variable '$labels'", None),
         ("{{ break }}", 3, "within 'range' only", None),
@@ -89,8 +87,9 @@ fn a_fault_is_found_on_reading_with_its_place() {
         ("{{ printf \"%s\" query }}", 15, "put 'query …' in parentheses", None),
         ("{{ 5x }}", 3, "\"5x\" is no number", None),
         ("{{ \"a\\qb\" }}", 5, "\\q is no escape here", None),
-        ("{{ humanize }}", 3, "'humanize' takes 1 arguments, not 0", None),
-        ("{{ eq $value }}", 3, "'eq' takes at least 2 arguments, not 1", None),
+        ("{{ 'ab' }}", 3, "single quotes hold one character", None),
+        ("{{ '' }}", 3, "a character is expected", None),
+        ("{{ 0o9 }}", 3, "\"0o9\" is no number", None),
         ("{{ eq (print $value \"a\" }}", 6, "this parenthesis is not closed", None),
         ("{{ \"abc }}", 3, "is not closed", None),
         ("{{ $value | 5 }}", 12, "a function is expected after '|'", None),
@@ -107,12 +106,12 @@ fn a_fault_is_found_on_reading_with_its_place() {
 #[test]
 fn what_only_rendering_can_know_is_an_error_then() {
     let table = [
-        ("{{ $labels.unit | humanize }}", "error calling humanize: \"nginx.service\" is no number"),
-        ("{{ if eq $value $labels.unit }}{{ end }}", "incompatible types for comparison: float64 and string"),
         (
-            "{{ if gt $value 100 }}{{ end }}",
-            "error calling gt: incompatible types for comparison: float64 and int; write 100.0",
+            "{{ $labels.unit | humanize }}",
+            "error calling humanize: strconv.ParseFloat: parsing \"nginx.service\": invalid syntax",
         ),
+        ("{{ if eq $value $labels.unit }}{{ end }}", "error calling eq: incompatible types for comparison"),
+        ("{{ if gt $value 100 }}{{ end }}", "error calling gt: incompatible types for comparison"),
         ("{{ if lt true false }}{{ end }}", "invalid type for comparison"),
         ("{{ printf \"%99999d\" $value }}", "too wide"),
         ("{{ printf \"%*d\" $value 5 }}", "'*' of a printf takes an int"),
@@ -120,11 +119,21 @@ fn what_only_rendering_can_know_is_an_error_then() {
         ("{{ with $labels.unit }}{{ .Value }}{{ end }}", "can't evaluate field Value in type string"),
         ("{{ $value.x }}", "can't evaluate field x in type float64"),
         ("{{ range $value }}{{ end }}", "range can't iterate over 1"),
+        ("{{ .Lables.unit }}", "can't evaluate field Lables in type struct { Labels map[string]string; "),
+        ("{{ template \"case\" }}", "template \"case\" not defined"),
+        ("{{ humanize }}", "wrong number of args for humanize: want 1 got 0"),
+        ("{{ printf }}", "wrong number of args for printf: want at least 1 got 0"),
+        ("{{ eq $value }}", "error calling eq: missing argument for comparison"),
+        ("{{ eq $labels 1 }}", "error calling eq: non-comparable type map["),
+        ("{{ nil }}", "nil is not a command"),
+        ("{{ toUpper nil }}", "cannot assign nil to string"),
+        ("{{ toUpper 5 }}", "expected string; found 5"),
+        ("{{ value 5 }}", "can't handle 5 for arg of type *template.sample"),
         ("{{ toUpper $value }}", "expected string; got float64"),
-        ("{{ query \"up\" | first }}", "query \"up\": there are no samples to ask here"),
-        ("{{ first $labels }}", "expected a query's result; got map[string]string"),
+        ("{{ query \"up\" | first }}", "there are no samples to ask here"),
+        ("{{ first $labels }}", "wrong type for value; expected template.queryResult; got map[string]string"),
         ("{{ index \"ab\" 5 }}", "index out of range: 5"),
-        ("{{ slice \"ab\" 1 5 }}", "index out of range: 1:5"),
+        ("{{ slice \"ab\" 1 5 }}", "index out of range: 5"),
         ("{{ tmpl \"x\" 5 }}", "template \"x\" not defined"),
         ("{{ toTime 1e30 }}", "cannot be represented"),
         ("{{ len 5 }}", "len of type int"),
@@ -161,4 +170,25 @@ fn labels_are_named_with_their_places() {
     let found = template.labels();
     assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["a", "b", "c"]);
     assert!(found.iter().all(|(name, at)| text[*at..].starts_with(name)), "{found:?}");
+}
+
+#[test]
+fn what_fails_stands_in_the_text_in_prometheus_s_words() {
+    // template, line and column of the whole that Prometheus expands, template's name and part at fault
+    let table = [
+        ("{{ gt $value 100 }}", "1:115", "__alert_Slow", "gt $value 100"),
+        ("a\nb {{ gt   $value\n ( len  \"a  b\" ) }}", "2:5", "__alert_Slow", "gt $value (len \"a  b\")"),
+        ("{{ title $labels.unit.x }}", "1:128", "__alert_Slow", "$labels.unit.x"),
+        ("{{ 5 | title }}", "1:119", "__alert_Slow", "title"),
+        ("{{ define \"x\" }}{{ len . }}{{ end }}{{ template \"x\" 5 }}", "1:131", "x", "len ."),
+    ];
+    for (text, place, within, node) in table {
+        let template = Template::parse(text).expect(text);
+        let error = template.render(&labels(), 1.0).expect_err(text);
+        let expected = format!(
+            "<error expanding template: error executing template __alert_Slow: template: __alert_Slow:{place}: executing \
+             \"{within}\" at <{node}>: {error}>"
+        );
+        assert_eq!(template.failed("Slow", &error), expected, "{text}");
+    }
 }

@@ -43,11 +43,11 @@ fn a_query_gives_samples() {
         ("{{ (index (query \"up\") 1).Value }} {{ len (query \"up\") }}", "1 3"),
         ("{{ query \"up\" | first | strvalue }}", "text"),
         ("{{ printf \"%s\" (query \"up\" | first | value | humanize) }}", "3"),
-        ("{{ first (query \"up\") }}", "&{map[__name__:up __value__:text host:c] 3}"),
+        ("{{ first (query \"up\") }}", "{map[__name__:up __value__:text host:c] 3}"),
         ("{{ $q := printf \"%s\" \"up\" | query }}{{ len $q }}", "3"),
         ("{{ query \"nothing\" | first }}", "error: error calling first: first() called on vector with no elements"),
-        ("{{ query \"up{\" }}", "error: error calling query: query \"up{\": unexpected up{"),
-        ("{{ query 5 }}", "error: error calling query: wrong type for value; expected string; got int"),
+        ("{{ query \"up{\" }}", "error: error calling query: unexpected up{"),
+        ("{{ query 5 }}", "error: expected string; found 5"),
     ];
     for (text, expected) in table {
         assert_eq!(rendered(text), expected, "{text}");

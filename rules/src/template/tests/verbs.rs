@@ -32,7 +32,11 @@ fn verbs_have_flags_widths_and_precisions() {
         (r#""%s and %s" "a""#, "a and %!s(MISSING)"),
         (r#""%s" "a" 5 "b""#, "a%!(EXTRA int=5, string=b)"),
         (r#""50%" "#, "50%!(NOVERB)"),
-        (r#""%s %v" nil nil"#, "%!s(<nil>) <no value>"),
+        (r#""%s %v" nil nil"#, "%!s(<nil>) <nil>"),
+        (r#""%T %T|%+v|%#v" 1 "a" 5 "b""#, "int string|5|\"b\""),
+        (r#""%[2]s %[1]s|%[2]s" "a" "b""#, "b a|b"),
+        (r#""%[3]d" 1"#, "%!d(BADINDEX)"),
+        (r#""% x|%#b|%+q|%#q|%#U" "hi" 5 "é" "a" 9731"#, "68 69|0b101|\"\\u00e9\"|`a`|U+2603 '☃'"),
     ];
     for (arguments, expected) in table {
         let text = format!("{{{{ printf {arguments} }}}}");
