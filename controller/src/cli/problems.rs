@@ -123,7 +123,8 @@ impl Problems {
                     format,
                     &answer,
                     &COLUMNS,
-                    "None is there. A problem opens by itself where incidents have a common cause; by hand: watchkeep problem create --help",
+                    "None is there. A problem opens by itself where incidents have a common cause; by hand: watchkeep problem \
+                     create --help",
                 );
                 return Ok(());
             }

@@ -172,7 +172,8 @@ impl HostSeries {
         self.derived.cut();
     }
 
-    /// Packs what is open, and puts what is in no file yet into `file`. `covered` is how far that goes in the agent's spool. [`HostSeries::sealed`] follows once the file is durable.
+    /// Packs what is open, and puts what is in no file yet into `file`. `covered` is how far that goes in the agent's spool.
+    /// [`HostSeries::sealed`] follows once the file is durable.
     pub fn hand_over(&mut self, agent: &str, covered: (&str, u64), file: &mut Sealing) {
         let own = |name: &str| name == "instance" || name == "job";
         let labels = self.base.to_map().into_iter().filter(|(name, _)| !own(name)).collect();

@@ -8,8 +8,9 @@
 //! Block [`file`]s are written by [`seal`] and read back by [`recover`]; all of the disk is in [`folder`]. A sealed mark says
 //! how far an agent's spool is in files: what lies beyond, it still holds, and sends again after a controller died.
 //!
-//! Nothing here reads a clock, but to say how long writing took. Three things are told apart in a column: a value; a *gap* (it could not be read, or the
-//! instance did not exist yet), which readers never see; and the stale marker, which says that the series ended there.
+//! Nothing here reads a clock, but to say how long writing took. Three things are told apart in a column: a value; a *gap*
+//! (it could not be read, or the instance did not exist yet), which readers never see; and the stale marker, which says that
+//! the series ended there.
 //!
 //! A block takes each instant once: a row that comes again (sent again after a restart) is passed over whole.
 

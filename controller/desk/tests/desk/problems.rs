@@ -450,12 +450,16 @@ fn the_cost_of_an_opening_does_not_grow_with_what_is_open() {
     }
     let hosts = bench.desk.cmdb().of_class(Class::Host).count();
     assert_eq!(hosts, 20);
+    // The median of the burst: what else the machine does delays some openings, not most.
     let burst = |bench: &mut Bench, from: usize, to: usize| {
-        let begun = std::time::Instant::now();
-        for unit in from..to {
+        let opening = |unit: usize| {
+            let begun = std::time::Instant::now();
             bench.fire(&format!("box-{}", unit % 20), &format!("unit-{unit}.service"));
-        }
-        begun.elapsed() / u32::try_from(to - from).expect("few")
+            begun.elapsed()
+        };
+        let mut took: Vec<_> = (from..to).map(opening).collect();
+        took.sort_unstable();
+        took[took.len() / 2]
     };
     let early = burst(&mut bench, 0, 200);
     burst(&mut bench, 200, 1_800);
