@@ -33,7 +33,8 @@ use crate::fleet::foreign;
 use crate::generation::{self, Generation};
 use crate::ledger::LedgerSecret;
 use crate::metrics::{Counts, Metrics};
-use crate::samples::{Folder, RETENTION_MS, Settings};
+use crate::samples::foreign::Foreign;
+use crate::samples::{Folder, KEEP_MS, RETENTION_MS, Settings};
 use crate::store::{self, Database, lease};
 
 pub use data::{Claimed, DataDir, DirInUse};
@@ -168,7 +169,7 @@ impl Controller {
             downlinks: Arc::clone(&downlinks),
             now: clock::now,
             committed,
-            samples: sample_settings(&data.samples())?,
+            samples: sample_settings(&data)?,
         };
         let engine =
             tokio::task::spawn_blocking(move || Engine::start(surroundings)).await?.context("start the core")?;
@@ -286,10 +287,16 @@ impl Controller {
 }
 
 /// Opens the folder of block files; what a process that died left half written is removed.
-fn sample_settings(path: &Path) -> anyhow::Result<Settings> {
-    let opened = Folder::open(path).and_then(|folder| folder.tidy().map(|()| folder));
+fn sample_settings(data: &DataDir) -> anyhow::Result<Settings> {
+    let path = data.samples();
+    let opened = Folder::open(&path).and_then(|folder| folder.tidy().map(|()| folder));
     let folder = opened.with_context(|| format!("open the folder of block files, \"{}\"", path.display()))?;
-    Ok(Settings { folder, retention_ms: RETENTION_MS })
+    let path = data.foreign();
+    let opened = Foreign::open(&path, &folder, clock::now().0.saturating_sub(KEEP_MS));
+    let (foreign, faults) =
+        opened.with_context(|| format!("open the log of foreign samples, \"{}\"", path.display()))?;
+    faults.iter().for_each(|fault| tracing::error!(fault, "what others wrote is not whole"));
+    Ok(Settings { folder, retention_ms: RETENTION_MS, foreign: Arc::new(foreign) })
 }
 
 /// A generation to begin with.

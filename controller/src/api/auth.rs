@@ -1,12 +1,13 @@
 //! Who may: the one place where a request becomes a caller with a role.
 //!
-//! Every route below `/api/v1` and `/metrics` is in [`TABLE`]; one that is not is refused, so that a new route cannot be
+//! Every route below `/api/v1`, `/prometheus` and `/metrics` is in [`TABLE`]; one that is not is refused, so that a new route cannot be
 //! open by mistake. A test walks the OpenAPI document against the table.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::ApiState;
 use super::problem::Problem;
@@ -15,7 +16,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 41] = [
+const TABLE: [(&str, &str, Role); 49] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -56,6 +57,14 @@ const TABLE: [(&str, &str, Role); 41] = [
     ("GET", "/api/v1/api-tokens", Admin),
     ("POST", "/api/v1/api-tokens", Admin),
     ("DELETE", "/api/v1/api-tokens/{id}", Admin),
+    ("POST", "/api/v1/query", Viewer),
+    ("POST", "/api/v1/query_range", Viewer),
+    ("POST", "/prometheus/api/v1/query", Viewer),
+    ("POST", "/prometheus/api/v1/query_range", Viewer),
+    ("POST", "/prometheus/api/v1/series", Viewer),
+    ("POST", "/prometheus/api/v1/labels", Viewer),
+    ("POST", "/prometheus/api/v1/format_query", Viewer),
+    ("POST", "/prometheus/api/v1/write", Operator),
     ("GET", "/metrics", Viewer),
 ];
 
@@ -70,7 +79,8 @@ pub struct Caller {
 /// The least role that may use a route; none: the route is not known, and nobody may.
 pub fn needs(method: &Method, route: &str) -> Option<Role> {
     let said = TABLE.iter().find(|(of, path, _)| *of == method.as_str() && *path == route).map(|(.., role)| *role);
-    said.or((*method == Method::GET && route.starts_with("/api/v1/")).then_some(Viewer))
+    let is_api = ["/api/v1/", "/prometheus/api/v1/"].iter().any(|prefix| route.starts_with(prefix));
+    said.or((*method == Method::GET && is_api).then_some(Viewer))
 }
 
 /// The middleware: finds the token's holder, and lets through who may.
@@ -87,7 +97,7 @@ pub async fn authenticate(State(state): State<ApiState>, mut request: Request, n
 
 async fn caller(state: &ApiState, headers: &HeaderMap, method: &Method, route: &str) -> Result<Caller, Problem> {
     let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let text = text.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::unauthenticated)?.to_owned();
+    let text = text.and_then(token_of).ok_or_else(Problem::unauthenticated)?;
     let now = (state.now)().0;
     let token = state.read(move |tx| api_tokens::authenticate(tx, &text, now)).await?;
     let token = token.ok_or_else(Problem::unauthenticated)?;
@@ -102,6 +112,18 @@ async fn caller(state: &ApiState, headers: &HeaderMap, method: &Method, route: &
     let key = headers.get("Idempotency-Key").and_then(|key| key.to_str().ok()).filter(|key| !key.is_empty());
     let request = key.map_or_else(|| crate::access::hex(&crate::access::random::<16>()), str::to_owned);
     Ok(Caller { token, request })
+}
+
+/// The token that a request carries: `Bearer TOKEN`, or as the password of `Basic`, whoever the user, for clients that know
+/// nothing else (RFC 7617).
+fn token_of(authorization: &str) -> Option<String> {
+    let (scheme, credentials) = authorization.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(credentials.to_owned());
+    }
+    let pair = scheme.eq_ignore_ascii_case("basic").then(|| BASE64_STANDARD.decode(credentials).ok())??;
+    let (_user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    Some(password.to_owned())
 }
 
 #[cfg(test)]
@@ -119,6 +141,21 @@ mod tests {
             methods.map(|(method, _)| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
         };
         paths.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn a_token_is_a_bearer_or_the_password_of_basic() {
+        for (header, token) in [
+            ("Bearer wk_1", Some("wk_1")),
+            ("bearer wk_1", Some("wk_1")),
+            ("Basic YWRtaW46d2tfMQ==", Some("wk_1")),
+            ("Basic YWRtaW4=", None),
+            ("Basic wk_1", None),
+            ("Digest wk_1", None),
+            ("wk_1", None),
+        ] {
+            assert_eq!(token_of(header).as_deref(), token, "{header}");
+        }
     }
 
     #[test]

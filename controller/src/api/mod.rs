@@ -14,7 +14,7 @@ mod ledger;
 mod notices;
 pub mod problem;
 mod problems;
-mod query;
+mod prometheus;
 mod runs;
 mod state;
 mod status;
@@ -74,7 +74,8 @@ fn protected() -> OpenApiRouter<ApiState> {
         .merge(notices::routes())
         .merge(tokens::routes())
         .merge(status::routes())
-        .merge(query::routes())
+        .merge(prometheus::own_routes())
+        .nest("/prometheus", prometheus::routes())
 }
 
 /// The API's routes.

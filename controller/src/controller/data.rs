@@ -6,6 +6,7 @@
 //! | `watchkeep.db` | the database, where no other is named |
 //! | `inputs/` | the input log |
 //! | `samples/` | block files of what was measured |
+//! | `foreign/` | the log of what others wrote and no block file has yet |
 //! | `ca/`, `keys/`, `ledger.secret` | identity; back these up |
 //! | `token` | the first administrator's token, mode 0600 |
 //! | `lock` | held while a controller runs; says which |
@@ -85,6 +86,10 @@ impl DataDir {
 
     pub fn samples(&self) -> PathBuf {
         self.0.join("samples")
+    }
+
+    pub fn foreign(&self) -> PathBuf {
+        self.0.join("foreign")
     }
 
     pub fn token(&self) -> PathBuf {

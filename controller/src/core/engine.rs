@@ -29,7 +29,8 @@ use super::rule_board::RuleBoard;
 use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
-use crate::samples::{Ask, Folder, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings, SharedSeries};
+use crate::samples::foreign::Keeper;
+use crate::samples::{Ask, KEEP_MS, Reader, Receipt, SampleCounts, Sealer, Settings, SharedSeries};
 use crate::store::{StoreError, lease};
 
 /// Messages that wait for one worker.
@@ -72,8 +73,8 @@ pub struct Engine {
     reader: Reader,
     sample_counts: Arc<SampleCounts>,
     rules: Arc<RuleBoard>,
-    /// Dropped to stop the rules across hosts.
-    across: SyncSender<()>,
+    /// Dropped to stop the threads beside workers and desk.
+    beside: [SyncSender<()>; 2],
 }
 
 enum ToWorker {
@@ -185,7 +186,8 @@ impl Engine {
             workers.push(sender);
         }
         let recorded = SharedSeries::default();
-        let reader = reader_of(&workers, &recorded, samples.folder.clone(), now);
+        let reader = reader_of(&workers, &recorded, &samples, now);
+        let keeper = Keeper { foreign: Arc::clone(&samples.foreign), blocks: samples.folder.clone(), now };
         let fleet = Arc::default();
         let across = Across {
             news: Arc::clone(&fleet),
@@ -200,6 +202,8 @@ impl Engine {
         };
         let (until_dropped, dropped) = sync_channel(1);
         threads.push(spawn("across", &ended, move || across.run(&dropped)));
+        let (until_ended, end) = sync_channel(1);
+        threads.push(spawn("foreign", &ended, move || keeper.run(&end)));
         let mut desk_thread = DeskThread {
             committer: None,
             slots,
@@ -216,8 +220,8 @@ impl Engine {
         desk_thread.committer = Some(committer);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        let (dropped, across) = (Arc::default(), until_dropped);
-        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, reader, sample_counts, rules, across })
+        let (beside, dropped) = ([until_dropped, until_ended], Arc::default());
+        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, reader, sample_counts, rules, beside })
     }
 
     pub fn handle(&self) -> Handle {
@@ -256,7 +260,7 @@ impl Engine {
     /// Commits what waits and ends the threads.
     pub fn stop(self) {
         // First of all, or it would ask workers that have ended.
-        drop(self.across);
+        drop(self.beside);
         for worker in &self.workers {
             let _ended = worker.send(ToWorker::Stop);
         }
@@ -269,10 +273,16 @@ impl Engine {
     }
 }
 
-fn reader_of(workers: &[SyncSender<ToWorker>], recorded: &SharedSeries, folder: Folder, now: fn() -> Millis) -> Reader {
+fn reader_of(
+    workers: &[SyncSender<ToWorker>],
+    recorded: &SharedSeries,
+    samples: &Settings,
+    now: fn() -> Millis,
+) -> Reader {
     let (count, workers) = (workers.len(), workers.to_vec());
     let asking = move |worker: usize, ask: Ask| workers[worker].try_send(ToWorker::Ask(ask)).is_ok();
-    Reader::new(count, Arc::new(asking), Arc::clone(recorded), folder, move || now().0 - KEEP_MS)
+    let (folder, foreign) = (samples.folder.clone(), Arc::clone(&samples.foreign));
+    Reader::new(count, Arc::new(asking), Arc::clone(recorded), folder, foreign, move || now().0 - KEEP_MS)
 }
 
 fn workers_wanted() -> usize {

@@ -131,6 +131,7 @@ impl World {
             matchers: Selector::parse("{__name__=\"reads_total\"}").expect("a selector"),
             after: i64::MIN,
             until: i64::MAX,
+            labels_only: false,
             series_max: 10,
             points_max: 10_000,
         };

@@ -10,7 +10,7 @@ use watchkeep_protocol::check::Check;
 use watchkeep_protocol::matter::Will;
 use watchkeep_protocol::topic::Kind;
 use watchkeep_protocol::{Ack, Envelope, Hello, Layout, Matter, Report, Resync, WireError};
-use watchkeep_rules::promql::series::{Samples as _, Series};
+use watchkeep_rules::promql::series::Series;
 
 use super::host::{Host, KeptHost, Streams};
 use super::matter::{self, content, hexadecimal, unhexadecimal};
@@ -221,7 +221,7 @@ impl Shard {
         let mut found = Vec::new();
         let mut points = 0;
         for host in self.hosts.values() {
-            let series = host.samples.select(&question.matchers, question.after, question.until)?;
+            let series = question.answer(&host.samples)?;
             points += series.iter().map(|series| series.points.len()).sum::<usize>();
             question.fits(found.len() + series.len(), points)?;
             found.extend(series);

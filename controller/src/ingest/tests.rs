@@ -358,7 +358,8 @@ fn a_layout_is_asked_for_and_then_its_reports_are_taken() {
 /// The series in memory of the metric `name`.
 fn series(world: &World, name: &str) -> Vec<Series> {
     let matchers = Selector::parse(&format!("{{__name__=\"{name}\"}}")).expect("a selector");
-    let question = Question { matchers, after: i64::MIN, until: i64::MAX, series_max: 10, points_max: 100_000 };
+    let question =
+        Question { matchers, after: i64::MIN, until: i64::MAX, labels_only: false, series_max: 10, points_max: 99 };
     world.shard.select(&question).expect("memory can be read")
 }
 

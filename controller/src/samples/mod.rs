@@ -12,6 +12,8 @@
 //! (it could not be read, or the instance did not exist yet), which readers never see; and the stale marker, which says that
 //! the series ended there.
 //!
+//! What others write is in [`foreign`], a chunk a series, and is read through the same [`Reader`].
+//!
 //! A block takes each instant once: a row that comes again (sent again after a restart) is passed over whole.
 
 mod bits;
@@ -20,6 +22,7 @@ mod columns;
 mod derived;
 mod file;
 mod folder;
+pub mod foreign;
 mod host;
 mod packed;
 mod reader;

@@ -11,6 +11,7 @@ use watchkeep_rules::selector::{MatchOp, Selector};
 
 use super::file::{self, Index};
 use super::folder::Folder;
+use super::foreign::{FOREIGN, Foreign};
 use super::host::merged;
 use super::{FLEET, HostSeries, SharedSeries, Templates};
 
@@ -23,12 +24,26 @@ pub struct Question {
     pub matchers: Selector,
     pub after: i64,
     pub until: i64,
+    /// Only which series there are; they come without their points.
+    pub labels_only: bool,
     /// More are an error.
     pub series_max: usize,
     pub points_max: usize,
 }
 
 impl Question {
+    /// What one host has of it.
+    ///
+    /// # Errors
+    /// As [`Samples::select`].
+    pub fn answer(&self, host: &HostSeries) -> Result<Vec<Series>, String> {
+        let mut found = host.select(&self.matchers, self.after, self.until)?;
+        if self.labels_only {
+            found.iter_mut().for_each(|series| series.points = Vec::new());
+        }
+        Ok(found)
+    }
+
     /// # Errors
     /// There are more of one or the other than it wants.
     pub fn fits(&self, series: usize, points: usize) -> Result<(), String> {
@@ -63,6 +78,7 @@ pub struct Reader {
     folder: Folder,
     /// What rules across hosts recorded, as far as it is in memory.
     recorded: SharedSeries,
+    foreign: Arc<Foreign>,
     /// Instants after this are in memory.
     in_memory: Arc<dyn Fn() -> i64 + Send + Sync>,
     series_max: usize,
@@ -76,13 +92,14 @@ const SERIES_MAX: usize = 50_000;
 const POINTS_MAX: usize = 10_000_000;
 
 impl Reader {
-    /// A reader of `workers` workers, asked by `asking`, and of what rules across hosts `recorded`; what is older than
-    /// `in_memory` says is read from `folder`.
+    /// A reader of `workers` workers, asked by `asking`, of what rules across hosts `recorded`, and of `foreign`; what is older
+    /// than `in_memory` says is read from `folder`.
     pub fn new(
         workers: usize,
         asking: Asking,
         recorded: SharedSeries,
         folder: Folder,
+        foreign: Arc<Foreign>,
         in_memory: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Self {
         let in_memory = Arc::new(in_memory);
@@ -91,6 +108,7 @@ impl Reader {
             asking,
             folder,
             recorded,
+            foreign,
             in_memory,
             series_max: SERIES_MAX,
             points_max: POINTS_MAX,
@@ -98,7 +116,7 @@ impl Reader {
         }
     }
 
-    fn held_by_workers(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
+    fn held_in_memory(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
         let until = Instant::now() + PATIENCE;
         let mut answers: Vec<Receiver<Result<Vec<Series>, String>>> = Vec::new();
         for worker in 0..self.workers {
@@ -116,10 +134,17 @@ impl Reader {
             let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
             question.fits(found.len(), points)?;
         }
-        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let recorded = recorded.select(&question.matchers, question.after, question.until)?;
-        found.extend(recorded.into_iter().map(|series| (series.labels, series.points)));
+        let recorded = question.answer(&self.recorded.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let of_others = self.foreign.answer(question)?;
+        found.extend(recorded.into_iter().chain(of_others).map(|series| (series.labels, series.points)));
+        let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
+        question.fits(found.len(), points)?;
         Ok(found)
+    }
+
+    /// The series that others write.
+    pub fn foreign(&self) -> &Foreign {
+        &self.foreign
     }
 
     fn add_what_files_have(&self, question: &Question, found: &mut Vec<(Labels, Vec<Point>)>) -> Result<(), String> {
@@ -150,14 +175,16 @@ impl Reader {
         let (mut found, mut templates) = (Vec::new(), Templates::default());
         for host in &index.hosts {
             let apart = host.from > question.until || host.until <= question.after;
-            // What rules across hosts record may have any host's name.
-            if apart || only.is_some_and(|only| only != host.agent && host.agent != FLEET) {
+            // What rules across hosts record, and what others write, may have any host's name.
+            let is_named =
+                [FLEET, FOREIGN].contains(&host.agent.as_str()) || only.is_none_or(|only| only == host.agent);
+            if apart || !is_named {
                 continue;
             }
             let part = index.host(&self.folder, name, host).map_err(|fault| fault.to_string())?;
             let mut series = HostSeries::new(&host.agent, &host.labels);
             series.restore(index, part, question.after, &mut templates)?;
-            found.extend(series.select(&question.matchers, question.after, question.until)?);
+            found.extend(question.answer(&series)?);
         }
         Ok(found)
     }
@@ -171,17 +198,30 @@ impl Reader {
         let span = spans.fold((i64::MAX, i64::MIN), |(from, until), host| (from.min(host.from), until.max(host.until)));
         self.spans.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), span);
     }
-}
 
-impl Samples for Reader {
-    fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
+    fn ask(&self, matchers: &Selector, after: i64, until: i64, labels_only: bool) -> Result<Vec<Series>, String> {
         let (series_max, points_max) = (self.series_max, self.points_max);
-        let question = Arc::new(Question { matchers: matchers.clone(), after, until, series_max, points_max });
-        let mut found = self.held_by_workers(&question)?;
+        let matchers = matchers.clone();
+        let question = Arc::new(Question { matchers, after, until, labels_only, series_max, points_max });
+        let mut found = self.held_in_memory(&question)?;
         if after < (self.in_memory)() {
             self.add_what_files_have(&question, &mut found)?;
         }
         Ok(merged(found))
+    }
+
+    /// The label sets of the series that have a point in `(after, until]`, in order.
+    ///
+    /// # Errors
+    /// As [`Samples::select`].
+    pub fn labels(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Labels>, String> {
+        Ok(self.ask(matchers, after, until, true)?.into_iter().map(|series| series.labels).collect())
+    }
+}
+
+impl Samples for Reader {
+    fn select(&self, matchers: &Selector, after: i64, until: i64) -> Result<Vec<Series>, String> {
+        self.ask(matchers, after, until, false)
     }
 }
 
@@ -204,7 +244,8 @@ mod tests {
         assert!(matches!(sealing.write(&folder, 1), Receipt::Sealed { .. }));
         let recorded = SharedSeries::default();
         recorded.lock().expect("no test panics with it").write(&labels, 3_000, 9.0);
-        let reader = Reader::new(0, Arc::new(|_, _| false), recorded, folder, || 2_500);
+        let (foreign, _) = Foreign::open(&dir.path().join("foreign"), &folder, 0).expect("it can be made");
+        let reader = Reader::new(0, Arc::new(|_, _| false), recorded, folder, Arc::new(foreign), || 2_500);
         let found = |matchers: &str, after: i64| -> Vec<(i64, f64)> {
             let matchers = Selector::parse(matchers).expect("a selector");
             let series = reader.select(&matchers, after, 5_000).expect("it can be read");

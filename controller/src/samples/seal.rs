@@ -16,6 +16,7 @@ use watchkeep_rules::promql::labels::{Labels, NAME};
 use super::chunk::Chunk;
 use super::file::{self, IndexedHost, StoredDerived, StoredHost, Writer};
 use super::folder::Folder;
+use super::foreign::Foreign;
 
 /// How often a worker seals.
 pub const EVERY_MS: i64 = 300_000;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub folder: Folder,
     /// Files older than this are removed.
     pub retention_ms: i64,
+    /// The series that others write, which are sealed beside the hosts'.
+    pub foreign: Arc<Foreign>,
 }
 
 /// How long block files are kept where nothing else is said: 15 days.

@@ -4,6 +4,7 @@ mod acts;
 mod configuration;
 mod life;
 mod problems;
+mod prometheus;
 mod rights;
 mod stream;
 mod world;

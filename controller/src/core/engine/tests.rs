@@ -1,5 +1,6 @@
 //! The whole engine over a real database that refuses one row.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
@@ -15,6 +16,8 @@ use crate::core::committer::{CHAIN, LedgerKeys};
 use crate::core::outlet::Outlet;
 use crate::generation::Generation;
 use crate::ledger::{self, LedgerSecret};
+use crate::samples::foreign::Foreign;
+use crate::samples::{Folder, RETENTION_MS};
 use crate::store::{self, Columns, Database, Store as _, reading};
 
 const SESSION: [u8; 16] = [7; 16];
@@ -51,12 +54,15 @@ fn start(folder: &std::path::Path, database: &Database, acks: &Arc<Acks>) -> Eng
         downlinks: Arc::new(Downlinks::new(acks.clone())),
         now: clock::now,
         committed: Box::new(|_| {}),
-        samples: crate::samples::Settings {
-            folder: crate::samples::Folder::open(&folder.join("samples")).expect("it can be made"),
-            retention_ms: crate::samples::RETENTION_MS,
-        },
+        samples: samples(folder),
     })
     .expect("started")
+}
+
+fn samples(folder: &Path) -> Settings {
+    let blocks = Folder::open(&folder.join("samples")).expect("it can be made");
+    let (foreign, _) = Foreign::open(&folder.join("foreign"), &blocks, 0).expect("it can be made");
+    Settings { folder: blocks, retention_ms: RETENTION_MS, foreign: Arc::new(foreign) }
 }
 
 /// Says what an agent with these events says again and again until they are acknowledged.

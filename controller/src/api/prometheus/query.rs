@@ -1,0 +1,203 @@
+//! Expressions over samples, at an instant and over a range.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use watchkeep_rules::promql;
+use watchkeep_rules::promql::ast::{Expr, Span, ValueType};
+use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Note, Settings};
+use watchkeep_rules::promql::labels::Labels;
+
+use super::{ApiState, Asked, CUT, Fault, off_thread, truncate};
+
+/// Steps of a range at most, as Prometheus has it.
+const STEPS_MAX: i64 = 11_000;
+
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(query)).routes(routes!(query_range))
+}
+
+/// What the document says of the parameters; [`Asked`] reads them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it documents parameters that are read by name")]
+struct Instant {
+    /// The expression.
+    query: String,
+    /// Seconds since 1970 or RFC 3339; now where it is left out.
+    time: Option<String>,
+    /// How far back a selector looks for a series' newest point; five minutes where it is left out.
+    lookback_delta: Option<String>,
+    /// Series at most; 0: no limit.
+    limit: Option<u32>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it documents parameters that are read by name")]
+struct Range {
+    /// The expression.
+    query: String,
+    /// Seconds since 1970 or RFC 3339.
+    start: String,
+    end: String,
+    /// Seconds, or a duration such as `15s`.
+    step: String,
+    /// As for an instant.
+    lookback_delta: Option<String>,
+    limit: Option<u32>,
+}
+
+/// An expression at one instant.
+#[utoipa::path(
+    method(get, post),
+    path = "/api/v1/query",
+    tag = "samples",
+    params(Instant),
+    responses((status = 200, body = Value))
+)]
+async fn query(State(state): State<ApiState>, asked: Asked) -> Result<Json<Value>, Fault> {
+    let at = asked.instant("time", (state.now)().0)?;
+    let (text, settings, limit) = (asked.needed("query")?.to_owned(), settings(&asked)?, asked.limit()?);
+    let expr = parse(&text)?;
+    let evaluated =
+        off_thread(move || eval::instant(&expr, &state.samples, at, &settings).map_err(|error| failed(&text, &error)));
+    Ok(Json(answer(evaluated.await?, at, limit)))
+}
+
+/// An expression at each step from `start` to `end`.
+#[utoipa::path(
+    method(get, post),
+    path = "/api/v1/query_range",
+    tag = "samples",
+    params(Range),
+    responses((status = 200, body = Value))
+)]
+async fn query_range(State(state): State<ApiState>, asked: Asked) -> Result<Json<Value>, Fault> {
+    let (start_text, end_text) = (asked.needed("start")?, asked.needed("end")?);
+    let (start, end) = (super::instant("start", start_text)?, super::instant("end", end_text)?);
+    asked.needed("step")?;
+    let step = asked.duration("step")?.unwrap_or(1);
+    if end < start {
+        return Err(Fault::bad(format!("end {end_text} is before start {start_text}")));
+    }
+    if end.saturating_sub(start) / step > STEPS_MAX {
+        let wrong = format!("the range has more than {STEPS_MAX} steps; take a longer step or a shorter range");
+        return Err(Fault::bad(wrong));
+    }
+    let (text, settings, limit) = (asked.needed("query")?.to_owned(), settings(&asked)?, asked.limit()?);
+    let expr = parse(&text)?;
+    if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
+        return Err(Fault::bad("only a scalar or an instant vector can be evaluated over a range"));
+    }
+    let evaluated = off_thread(move || {
+        eval::range(&expr, &state.samples, start, end, step, &settings).map_err(|error| failed(&text, &error))
+    });
+    Ok(Json(answer(evaluated.await?, end, limit)))
+}
+
+fn settings(asked: &Asked) -> Result<Settings, Fault> {
+    let settings = Settings::default();
+    Ok(Settings { lookback: asked.duration("lookback_delta")?.unwrap_or(settings.lookback), ..settings })
+}
+
+fn failed(text: &str, error: &EvalError) -> Fault {
+    Fault::execution(placed(text, error.span, &error.message))
+}
+
+pub(super) fn parse(text: &str) -> Result<Expr, Fault> {
+    promql::parse(text).map_err(|faults| {
+        let faults = faults.iter().map(|fault| {
+            let near = fault.near.as_ref().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+            placed(text, fault.span, &format!("{}{near}", fault.message))
+        });
+        Fault::bad(faults.collect::<Vec<_>>().join("; "))
+    })
+}
+
+/// A sentence about a part of the expression, with the line and character where that begins.
+fn placed(text: &str, span: Span, message: &str) -> String {
+    let before = text.get(..span.from).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let character = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{line}:{character}: {message}")
+}
+
+fn answer(mut evaluated: Evaluated, at: i64, limit: usize) -> Value {
+    let is_cut = match &mut evaluated.value {
+        eval::Value::Vector(samples) => truncate(samples, limit),
+        eval::Value::Matrix(series) => truncate(series, limit),
+        _ => false,
+    };
+    let (kind, result) = match &evaluated.value {
+        eval::Value::Scalar(value) => ("scalar", pair(at, *value)),
+        eval::Value::String(text) => ("string", json!([at as f64 / 1_000.0, text])),
+        eval::Value::Vector(samples) => {
+            let sample =
+                |sample: &eval::Sample| json!({"metric": metric(&sample.labels), "value": pair(at, sample.value)});
+            ("vector", samples.iter().map(sample).collect())
+        }
+        eval::Value::Matrix(series) => {
+            let of = |series: &promql::series::Series| {
+                let values: Vec<Value> = series.points.iter().map(|point| pair(point.at, point.value)).collect();
+                json!({"metric": metric(&series.labels), "values": values})
+            };
+            ("matrix", series.iter().map(of).collect())
+        }
+    };
+    let mut answer = json!({"status": "success", "data": {"resultType": kind, "result": result}});
+    for (name, notes) in [("warnings", &evaluated.warnings), ("infos", &evaluated.infos)] {
+        if !notes.is_empty() {
+            answer[name] = notes.iter().map(|note: &Note| Value::from(note.message.as_str())).collect();
+        }
+    }
+    if is_cut {
+        match answer["warnings"].as_array_mut() {
+            Some(warnings) => warnings.push(CUT.into()),
+            None => answer["warnings"] = json!([CUT]),
+        }
+    }
+    answer
+}
+
+pub(super) fn metric(labels: &Labels) -> Value {
+    Value::Object(labels.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
+}
+
+/// `[seconds, "value"]`: JSON has no infinities, so values are texts.
+fn pair(at: i64, value: f64) -> Value {
+    let text = if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
+    } else {
+        value.to_string()
+    };
+    json!([at as f64 / 1_000.0, text])
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_says_where_it_is() {
+        let fault = parse("sum(up)\n  + )").expect_err("it has a fault");
+        assert_eq!((fault.kind, fault.status), ("bad_data", StatusCode::BAD_REQUEST));
+        assert!(fault.message.starts_with("2:5: "), "{}", fault.message);
+    }
+
+    #[test]
+    fn values_are_written_as_prometheus_writes_them() {
+        for (value, text) in
+            [(0.1, "0.1"), (1e21, "1000000000000000000000"), (f64::NAN, "NaN"), (f64::NEG_INFINITY, "-Inf")]
+        {
+            assert_eq!(pair(1_500, value), json!([1.5, text]));
+        }
+    }
+}
