@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use watchkeep_rules::promql;
 use watchkeep_rules::promql::ast::{Expr, Span, ValueType};
-use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Note, Settings};
+use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Settings};
 use watchkeep_rules::promql::labels::Labels;
 
 use super::{ApiState, Asked, CUT, Fault, off_thread, truncate};
@@ -63,9 +63,12 @@ async fn query(State(state): State<ApiState>, asked: Asked) -> Result<Json<Value
     let at = asked.instant("time", (state.now)().0)?;
     let (text, settings, limit) = (asked.needed("query")?.to_owned(), settings(&asked)?, asked.limit()?);
     let expr = parse(&text)?;
-    let evaluated =
-        off_thread(move || eval::instant(&expr, &state.samples, at, &settings).map_err(|error| failed(&text, &error)));
-    Ok(Json(answer(evaluated.await?, at, limit)))
+    off_thread(move || {
+        let evaluated = eval::instant(&expr, &state.samples, at, &settings);
+        let evaluated = evaluated.map_err(|error| failed(&text, &error))?;
+        Ok(Json(answer(evaluated, &text, at, limit)))
+    })
+    .await
 }
 
 /// An expression at each step from `start` to `end`.
@@ -93,10 +96,12 @@ async fn query_range(State(state): State<ApiState>, asked: Asked) -> Result<Json
     if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
         return Err(Fault::bad("only a scalar or an instant vector can be evaluated over a range"));
     }
-    let evaluated = off_thread(move || {
-        eval::range(&expr, &state.samples, start, end, step, &settings).map_err(|error| failed(&text, &error))
-    });
-    Ok(Json(answer(evaluated.await?, end, limit)))
+    off_thread(move || {
+        let evaluated = eval::range(&expr, &state.samples, start, end, step, &settings);
+        let evaluated = evaluated.map_err(|error| failed(&text, &error))?;
+        Ok(Json(answer(evaluated, &text, end, limit)))
+    })
+    .await
 }
 
 fn settings(asked: &Asked) -> Result<Settings, Fault> {
@@ -126,7 +131,8 @@ fn placed(text: &str, span: Span, message: &str) -> String {
     format!("{line}:{character}: {message}")
 }
 
-fn answer(mut evaluated: Evaluated, at: i64, limit: usize) -> Value {
+/// `text` is the expression, `at` the instant of what has none of its own; at most `limit` series are given, of 0 all.
+fn answer(mut evaluated: Evaluated, text: &str, at: i64, limit: usize) -> Value {
     let is_cut = match &mut evaluated.value {
         eval::Value::Vector(samples) => truncate(samples, limit),
         eval::Value::Matrix(series) => truncate(series, limit),
@@ -149,15 +155,11 @@ fn answer(mut evaluated: Evaluated, at: i64, limit: usize) -> Value {
         }
     };
     let mut answer = json!({"status": "success", "data": {"resultType": kind, "result": result}});
-    for (name, notes) in [("warnings", &evaluated.warnings), ("infos", &evaluated.infos)] {
+    let (mut warnings, infos) = evaluated.annotations(text);
+    warnings.extend(is_cut.then(|| CUT.to_owned()));
+    for (name, notes) in [("warnings", warnings), ("infos", infos)] {
         if !notes.is_empty() {
-            answer[name] = notes.iter().map(|note: &Note| Value::from(note.message.as_str())).collect();
-        }
-    }
-    if is_cut {
-        match answer["warnings"].as_array_mut() {
-            Some(warnings) => warnings.push(CUT.into()),
-            None => answer["warnings"] = json!([CUT]),
+            answer[name] = notes.into();
         }
     }
     answer
