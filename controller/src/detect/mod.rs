@@ -63,6 +63,9 @@ pub struct Kept {
     /// Of the rules across hosts, in the row that stands for them all.
     #[serde(default, skip_serializing_if = "metrics::KeptFleet::is_empty")]
     pub fleet: metrics::KeptFleet,
+    /// In the same row: of the rules over series that others write.
+    #[serde(default, skip_serializing_if = "metrics::KeptFleet::is_empty")]
+    pub foreign: metrics::KeptFleet,
     pub silent: Option<silence::Silent>,
 }
 

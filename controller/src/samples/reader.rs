@@ -74,6 +74,8 @@ pub type Asking = Arc<dyn Fn(usize, Ask) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Reader {
     workers: usize,
+    /// Whether hosts' samples are read, too.
+    hosts: bool,
     asking: Asking,
     folder: Folder,
     /// What rules across hosts recorded, as far as it is in memory.
@@ -105,6 +107,7 @@ impl Reader {
         let in_memory = Arc::new(in_memory);
         Self {
             workers,
+            hosts: true,
             asking,
             folder,
             recorded,
@@ -142,6 +145,12 @@ impl Reader {
         Ok(found)
     }
 
+    /// The same, but for what hosts were measured at.
+    #[must_use]
+    pub fn of_others(&self) -> Self {
+        Self { workers: 0, hosts: false, ..self.clone() }
+    }
+
     /// The series that others write.
     pub fn foreign(&self) -> &Foreign {
         &self.foreign
@@ -176,8 +185,8 @@ impl Reader {
         for host in &index.hosts {
             let apart = host.from > question.until || host.until <= question.after;
             // What rules across hosts record, and what others write, may have any host's name.
-            let is_named =
-                [FLEET, FOREIGN].contains(&host.agent.as_str()) || only.is_none_or(|only| only == host.agent);
+            let of_host = || self.hosts && only.is_none_or(|only| only == host.agent);
+            let is_named = [FLEET, FOREIGN].contains(&host.agent.as_str()) || of_host();
             if apart || !is_named {
                 continue;
             }

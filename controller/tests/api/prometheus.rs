@@ -178,6 +178,37 @@ async fn what_prometheus_writes_is_answered_as_prometheus_answers_it_after_a_res
     both_say_the_same(&world.admin, &other, start, end).await;
 }
 
+const RULES: &str = "groups:
+  - name: databases
+    interval: 1s
+    rules:
+      - alert: Pressed
+        expr: pressure > 3
+        annotations: {summary: '{{ $labels.job }} is pressed'}
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_write_is_judged_by_the_rules_and_opens_an_incident() {
+    let world = World::start().await;
+    std::fs::write(world.path("config/rules/databases.yaml"), RULES).expect("written");
+    assert_eq!(world.admin.post("/api/v1/reload", &json!({})).await.status, StatusCode::OK);
+    let incidents = || async { world.admin.get("/api/v1/incidents").await.body["items"].clone() };
+    let until = Instant::now() + PATIENCE;
+    let mut value = 4.0;
+    loop {
+        let now = watchkeep::core::clock::now().0;
+        assert_eq!(write(&world, written("pressure", now, value)).await.0, StatusCode::NO_CONTENT);
+        let found = incidents().await;
+        let titles: Vec<_> = found.as_array().into_iter().flatten().filter_map(|one| one["title"].as_str()).collect();
+        if titles == ["db is pressed"] {
+            break;
+        }
+        assert!(Instant::now() < until && titles.is_empty(), "{found}");
+        value += 1.0;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
 /// Runs promtool, which knows no token but the password of an address.
 fn promtool(world: &World, args: &[&str]) -> String {
     let token = world.admin.token.as_deref().unwrap_or_default();

@@ -1,4 +1,5 @@
 //! The thread of rules that look across hosts: at their intervals it asks all workers for samples, and proposes what follows.
+//! The other rules it evaluates over the series that others write, of which no worker knows.
 //!
 //! Its alerts and what they are kept by commit together, as those of a host do, under [`FLEET`]. What happens when is said by
 //! [`Rounds`], a step function; here are the thread and what it is connected to.
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watchkeep_desk::Millis;
+use watchkeep_rules::promql::series::Samples;
 
 use super::handle::Work;
 use super::rule_board::RuleBoard;
@@ -53,11 +55,12 @@ impl Across {
     pub fn run(self, stop: &Receiver<()>) {
         let mut rounds = Rounds::new(Arc::clone(&self.recorded));
         let mut sealer = Sealer::start(self.samples.clone(), (self.number, self.number + 1), (self.now)().0);
-        let mut is_read_back = false;
+        let (mut is_read_back, others) = (false, self.reader.of_others());
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
             let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
             let (now, first) = ((self.now)(), news.restore.is_some() && !is_read_back);
-            let proposal = rounds.step(news, &self.reader, now);
+            let foreign = (!self.reader.foreign().is_empty()).then_some(&others as &dyn Samples);
+            let proposal = rounds.step(news, &self.reader, foreign, now);
             if first {
                 is_read_back = true;
                 self.read_back(&mut rounds, now);

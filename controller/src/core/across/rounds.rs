@@ -22,6 +22,8 @@ pub struct Rounds {
     /// When this life began.
     began: Millis,
     metrics: FleetMetrics,
+    /// The other rules, over the series that others write.
+    foreign: FleetMetrics,
     /// How far back what rules recorded is looked at, ms.
     keep_ms: i64,
     /// What the rules recorded.
@@ -37,23 +39,35 @@ impl Rounds {
         Self { recorded, ..Self::default() }
     }
 
-    /// One look: takes up what is new, and evaluates the groups that are due over `samples`, in which is what they recorded.
-    /// What follows is proposed under [`FLEET`], if anything does.
-    pub fn step(&mut self, news: FleetNews, samples: &dyn Samples, now: Millis) -> Option<Proposal> {
+    /// One look: takes up what is new, and evaluates the groups that are due: rules across hosts over `samples`, the others
+    /// over what is `foreign` in them, if anything is. In both is what they recorded. What follows is proposed under
+    /// [`FLEET`], if anything does.
+    pub fn step(
+        &mut self,
+        news: FleetNews,
+        samples: &dyn Samples,
+        foreign: Option<&dyn Samples>,
+        now: Millis,
+    ) -> Option<Proposal> {
         let mut steps = Vec::new();
         if let Some((life, rules, kept)) = news.restore {
             (self.life, self.began) = (life, now);
-            self.metrics = FleetMetrics::restore(&rules.metrics, kept.row.detection.fleet);
-            steps.push(self.reload(&rules.metrics, now));
+            let kept = kept.row.detection;
+            self.metrics = FleetMetrics::restore(&rules.metrics.fleet, kept.fleet);
+            self.foreign = FleetMetrics::restore(&rules.metrics.foreign, kept.foreign);
+            steps.extend(self.reload(&rules.metrics, now));
         }
         if let Some(rules) = news.rules {
-            steps.push(self.reload(&rules.metrics, now));
+            steps.extend(self.reload(&rules.metrics, now));
+        }
+        let mut write = |written: &Written| write(&self.recorded, written);
+        if let Some(foreign) = foreign {
+            steps.push(self.foreign.step(foreign, now, &mut write, &mut self.health));
         }
         if !self.metrics.is_empty() && now.since(self.began) >= WARM_UP_MS {
             if let Some(since) = self.recorded_until.take() {
                 self.metrics.missed(since, now);
             }
-            let mut write = |written: &Written| write(&self.recorded, written);
             steps.push(self.metrics.step(samples, now, &mut write, &mut self.health));
         }
         self.proposal(steps)
@@ -95,17 +109,19 @@ impl Rounds {
         self.health.take_if_changed()
     }
 
-    fn reload(&mut self, groups: &MetricGroups, now: Millis) -> FleetStep {
+    fn reload(&mut self, groups: &MetricGroups, now: Millis) -> [FleetStep; 2] {
         self.keep_ms = groups.reach().max(KEEP_MS);
         let mut write = |written: &Written| write(&self.recorded, written);
-        self.metrics.reload(groups, now, &mut write, &mut self.health)
+        [(&mut self.metrics, &groups.fleet), (&mut self.foreign, &groups.foreign)]
+            .map(|(metrics, groups)| metrics.reload(groups, now, &mut write, &mut self.health))
     }
 
     fn proposal(&self, steps: Vec<FleetStep>) -> Option<Proposal> {
         if !steps.iter().any(|step| step.is_changed) {
             return None;
         }
-        let detection = detect::Kept { fleet: self.metrics.kept(), ..detect::Kept::default() };
+        let (fleet, foreign) = (self.metrics.kept(), self.foreign.kept());
+        let detection = detect::Kept { fleet, foreign, ..detect::Kept::default() };
         let changes = steps.into_iter().flat_map(|step| step.changes);
         Some(Proposal {
             agent: FLEET.to_owned(),

@@ -36,6 +36,8 @@ struct Bench {
     rounds: Rounds,
     recorded: SharedSeries,
     hosts: Memory,
+    /// What others write.
+    others: Memory,
     kept: KeptHost,
     life: u64,
 }
@@ -47,6 +49,7 @@ impl Bench {
             rounds: Rounds::default(),
             recorded: SharedSeries::default(),
             hosts: Memory::default(),
+            others: Memory::default(),
             kept: KeptHost::default(),
             life: 0,
         };
@@ -79,7 +82,8 @@ impl Bench {
     /// What is proposed at `at` seconds, in words; `None`: nothing is to be committed.
     fn look(&mut self, at: i64, news: FleetNews) -> Option<Vec<String>> {
         let samples = All { hosts: &self.hosts, recorded: &self.recorded };
-        let proposal = self.rounds.step(news, &samples, Millis(START + at * 1_000))?;
+        let others = All { hosts: &self.others, recorded: &self.recorded };
+        let proposal = self.rounds.step(news, &samples, Some(&others), Millis(START + at * 1_000))?;
         let Proposal { agent, inputs, row, life, .. } = proposal;
         assert_eq!((agent.as_str(), life), (FLEET, self.life));
         self.kept.row = row.expect("what it is kept by comes with it");
@@ -283,4 +287,32 @@ fn what_was_recorded_is_there_after_a_restart_and_what_was_missed_is_made_up_for
         assert_eq!(bench.recorded_as(name), whole.recorded_as(name), "{name}");
     }
     assert_eq!(bench.recorded_as("fleet:busiest").len(), (500 - 60) / 10);
+}
+
+#[test]
+fn rules_of_hosts_judge_series_of_others_at_their_interval() {
+    let text = "groups:
+  - name: databases
+    interval: 10s
+    rules:
+      - {record: 'pressure:double', expr: pressure * 2}
+      - {alert: Pressed, expr: 'pressure:double > 10', for: 20s}
+      - {alert: Away, expr: 'up == 0'}
+";
+    let rules = rules(text);
+    let mut bench = Bench::new(&rules, 0);
+    let write = |bench: &mut Bench, at: i64, name: &str, value: f64| {
+        let labels = Labels::new([(NAME, name), ("instance", "db:9187"), ("job", "postgres")]);
+        bench.others.append(&labels, Point { at: START + at * 1_000, value }).expect("in order");
+    };
+    let mut told = Vec::new();
+    for at in (5..60).step_by(5) {
+        write(&mut bench, at, "pressure", if at < 40 { 7.0 } else { 1.0 });
+        write(&mut bench, at, "up", f64::from(u8::from(at < 20)));
+        told.extend(bench.look(at, FleetNews::default()).into_iter().flatten());
+    }
+    assert_eq!(told, ["Away firing at 20", "Pressed firing at 30", "Pressed resolved at 40"]);
+    assert_eq!(bench.recorded_as("pressure:double")[..2], [(10, 14.0), (20, 14.0)]);
+    bench.die();
+    assert_eq!(bench.restore(&rules, 60), None, "what fires is known");
 }

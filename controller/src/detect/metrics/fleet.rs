@@ -1,4 +1,5 @@
-//! Rules over samples that look across hosts: evaluated at intervals, as Prometheus does.
+//! Rules over samples of no one host: those that look across hosts, and all others where series of others are concerned.
+//! Evaluated at intervals, as Prometheus does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use watchkeep_rules::promql::series::Samples;
 use super::super::change;
 use super::fingerprint;
 use super::health::{Failing, RuleHealth};
-use super::rules::{INTERVAL, MetricGroups, RuleGroup};
+use super::rules::{INTERVAL, RuleGroup};
 
-/// Engines of all rules across hosts.
+/// Engines of rules that are evaluated together.
 #[derive(Debug, Default)]
 pub struct FleetMetrics {
     groups: Vec<Timed>,
@@ -63,14 +64,14 @@ pub struct FleetStep {
 
 impl FleetMetrics {
     /// Goes on from what was kept, under these rules; whoever restores owes a [`FleetMetrics::reload`].
-    pub fn restore(groups: &MetricGroups, kept: KeptFleet) -> Self {
+    pub fn restore(groups: &[Arc<RuleGroup>], kept: KeptFleet) -> Self {
         let mut states = kept.0;
         let restore = |group: &Arc<RuleGroup>| {
             let state = states.remove(&group.key).unwrap_or_default();
             let engine = MetricEngine::restore(group.rules.clone(), group.settings, state);
             Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN, missed: None }
         };
-        let mut groups: Vec<Timed> = groups.fleet.iter().map(restore).collect();
+        let mut groups: Vec<Timed> = groups.iter().map(restore).collect();
         // Groups that are gone since it was kept: the reload resolves what they left.
         groups.extend(states.into_iter().map(|(key, state)| {
             let engine = MetricEngine::restore(Arc::default(), Default::default(), state);
@@ -125,7 +126,7 @@ impl FleetMetrics {
     /// Takes another generation's rules up; the states of rules that did not change stay.
     pub fn reload(
         &mut self,
-        groups: &MetricGroups,
+        groups: &[Arc<RuleGroup>],
         now: Millis,
         write: &mut dyn FnMut(&Written),
         health: &mut RuleHealth,
@@ -135,7 +136,7 @@ impl FleetMetrics {
         let old = std::mem::take(&mut self.groups).into_iter().map(|group| (group.key.clone(), group));
         let mut old: BTreeMap<String, Timed> = old.collect();
         let mut step = FleetStep::default();
-        for group in &groups.fleet {
+        for group in groups {
             let timed = match old.remove(&group.key) {
                 Some(mut known) => {
                     step.take(known.engine.reload(group.rules.clone(), group.settings, now.0), write);

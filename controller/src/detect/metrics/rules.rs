@@ -22,6 +22,8 @@ pub struct MetricGroups {
     pub presence: Vec<Arc<RuleGroup>>,
     /// Across hosts, at intervals.
     pub fleet: Vec<Arc<RuleGroup>>,
+    /// The rules of `hosts` and `presence` once more, for the series that others write: at intervals, as Prometheus would.
+    pub foreign: Vec<Arc<RuleGroup>>,
 }
 
 /// The rules of one group that run in one place.
@@ -61,6 +63,9 @@ impl MetricGroups {
                 by_place.entry(place).or_default().push(rule);
             }
             for (place, rules) in by_place {
+                if place != Place::Fleet {
+                    parted.foreign.push(Arc::new(RuleGroup::new(group, rules.clone(), false)?.foreign(place)));
+                }
                 let group = Arc::new(RuleGroup::new(group, rules, place != Place::Fleet)?);
                 match place {
                     Place::Hosts => parted.hosts.push(group),
@@ -94,6 +99,12 @@ impl RuleGroup {
             rules: Arc::new(MetricRules::new(rules)?),
             settings,
         })
+    }
+
+    /// The same group for series of others, told apart from itself.
+    fn foreign(mut self, place: Place) -> Self {
+        self.key.push_str(if place == Place::Presence { ";foreign up" } else { ";foreign" });
+        self
     }
 
     fn reach(&self) -> i64 {

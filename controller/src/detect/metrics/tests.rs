@@ -169,7 +169,7 @@ fn a_reload_keeps_what_it_knows_and_resolves_what_is_gone() {
 
 #[test]
 fn rules_across_hosts_are_judged_at_multiples_of_their_interval() {
-    let mut fleet = FleetMetrics::restore(&groups(RULES), KeptFleet::default());
+    let mut fleet = FleetMetrics::restore(&groups(RULES).fleet, KeptFleet::default());
     let mut samples = watchkeep_rules::promql::memory::Memory::default();
     for host in ["web-1", "web-2"] {
         let labels = Labels::new([(NAME, "load"), ("instance", host)]);

@@ -126,6 +126,11 @@ impl Foreign {
         locked(&self.metadata).clone()
     }
 
+    /// Whether nothing is in memory.
+    pub fn is_empty(&self) -> bool {
+        locked(&self.table).len() == 0
+    }
+
     pub fn readings(&self) -> ForeignReadings {
         let table = locked(&self.table);
         ForeignReadings { series: table.len() as u64, bytes: table.bytes() as u64, ..*locked(&self.counts) }
