@@ -1,6 +1,6 @@
 //! One alert rule at one instant: results become alerts, alerts take a step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -17,14 +17,25 @@ use crate::promql::eval::Sample;
 use crate::promql::labels::{Labels, NAME};
 use crate::promql::series::Samples;
 
-/// Steps all alerts of a rule. The state is changed only where there is no error.
+/// What a step of a rule's alerts gave.
+#[derive(Debug, Default)]
+pub(super) struct Stepped {
+    pub transitions: Vec<Transition>,
+    /// The rule has more alerts than its group's limit, and therefore none.
+    pub beyond: Option<String>,
+}
+
+/// Steps all alerts of a rule.
+///
+/// # Errors
+/// Two results have the same labels; the state stays as it was.
 pub(super) fn step(
     ready: &Ready,
     state: &mut RuleState,
     results: Vec<Sample>,
     sight: &Sight<'_>,
     settings: &Settings,
-) -> Result<Vec<Transition>, String> {
+) -> Result<Stepped, String> {
     let (at, samples) = (sight.at, sight.samples);
     let mut results = results_by_labels(ready, results, sight)?;
     let mut alerts = std::mem::take(&mut state.alerts);
@@ -48,12 +59,30 @@ pub(super) fn step(
     }
     let limit = settings.limit;
     if limit > 0 && kept.len() > limit {
-        // As in Prometheus: a rule beyond its limit has no alerts at all.
-        return Err(format!("{} alerts exceed the group's limit of {limit}", kept.len()));
+        let beyond = format!("{} alerts exceed the group's limit of {limit}", kept.len());
+        let transitions = none_beyond_the_limit(ready, &kept, transitions, at, &beyond);
+        return Ok(Stepped { transitions, beyond: Some(beyond) });
     }
     state.alerts = kept;
     transitions.sort_by(|one, other| one.labels.cmp(&other.labels));
-    Ok(transitions)
+    Ok(Stepped { transitions, beyond: None })
+}
+
+/// As in Prometheus a rule beyond its limit has no alerts at all; whoever heard one fire hears that it is over.
+fn none_beyond_the_limit(
+    ready: &Ready,
+    alerts: &BTreeMap<String, ActiveAlert>,
+    mut transitions: Vec<Transition>,
+    at: i64,
+    beyond: &str,
+) -> Vec<Transition> {
+    let unheard: BTreeSet<BTreeMap<String, String>> =
+        transitions.iter().filter(|one| one.what == What::Firing).map(|one| one.labels.clone()).collect();
+    transitions.retain(|one| one.what == What::Resolved);
+    let heard = alerts.values().filter(|alert| alert.is_firing() && !unheard.contains(&alert.labels));
+    transitions.extend(heard.map(|alert| transition(ready, alert, What::Resolved, at, beyond.to_owned())));
+    transitions.sort_by(|one, other| one.labels.cmp(&other.labels));
+    transitions
 }
 
 fn results_by_labels(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::alerts;
+use super::alerts::{self, Stepped};
 use super::overlay::Overlay;
 use super::render::Sight;
 use super::rules::{MetricRules, Ready, Rule};
@@ -56,7 +56,8 @@ impl MetricEngine {
 
     /// Evaluates every rule at `at`, UTC milliseconds, in order. Instants rise from call to call.
     ///
-    /// A rule that fails changes nothing and writes nothing; the others go on.
+    /// A rule that fails changes nothing and writes nothing, but for an alert rule beyond its group's limit, whose alerts are
+    /// over; the others go on.
     pub fn eval(&mut self, at: i64, samples: &dyn Samples) -> Output {
         let mut overlay = Overlay::new(samples);
         let mut output = Output::default();
@@ -65,12 +66,13 @@ impl MetricEngine {
             let state = self.state.rules.entry(ready.key.clone()).or_default();
             state.rule = ready.rule.name().to_owned();
             match evaluated(ready, state, at, &overlay, &self.settings, &self.installation) {
-                Ok((mut transitions, series)) => {
+                Ok((mut stepped, series)) => {
                     series.iter().for_each(|written| overlay.write(written));
-                    output.transitions.append(&mut transitions);
+                    output.transitions.append(&mut stepped.transitions);
                     output.series.extend(series);
+                    output.errors.extend(stepped.beyond.map(|message| error(ready, message)));
                 }
-                Err(message) => output.errors.push(RuleError { rule: ready.rule.name().to_owned(), message }),
+                Err(message) => output.errors.push(error(ready, message)),
             }
         }
         output
@@ -117,6 +119,10 @@ impl MetricEngine {
     }
 }
 
+fn error(ready: &Ready, message: String) -> RuleError {
+    RuleError { rule: ready.rule.name().to_owned(), message }
+}
+
 fn removed(state: &RuleState, ready: Option<&Ready>, at: i64, reason: &str) -> Vec<Transition> {
     let firing = state.alerts.values().filter(|alert| alert.is_firing());
     let gone = firing.map(|alert| match ready {
@@ -142,16 +148,16 @@ fn evaluated(
     samples: &dyn Samples,
     settings: &Settings,
     installation: &Installation,
-) -> Result<(Vec<Transition>, Vec<Written>), String> {
+) -> Result<(Stepped, Vec<Written>), String> {
     let looked_at = at.saturating_sub(settings.query_offset);
     let results = results(ready, looked_at, samples, settings)?;
-    let (transitions, mut series) = match &ready.rule {
+    let (stepped, mut series) = match &ready.rule {
         Rule::Alert(_) => {
             let sight = Sight { at, samples, evaluation: &settings.evaluation, installation };
-            let transitions = alerts::step(ready, state, results, &sight, settings)?;
-            (transitions, alerts::series(state, looked_at))
+            let stepped = alerts::step(ready, state, results, &sight, settings)?;
+            (stepped, alerts::series(state, looked_at))
         }
-        Rule::Record(_) => (Vec::new(), recorded(ready, results, looked_at, settings)?),
+        Rule::Record(_) => (Stepped::default(), recorded(ready, results, looked_at, settings)?),
     };
     let now: BTreeSet<&Labels> = series.iter().map(|written| &written.labels).collect();
     let before = std::mem::take(&mut state.written);
@@ -159,7 +165,7 @@ fn evaluated(
     let (held, gone): (Vec<_>, Vec<_>) = gone.partition(|labels| is_missing(ready, labels, at, samples, settings));
     state.written = series.iter().map(|written| written.labels.to_map()).chain(held).collect();
     series.extend(ended(gone, looked_at));
-    Ok((transitions, series))
+    Ok((stepped, series))
 }
 
 /// Whether a recorded series is not written any more only because samples are missing: it has not ended then, or the alerts

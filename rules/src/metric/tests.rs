@@ -187,6 +187,15 @@ fn a_limit_is_kept() {
     let output = course.minute(&[(WEB, 3.0), (DB, 3.0)]);
     assert_eq!(output.errors.len(), 2, "{:?}", output.errors);
     assert!(output.errors.iter().all(|error| error.message.contains("exceed the group's limit of 1")));
+    let over = "2 alerts exceed the group's limit of 1";
+    assert_eq!(
+        shown(&output),
+        [(What::Resolved, over)],
+        "who heard of the first hears that it is over, of the second nobody"
+    );
+    assert_eq!(course.states(), [], "as in Prometheus none is left");
+    let stale = f64::from_bits(crate::promql::series::STALE);
+    assert_eq!(shown(&course.minute(&[(WEB, 3.0), (DB, stale)])).len(), 1, "it fires anew");
 }
 
 #[test]
