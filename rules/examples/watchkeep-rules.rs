@@ -6,10 +6,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use watchkeep_rules::promql::Features;
 use watchkeep_rules::{load, test};
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1).skip_while(|arg| arg == "rules");
+    let (features, args): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|arg| arg.starts_with("--enable-feature="));
+    let names: Vec<&str> = features.iter().filter_map(|arg| arg.split_once('=')).map(|(_, names)| names).collect();
+    if let Err(wrong) = Features::named(&names.join(",")).and_then(Features::enable) {
+        eprintln!("{wrong}");
+        return ExitCode::from(2);
+    }
+    let mut args = args.into_iter().skip_while(|arg| arg == "rules");
     let what = args.next().unwrap_or_default();
     let files: Vec<PathBuf> = args.map(PathBuf::from).collect();
     match what.as_str() {
@@ -20,7 +28,7 @@ fn main() -> ExitCode {
             if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         _ => {
-            eprintln!("usage: watchkeep-rules [rules] check|test FILE…");
+            eprintln!("usage: watchkeep-rules [--enable-feature=NAMES] [rules] check|test FILE…");
             ExitCode::from(2)
         }
     }

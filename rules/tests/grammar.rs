@@ -5,13 +5,49 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use watchkeep_rules::promql::parse;
+use watchkeep_rules::promql::{Asked, Features, parse, parse_with};
 
 const TABLE: &str = include_str!("grammar/expressions.txt");
+const EXPERIMENTAL: &str = include_str!("grammar/experimental.txt");
+
+#[test]
+fn what_is_experimental_is_taken_with_its_feature_alone() {
+    let asked = Asked { step: 15_000, range: 3_600_000 };
+    let mut wrong = Vec::new();
+    for (feature, text) in rows(EXPERIMENTAL) {
+        let enabled = Features::named(if feature == "bad" { ALL } else { feature }).expect("a feature of Prometheus's");
+        let others = match feature {
+            FUNCTIONS => DURATIONS,
+            _ => FUNCTIONS,
+        };
+        match parse_with(&text, enabled, asked) {
+            Ok(_) if feature == "bad" => wrong.push(format!("bad {text}: is taken")),
+            Err(faults) if feature != "bad" => wrong.push(format!("{feature} {text}: {}", faults[0])),
+            _ => {}
+        }
+        let others = Features::named(others).expect("a feature of Prometheus's");
+        match parse_with(&text, others, asked) {
+            Ok(_) if feature != "bad" => wrong.push(format!("{feature} {text}: is taken without it")),
+            Err(faults) if feature != "bad" && !faults[0].message.contains(feature) => {
+                wrong.push(format!("{feature} {text}: is not named: {}", faults[0]));
+            }
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const FUNCTIONS: &str = "promql-experimental-functions";
+const DURATIONS: &str = "promql-duration-expr";
+const ALL: &str = "promql-experimental-functions,promql-duration-expr";
 
 /// Verdict and expression of each line; `\n`, `\r` and `\t` outside of quotes are space.
 fn table() -> Vec<(&'static str, String)> {
-    let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    rows(TABLE)
+}
+
+fn rows(table: &'static str) -> Vec<(&'static str, String)> {
+    let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let rows = lines.map(|line| {
         let (verdict, text) = line.split_once(' ').expect("a verdict and an expression");
         let text = text.trim_start();

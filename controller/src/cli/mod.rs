@@ -34,6 +34,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use client::{Client, ClientError};
 use output::Format;
+use watchkeep_rules::promql::Features;
 
 /// IT service management that runs itself.
 ///
@@ -49,6 +50,9 @@ struct Cli {
     /// How answers are shown
     #[arg(short, long, global = true, value_enum, default_value_t)]
     output: Format,
+    /// Take what is experimental in Prometheus: promql-experimental-functions, promql-duration-expr (commas between)
+    #[arg(long, global = true, value_name = "FEATURES", value_parser = Features::named)]
+    enable_feature: Vec<Features>,
     #[command(subcommand)]
     command: Command,
 }
@@ -166,6 +170,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome {
+    let features = cli.enable_feature.into_iter().fold(Features::default(), Features::and);
+    features.enable().map_err(|message| Failure::new(exit::USAGE, message))?;
     let format = cli.output;
     match cli.command {
         Command::Up(up) => up.run(),

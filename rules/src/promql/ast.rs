@@ -154,6 +154,9 @@ pub enum AggregateOp {
     Bottomk,
     CountValues,
     Quantile,
+    /// Experimental, as is the next.
+    Limitk,
+    LimitRatio,
 }
 
 /// What an expression gives.
@@ -175,4 +178,6 @@ pub struct Function {
     pub optional: usize,
     pub variadic: bool,
     pub gives: ValueType,
+    /// Taken only with `promql-experimental-functions`.
+    pub experimental: bool,
 }

@@ -1,22 +1,27 @@
 //! Every function with its signature, one table.
 //!
-//! Source: Prometheus's documentation, "Query functions". What stands there as experimental is known by name and refused.
+//! Source: Prometheus's documentation, "Query functions". What stands there as experimental is taken only where it is enabled.
 
 use super::ast::Function;
 use super::ast::ValueType::{self, Matrix, Scalar, String, Vector};
 
 const fn function(name: &'static str, args: &'static [ValueType], gives: ValueType) -> Function {
-    Function { name, args, optional: 0, variadic: false, gives }
+    Function { name, args, optional: 0, variadic: false, gives, experimental: false }
 }
 
 /// With a last argument that may be left out.
 const fn optional(name: &'static str, args: &'static [ValueType], gives: ValueType) -> Function {
-    Function { name, args, optional: 1, variadic: false, gives }
+    Function { optional: 1, ..function(name, args, gives) }
 }
 
 /// With a last argument that may be left out or repeated.
 const fn variadic(name: &'static str, args: &'static [ValueType], gives: ValueType) -> Function {
-    Function { name, args, optional: 1, variadic: true, gives }
+    Function { optional: 1, variadic: true, ..function(name, args, gives) }
+}
+
+/// Taken only where it is enabled.
+const fn experimental(function: Function) -> Function {
+    Function { experimental: true, ..function }
 }
 
 /// Sorted by name.
@@ -46,6 +51,8 @@ static TABLE: &[Function] = &[
     function("deg", &[Vector], Vector),
     function("delta", &[Matrix], Vector),
     function("deriv", &[Matrix], Vector),
+    experimental(function("double_exponential_smoothing", &[Matrix, Scalar, Scalar], Vector)),
+    experimental(function("end", &[], Scalar)),
     function("exp", &[Vector], Vector),
     function("first_over_time", &[Matrix], Vector),
     function("floor", &[Vector], Vector),
@@ -53,12 +60,14 @@ static TABLE: &[Function] = &[
     function("histogram_count", &[Vector], Vector),
     function("histogram_fraction", &[Scalar, Scalar, Vector], Vector),
     function("histogram_quantile", &[Scalar, Vector], Vector),
+    experimental(Function { optional: 0, ..variadic("histogram_quantiles", &[Vector, String, Scalar], Vector) }),
     function("histogram_stddev", &[Vector], Vector),
     function("histogram_stdvar", &[Vector], Vector),
     function("histogram_sum", &[Vector], Vector),
     optional("hour", &[Vector], Vector),
     function("idelta", &[Matrix], Vector),
     function("increase", &[Matrix], Vector),
+    experimental(optional("info", &[Vector, Vector], Vector)),
     function("irate", &[Matrix], Vector),
     variadic("label_join", &[Vector, String, String, String], Vector),
     function("label_replace", &[Vector, String, String, String, String], Vector),
@@ -66,6 +75,7 @@ static TABLE: &[Function] = &[
     function("ln", &[Vector], Vector),
     function("log10", &[Vector], Vector),
     function("log2", &[Vector], Vector),
+    experimental(function("mad_over_time", &[Matrix], Vector)),
     function("max_over_time", &[Matrix], Vector),
     function("min_over_time", &[Matrix], Vector),
     optional("minute", &[Vector], Vector),
@@ -75,6 +85,7 @@ static TABLE: &[Function] = &[
     function("present_over_time", &[Matrix], Vector),
     function("quantile_over_time", &[Scalar, Matrix], Vector),
     function("rad", &[Vector], Vector),
+    experimental(function("range", &[], Scalar)),
     function("rate", &[Matrix], Vector),
     function("resets", &[Matrix], Vector),
     optional("round", &[Vector, Scalar], Vector),
@@ -83,41 +94,32 @@ static TABLE: &[Function] = &[
     function("sin", &[Vector], Vector),
     function("sinh", &[Vector], Vector),
     function("sort", &[Vector], Vector),
+    experimental(variadic("sort_by_label", &[Vector, String], Vector)),
+    experimental(variadic("sort_by_label_desc", &[Vector, String], Vector)),
     function("sort_desc", &[Vector], Vector),
     function("sqrt", &[Vector], Vector),
+    experimental(function("start", &[], Scalar)),
     function("stddev_over_time", &[Matrix], Vector),
     function("stdvar_over_time", &[Matrix], Vector),
+    experimental(function("step", &[], Scalar)),
     function("sum_over_time", &[Matrix], Vector),
     function("tan", &[Vector], Vector),
     function("tanh", &[Vector], Vector),
     function("time", &[], Scalar),
     function("timestamp", &[Vector], Vector),
+    experimental(function("ts_of_first_over_time", &[Matrix], Vector)),
+    experimental(function("ts_of_last_over_time", &[Matrix], Vector)),
+    experimental(function("ts_of_max_over_time", &[Matrix], Vector)),
+    experimental(function("ts_of_min_over_time", &[Matrix], Vector)),
     function("vector", &[Scalar], Vector),
     optional("year", &[Vector], Vector),
 ];
 
-/// Experimental in Prometheus 3, or gone from it, each with what to do instead.
-const REFUSED: &[(&str, &str)] = &[
-    ("double_exponential_smoothing", EXPERIMENTAL),
-    ("end", EXPERIMENTAL),
-    ("histogram_quantiles", EXPERIMENTAL),
-    ("holt_winters", "was taken out of Prometheus 3"),
-    ("info", EXPERIMENTAL),
-    ("limit_ratio", EXPERIMENTAL),
-    ("limitk", EXPERIMENTAL),
-    ("mad_over_time", EXPERIMENTAL),
-    ("range", EXPERIMENTAL),
-    ("sort_by_label", EXPERIMENTAL),
-    ("sort_by_label_desc", EXPERIMENTAL),
-    ("start", EXPERIMENTAL),
-    ("step", EXPERIMENTAL),
-    ("ts_of_first_over_time", EXPERIMENTAL),
-    ("ts_of_last_over_time", EXPERIMENTAL),
-    ("ts_of_max_over_time", EXPERIMENTAL),
-    ("ts_of_min_over_time", EXPERIMENTAL),
-];
-
-const EXPERIMENTAL: &str = "is experimental in Prometheus and not taken here";
+/// Gone from Prometheus 3, each with what took its place.
+const REFUSED: &[(&str, &str)] = &[(
+    "holt_winters",
+    "was taken out of Prometheus 3; double_exponential_smoothing() is its new name, with promql-experimental-functions",
+)];
 
 /// The function of this name; names are in lower case.
 pub fn function_named(name: &str) -> Option<&'static Function> {

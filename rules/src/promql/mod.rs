@@ -7,6 +7,7 @@ pub mod ast;
 pub mod calendar;
 mod display;
 pub mod eval;
+mod features;
 mod functions;
 pub mod labels;
 pub mod memory;
@@ -14,5 +15,6 @@ mod parse;
 pub mod series;
 mod types;
 
+pub use features::Features;
 pub use functions::{function_named, functions};
-pub use parse::{SyntaxFault, parse};
+pub use parse::{Asked, SyntaxFault, parse, parse_with};

@@ -7,7 +7,8 @@ use super::parse::SyntaxFault;
 use ValueType::{Matrix, Scalar, String, Vector};
 
 /// Stands for a function that is not known, after its fault was told. No expression with it leaves the parser.
-pub(super) static UNKNOWN: Function = Function { name: "", args: &[], optional: 0, variadic: true, gives: Vector };
+pub(super) static UNKNOWN: Function =
+    Function { name: "", args: &[], optional: 0, variadic: true, gives: Vector, experimental: false };
 
 impl Expr {
     /// What its evaluation gives.

@@ -92,7 +92,7 @@ async fn query_range(State(state): State<ApiState>, asked: Asked) -> Result<Json
         return Err(Fault::bad(wrong));
     }
     let (text, settings, limit) = (asked.needed("query")?.to_owned(), settings(&asked)?, asked.limit()?);
-    let expr = parse(&text)?;
+    let expr = parse_over(&text, promql::Asked { step, range: end.saturating_sub(start) })?;
     if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
         return Err(Fault::bad("only a scalar or an instant vector can be evaluated over a range"));
     }
@@ -113,8 +113,13 @@ fn failed(text: &str, error: &EvalError) -> Fault {
     Fault::execution(placed(text, error.span, &error.message))
 }
 
+/// At an instant.
 pub(super) fn parse(text: &str) -> Result<Expr, Fault> {
-    promql::parse(text).map_err(|faults| {
+    parse_over(text, promql::Asked::default())
+}
+
+fn parse_over(text: &str, asked: promql::Asked) -> Result<Expr, Fault> {
+    promql::parse_with(text, promql::Features::enabled(), asked).map_err(|faults| {
         let faults = faults.iter().map(|fault| {
             let near = fault.near.as_ref().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
             placed(text, fault.span, &format!("{}{near}", fault.message))

@@ -24,6 +24,8 @@ impl Evaluator<'_> {
         match op {
             AggregateOp::Topk => self.ranked(needed()?, inner, grouping, steps, super::ranked::Order::Falling),
             AggregateOp::Bottomk => self.ranked(needed()?, inner, grouping, steps, super::ranked::Order::Rising),
+            AggregateOp::Limitk => self.limited(needed()?, inner, grouping, steps),
+            AggregateOp::LimitRatio => self.sampled(needed()?, inner, steps),
             AggregateOp::CountValues => self.count_values(needed()?, inner, grouping, steps),
             AggregateOp::Quantile => {
                 let phis = self.scalars(needed()?, steps)?;
@@ -82,6 +84,11 @@ fn reduced(op: AggregateOp, values: Vec<f64>) -> f64 {
         AggregateOp::Stdvar => sums::variance(values),
         AggregateOp::Stddev => sums::variance(values).sqrt(),
         // These have a parameter and a function of their own.
-        AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::CountValues | AggregateOp::Quantile => f64::NAN,
+        AggregateOp::Topk
+        | AggregateOp::Bottomk
+        | AggregateOp::Limitk
+        | AggregateOp::LimitRatio
+        | AggregateOp::CountValues
+        | AggregateOp::Quantile => f64::NAN,
     }
 }

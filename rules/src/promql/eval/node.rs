@@ -99,6 +99,13 @@ pub(super) fn relabelled(span: Span, vectors: Vectors, make: impl Fn(&Sample) ->
     Ok(made)
 }
 
+/// Refuses labels that come twice in one vector.
+pub(super) fn unique_each(span: Span, vectors: &Vectors) -> Result<(), EvalError> {
+    vectors.iter().try_for_each(|vector| {
+        unique(span, vector.iter().enumerate().map(|(place, sample)| (&sample.labels, place)).collect())
+    })
+}
+
 /// Refuses labels that come from two sources; pairs of (labels, source), of which the same pair may come often.
 pub(super) fn unique<T: Ord>(span: Span, mut pairs: Vec<(&Labels, T)>) -> Result<(), EvalError> {
     // Mostly they come in order, then nothing is to be sorted.

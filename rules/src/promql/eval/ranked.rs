@@ -8,6 +8,7 @@ use super::numbers::written;
 use super::steps::{Steps, Vectors};
 use super::{EvalError, Sample};
 use crate::promql::ast::{Expr, Grouping, Span};
+use crate::promql::labels::Labels;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -84,6 +85,60 @@ impl Evaluator<'_> {
         });
         Ok(counted.collect())
     }
+}
+
+impl Evaluator<'_> {
+    /// `limitk`: the first `k` of each group by label, whatever their values.
+    pub fn limited(
+        &mut self,
+        param: &Expr,
+        inner: &Expr,
+        grouping: &Grouping,
+        steps: Steps,
+    ) -> Result<Vectors, EvalError> {
+        let counts = self.scalars(param, steps)?;
+        counts.iter().try_for_each(|count| check_count(param.span, *count))?;
+        let vectors = self.vectors(inner, steps)?;
+        let limited = vectors.iter().zip(counts).map(|(vector, count)| {
+            let groups = groups(grouping, vector).into_values();
+            groups.flat_map(|group| group.into_iter().take(count.max(0.0) as usize)).cloned().collect()
+        });
+        Ok(limited.collect())
+    }
+
+    /// `limit_ratio`: each series has its place between 0 and 1 by its labels; those below the ratio are taken, of a
+    /// negative one those that its positive counterpart leaves.
+    pub fn sampled(&mut self, param: &Expr, inner: &Expr, steps: Steps) -> Result<Vectors, EvalError> {
+        let ratios = self.scalars(param, steps)?;
+        for ratio in &ratios {
+            if ratio.is_nan() {
+                return Err(EvalError::new(param.span, "the ratio is NaN; it says what part to keep"));
+            }
+            let capped = ratio.clamp(-1.0, 1.0);
+            if capped != *ratio {
+                let [got, capped] = [*ratio, capped].map(crate::number::shortest);
+                let warning = format!("ratio value should be between -1 and 1, got {got}, capping to {capped}");
+                self.warnings.add(param.span, warning);
+            }
+        }
+        let mut vectors = self.vectors(inner, steps)?;
+        for (vector, ratio) in vectors.iter_mut().zip(ratios) {
+            vector.retain(|sample| {
+                let place = place_of(&sample.labels);
+                if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio }
+            });
+        }
+        Ok(vectors)
+    }
+}
+
+/// Between 0 and 1, even over many series, the same for the same labels (FNV-1a, its bits mixed once more).
+fn place_of(labels: &Labels) -> f64 {
+    let bytes = labels.iter().flat_map(|(name, value)| [name.as_bytes(), &[0xff], value.as_bytes(), &[0xff]].concat());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Prometheus takes k as a 64-bit integer and refuses what is none.

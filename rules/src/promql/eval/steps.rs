@@ -32,6 +32,11 @@ impl Steps {
         usize::try_from(after_first.saturating_add(1)).unwrap_or(usize::MAX)
     }
 
+    /// Between two of them, ms; 0 where there is but one.
+    pub fn interval(self) -> i64 {
+        if self.count() > 1 { self.step } else { 0 }
+    }
+
     pub fn iter(self) -> impl Iterator<Item = i64> {
         // The last one would overflow if `end` is near the end of time.
         std::iter::successors(Some(self.start), move |at| at.checked_add(self.step).filter(|next| *next <= self.end))

@@ -3,6 +3,7 @@
 use super::{Built, Parsed, Parser, SyntaxFault, words};
 use crate::near::near;
 use crate::promql::ast::{AggregateOp, Expr, ExprKind, Grouping, Span};
+use crate::promql::features::FUNCTIONS;
 use crate::promql::{functions, types};
 use crate::selector::Token;
 
@@ -50,6 +51,9 @@ impl Parser<'_> {
         let expr = Box::new(args.pop().expect("it has one or two"));
         let param = args.pop().map(Box::new);
         self.faults.extend(types::aggregate(op, param.as_deref(), &expr));
+        if op.is_experimental() {
+            self.check_enabled(op.as_str(), name);
+        }
         let grouping = grouping.unwrap_or(Grouping::Only(Vec::new()));
         let span = Span { from: name.from, to: self.last.to };
         Ok(Built { expr: Expr { kind: ExprKind::Aggregate { op, param, expr, grouping }, span }, height })
@@ -71,6 +75,9 @@ impl Parser<'_> {
         let function = match functions::function_named(word) {
             Some(function) => {
                 self.faults.extend(types::call(function, &args, name));
+                if function.experimental {
+                    self.check_enabled(word, name);
+                }
                 function
             }
             None => {
@@ -80,6 +87,13 @@ impl Parser<'_> {
         };
         let span = Span { from: name.from, to: self.last.to };
         Ok(Built { expr: Expr { kind: ExprKind::Call { function, args }, span }, height })
+    }
+
+    fn check_enabled(&mut self, word: &str, span: Span) {
+        if !self.features.functions {
+            let message = format!("'{word}' is experimental in Prometheus; --enable-feature={FUNCTIONS} takes it");
+            self.faults.push(SyntaxFault::new(span, message));
+        }
     }
 
     /// `(a, b)`, and the levels of the call.

@@ -4,11 +4,13 @@
 //! (a type, an unknown function, a regular expression) is collected, so that one look shows all of it.
 
 mod call;
+mod length;
 mod range;
 mod selector;
 pub(super) mod words;
 
 use super::ast::{Binary, BinaryOp, Card, Expr, ExprKind, Grouping, Matching, Span};
+use super::features::Features;
 use super::types;
 use crate::near::near;
 use crate::selector::{Reader, SelectorError, Spanned, Token};
@@ -53,8 +55,32 @@ impl From<SelectorError> for SyntaxFault {
 /// # Errors
 /// Every fault that was found, in the order of the text; at least one.
 pub fn parse(text: &str) -> Result<Expr, Vec<SyntaxFault>> {
+    parse_with(text, Features::enabled(), Asked::default())
+}
+
+/// The range that is asked for, ms: what `step()` and `range()` mean where a duration is expected. At an instant both are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub step: i64,
+    pub range: i64,
+}
+
+/// As [`parse`], with these features and for this range.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(text: &str, features: Features, asked: Asked) -> Result<Expr, Vec<SyntaxFault>> {
     let mut parser = match Reader::new(text) {
-        Ok(reader) => Parser { text, reader, last: Span::default(), last_word: None, depth: 0, faults: Vec::new() },
+        Ok(reader) => Parser {
+            text,
+            features,
+            asked,
+            reader,
+            last: Span::default(),
+            last_word: None,
+            depth: 0,
+            faults: Vec::new(),
+        },
         Err(error) => return Err(vec![foreign(text, error)]),
     };
     if matches!(parser.token(), Token::End) {
@@ -90,6 +116,8 @@ struct Built {
 
 struct Parser<'t> {
     text: &'t str,
+    features: Features,
+    asked: Asked,
     reader: Reader,
     /// The last token taken, and its text if it was a word.
     last: Span,
@@ -151,7 +179,7 @@ impl Parser<'_> {
         let span = self.here();
         let kind = match self.token().clone() {
             Token::Number(value) => ExprKind::Number(value),
-            Token::NoNumber(written) => ExprKind::Number(range::seconds(&written, span)?),
+            Token::NoNumber(written) => ExprKind::Number(length::seconds(&written, span)?),
             Token::Text(text) => ExprKind::String(text),
             Token::Name(word) if word.eq_ignore_ascii_case("inf") => ExprKind::Number(f64::INFINITY),
             Token::Name(word) if word.eq_ignore_ascii_case("nan") => ExprKind::Number(f64::NAN),

@@ -1,13 +1,10 @@
-//! What stands behind an operand: ranges, subqueries, `offset` and `@`; and the durations in them.
+//! What stands behind an operand: ranges, subqueries, `offset` and `@`.
 
+use super::length::seconds;
 use super::{Built, Parsed, Parser, SyntaxFault};
-use crate::duration;
 use crate::promql::ast::{At, Expr, ExprKind, Span, When};
 use crate::promql::types;
 use crate::selector::Token;
-
-/// What may be called where a duration is expected, with `promql-duration-expr`.
-const DURATION_CALLS: [&str; 6] = ["step", "range", "min", "max", "min_of", "max_of"];
 
 /// Seconds since 1970 that an instant may have, as in Prometheus: their number fits 63 bits.
 const INSTANT_MAX: f64 = 9_223_372_036_854_775_808.0;
@@ -20,7 +17,7 @@ impl Parser<'_> {
                 built = self.range(built)?;
             } else if self.is_word("offset") {
                 let keyword = self.take();
-                let offset = self.signed_milliseconds("a duration after 'offset'")?;
+                let offset = self.offset()?;
                 self.set_offset(&mut built.expr, offset, keyword)?;
             } else if matches!(self.token(), Token::Sign("@")) {
                 let keyword = self.take();
@@ -125,56 +122,6 @@ impl Parser<'_> {
         let ms = (seconds * 1000.0).round() as i64;
         Ok(At::Time(if is_negative { -ms } else { ms }))
     }
-
-    fn positive(&mut self, wanted: &str) -> Parsed<i64> {
-        let span = self.here();
-        let ms = self.signed_milliseconds(wanted)?;
-        if ms <= 0 {
-            self.faults.push(SyntaxFault::new(span, "a duration longer than 0 is expected here"));
-        }
-        Ok(ms)
-    }
-
-    fn signed_milliseconds(&mut self, wanted: &str) -> Parsed<i64> {
-        let is_negative = self.signed();
-        let ms = self.milliseconds(wanted)?;
-        Ok(if is_negative { -ms } else { ms })
-    }
-
-    /// Takes a sign if one is here; whether it is a minus.
-    fn signed(&mut self) -> bool {
-        let is_negative = self.take_sign("-");
-        if !is_negative {
-            self.take_sign("+");
-        }
-        is_negative
-    }
-
-    /// A duration, or a number of seconds.
-    fn milliseconds(&mut self, wanted: &str) -> Parsed<i64> {
-        let span = self.here();
-        let ms = match self.token() {
-            Token::Number(seconds) => {
-                let ms = (seconds * 1000.0).round();
-                if ms.is_nan() || ms.abs() > duration::MS_MAX as f64 {
-                    return Err(SyntaxFault::new(span, "this is too long for a duration; 292 years are the most"));
-                }
-                ms as i64
-            }
-            Token::NoNumber(written) => duration::parse(written).map_err(|message| SyntaxFault::new(span, message))?,
-            Token::Sign("(") => {
-                let message = "a plain duration is expected here; arithmetic with durations is experimental in Prometheus and not taken here";
-                return Err(SyntaxFault::new(span, message));
-            }
-            Token::Name(word) if DURATION_CALLS.contains(&word.as_str()) && self.is_called() => {
-                let message = format!("'{word}()' as a duration is experimental in Prometheus and not taken here");
-                return Err(SyntaxFault::new(span, message));
-            }
-            _ => return Err(self.unexpected(wanted)),
-        };
-        self.take();
-        Ok(ms)
-    }
 }
 
 fn when(expr: &mut Expr) -> Option<&mut When> {
@@ -187,12 +134,4 @@ fn when(expr: &mut Expr) -> Option<&mut When> {
 
 fn misplaced(what: &str, span: Span) -> SyntaxFault {
     SyntaxFault::new(span, format!("'{what}' stands right after a selector, its range, or a subquery"))
-}
-
-/// A duration where a number is expected is its seconds.
-pub(super) fn seconds(written: &str, span: Span) -> Parsed<f64> {
-    match duration::parse(written) {
-        Ok(ms) => Ok(ms as f64 / 1000.0),
-        Err(_) => Err(SyntaxFault::new(span, format!("'{written}' is neither a number nor a duration"))),
-    }
 }

@@ -27,12 +27,14 @@ const OPERATORS: [(&str, BinaryOp, u8); 16] = [
 /// How strongly `^` binds, which alone binds to the right.
 pub(super) const POWER: u8 = 6;
 
-const AGGREGATES: [(&str, AggregateOp); 12] = [
+const AGGREGATES: [(&str, AggregateOp); 14] = [
     ("avg", AggregateOp::Avg),
     ("bottomk", AggregateOp::Bottomk),
     ("count", AggregateOp::Count),
     ("count_values", AggregateOp::CountValues),
     ("group", AggregateOp::Group),
+    ("limit_ratio", AggregateOp::LimitRatio),
+    ("limitk", AggregateOp::Limitk),
     ("max", AggregateOp::Max),
     ("min", AggregateOp::Min),
     ("quantile", AggregateOp::Quantile),
@@ -108,6 +110,14 @@ impl AggregateOp {
 
     /// Whether it takes a parameter before the vector: `topk(3, x)`.
     pub fn has_param(self) -> bool {
-        matches!(self, Self::Topk | Self::Bottomk | Self::CountValues | Self::Quantile)
+        matches!(
+            self,
+            Self::Topk | Self::Bottomk | Self::CountValues | Self::Quantile | Self::Limitk | Self::LimitRatio
+        )
+    }
+
+    /// Whether it is taken only with `promql-experimental-functions`.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::grouping::is_metadata;
-use super::super::node::Evaluator;
+use super::super::node::{Evaluator, text};
 use super::super::steps::{Steps, Vectors};
 use super::super::sums::quantile_warning;
 use super::super::{EvalError, Sample};
@@ -47,6 +47,35 @@ pub(super) fn quantile(
         evaluator.infos.add(arg.span, remark);
     }
     Ok(vectors)
+}
+
+/// `histogram_quantiles`: each φ for each histogram, told apart by the label.
+pub(super) fn quantiles(
+    evaluator: &mut Evaluator<'_>,
+    span: Span,
+    arg: &Expr,
+    label: &Expr,
+    phis: &[Expr],
+    steps: Steps,
+) -> Result<Vectors, EvalError> {
+    let label = text(label)?;
+    let mut all: Vectors = vec![Vec::new(); steps.count()];
+    for phi in phis {
+        let values = evaluator.scalars(phi, steps)?;
+        for (place, vector) in quantile(evaluator, phi, arg, steps)?.into_iter().enumerate() {
+            let written = open_metrics(values[place]);
+            let labelled = vector.into_iter();
+            all[place].extend(labelled.map(|sample| Sample { labels: sample.labels.with(label, &written), ..sample }));
+        }
+    }
+    super::super::node::unique_each(span, &all)?;
+    Ok(all)
+}
+
+/// A number as OpenMetrics writes it: always with a point or an exponent.
+fn open_metrics(value: f64) -> String {
+    let written = crate::number::shortest(value);
+    if value.is_finite() && !written.contains(['.', 'e']) { format!("{written}.0") } else { written }
 }
 
 pub(super) fn fraction(

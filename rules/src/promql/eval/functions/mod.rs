@@ -4,6 +4,7 @@ mod absence;
 mod clamps;
 mod dates;
 mod histograms;
+mod info;
 mod labels;
 mod math;
 mod over_time;
@@ -32,6 +33,10 @@ pub(super) fn scalars(
 ) -> Result<Vec<f64>, EvalError> {
     match (name, args) {
         ("time", []) => Ok(steps.iter().map(seconds).collect()),
+        ("start", []) => Ok(vec![seconds(evaluator.asked.start); steps.count()]),
+        ("end", []) => Ok(vec![seconds(evaluator.asked.end); steps.count()]),
+        ("range", []) => Ok(vec![seconds(evaluator.asked.end.saturating_sub(evaluator.asked.start)); steps.count()]),
+        ("step", []) => Ok(vec![seconds(evaluator.asked.interval()); steps.count()]),
         ("pi", []) => Ok(vec![std::f64::consts::PI; steps.count()]),
         ("scalar", [arg]) => {
             let vectors = evaluator.vectors(arg, steps)?;
@@ -83,6 +88,15 @@ pub(super) fn vectors(
         ("histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum", [arg]) => {
             Ok(evaluator.vectors(arg, steps)?.into_iter().map(|_| Vec::new()).collect())
         }
+        ("histogram_quantiles", [arg, label, phis @ ..]) => {
+            histograms::quantiles(evaluator, span, arg, label, phis, steps)
+        }
+        ("double_exponential_smoothing", [range, smoothing, trend]) => {
+            trends::smoothed(evaluator, span, range, smoothing, trend, steps)
+        }
+        ("info", [arg, selector @ ..]) => info::info(evaluator, span, arg, selector.first(), steps),
+        ("sort_by_label", [arg, names @ ..]) => labels::sorted(evaluator, arg, names, steps, false),
+        ("sort_by_label_desc", [arg, names @ ..]) => labels::sorted(evaluator, arg, names, steps, true),
         ("label_replace", [arg, texts @ ..]) => labels::replace(evaluator, span, arg, texts, steps),
         ("label_join", [arg, texts @ ..]) => labels::join(evaluator, span, arg, texts, steps),
         ("sort", [arg]) => sorted(evaluator, span, arg, steps, Order::Rising),
@@ -117,7 +131,7 @@ fn mapped(span: Span, vectors: Vectors, function: impl Fn(f64) -> f64) -> Result
 
 /// Each window of each series by `function`, which also gets the step's number. The name goes, except from those
 /// functions that act as an offset does.
-fn over_windows(
+pub(super) fn over_windows(
     evaluator: &mut Evaluator<'_>,
     span: Span,
     name: &str,

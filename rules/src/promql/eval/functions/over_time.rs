@@ -22,6 +22,12 @@ pub(super) fn named(name: &str) -> Option<OfWindow> {
         "stddev_over_time" => |window| Some(sums::variance_over_time(values(window)).sqrt()),
         "first_over_time" => |window| values(window).next(),
         "last_over_time" => |window| values(window).last(),
+        "mad_over_time" => |window| Some(median_deviation(values(window).collect())),
+        "ts_of_first_over_time" => |window| window.points.first().map(|point| super::seconds(point.at)),
+        "ts_of_last_over_time" => |window| window.points.last().map(|point| super::seconds(point.at)),
+        // Of equal ones the last.
+        "ts_of_max_over_time" => |window| newest_by(window, |value, most| value >= most),
+        "ts_of_min_over_time" => |window| newest_by(window, |value, least| value <= least),
         "present_over_time" => |_| Some(1.0),
         _ => return None,
     })
@@ -29,6 +35,20 @@ pub(super) fn named(name: &str) -> Option<OfWindow> {
 
 fn values<'a>(window: &Window<'a>) -> impl Iterator<Item = f64> + use<'a> {
     window.points.iter().map(|point| point.value)
+}
+
+/// The median of how far the values are from their median.
+fn median_deviation(values: Vec<f64>) -> f64 {
+    let median = sums::quantile(0.5, values.clone());
+    sums::quantile(0.5, values.iter().map(|value| (value - median).abs()).collect())
+}
+
+/// When the value was taken that goes before all others; NaN goes behind.
+fn newest_by(window: &Window<'_>, goes_before: impl Fn(f64, f64) -> bool) -> Option<f64> {
+    let newest = window.points.iter().copied().reduce(|found, point| {
+        if goes_before(point.value, found.value) || found.value.is_nan() { point } else { found }
+    });
+    newest.map(|point| super::seconds(point.at))
 }
 
 pub(super) fn quantiles(

@@ -1,8 +1,12 @@
 //! `deriv` and `predict_linear`: a straight line through the points by least squares.
 
+use super::super::EvalError;
+use super::super::node::Evaluator;
+use super::super::steps::{Steps, Vectors};
 use super::super::sums::Sum;
 use super::super::windows::Window;
-use super::OfWindow;
+use super::{OfWindow, over_windows};
+use crate::promql::ast::{Expr, Span};
 use crate::promql::series::Point;
 
 pub(super) fn named(name: &str) -> Option<OfWindow> {
@@ -17,6 +21,46 @@ pub(super) fn named(name: &str) -> Option<OfWindow> {
 pub(super) fn predict(window: &Window<'_>, ahead_seconds: f64) -> Option<f64> {
     let line = line(window.points, window.at)?;
     Some(line.slope * ahead_seconds + line.intercept)
+}
+
+/// `double_exponential_smoothing`: level and trend, each a mixture of what was and what the next value says.
+pub(super) fn smoothed(
+    evaluator: &mut Evaluator<'_>,
+    span: Span,
+    range: &Expr,
+    smoothing: &Expr,
+    trend: &Expr,
+    steps: Steps,
+) -> Result<Vectors, EvalError> {
+    let factors = [("smoothing", smoothing), ("trend", trend)].map(|(what, expr)| {
+        let found = evaluator.scalars(expr, steps)?;
+        // Not a number passes, as in Prometheus, and makes every value one.
+        match found.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
+            None => Ok(found),
+            Some(factor) => {
+                let wrong = format!("invalid {what} factor. Expected: 0 < factor < 1, got: {factor}");
+                Err(EvalError::new(expr.span, wrong))
+            }
+        }
+    });
+    let [smoothing, trend] = factors;
+    let (smoothing, trend) = (smoothing?, trend?);
+    let smooth = |step: usize, window: &Window<'_>| level(window.points, smoothing[step], trend[step]);
+    over_windows(evaluator, span, "double_exponential_smoothing", range, steps, smooth)
+}
+
+fn level(points: &[Point], smoothing: f64, trend_factor: f64) -> Option<f64> {
+    let [first, second, ..] = points else { return None };
+    let (mut before, mut level) = (0.0, first.value);
+    let mut trend = second.value - first.value;
+    for (place, point) in points.iter().enumerate().skip(1) {
+        if place > 1 {
+            trend = trend_factor * (level - before) + (1.0 - trend_factor) * trend;
+        }
+        let next = smoothing * point.value + (1.0 - smoothing) * (level + trend);
+        (before, level) = (level, next);
+    }
+    Some(level)
 }
 
 #[derive(Debug)]

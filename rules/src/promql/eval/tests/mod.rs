@@ -3,6 +3,7 @@
 mod aggregations;
 mod annotations;
 mod bounds;
+mod experimental;
 mod functions;
 mod histograms;
 mod names;
@@ -11,12 +12,12 @@ mod rates;
 mod selectors;
 mod subqueries;
 
-use crate::promql::ast::ExprKind;
+use crate::promql::ast::{Expr, ExprKind};
 use crate::promql::eval::{EvalError, Evaluated, Sample, Settings, Value, instant, range};
 use crate::promql::labels::Labels;
 use crate::promql::memory::Memory;
-use crate::promql::parse;
 use crate::promql::series::{Point, STALE};
+use crate::promql::{Asked, Features, parse, parse_with};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -47,8 +48,14 @@ fn labels(series: &str) -> Labels {
     Labels::new(selector.matchers.matchers.into_iter().map(|matcher| (matcher.label, matcher.value)))
 }
 
+/// All features on: that they are needed is the parser's to say.
+fn read(text: &str, asked: Asked) -> Expr {
+    let features = Features { functions: true, durations: true };
+    parse_with(text, features, asked).unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
+}
+
 fn evaluated(memory: &Memory, text: &str, at: i64) -> Result<Evaluated, EvalError> {
-    let expr = parse(text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+    let expr = read(text, Asked::default());
     instant(&expr, memory, at, &Settings::default())
 }
 
@@ -99,7 +106,7 @@ fn check_refused(memory: &Memory, at: i64, table: &[(&str, &str, &str)]) {
 }
 
 fn ranged(memory: &Memory, text: &str, start: i64, end: i64, step: i64) -> Result<Evaluated, EvalError> {
-    let expr = parse(text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+    let expr = read(text, Asked { step, range: end.saturating_sub(start) });
     range(&expr, memory, start, end, step, &Settings::default())
 }
 
