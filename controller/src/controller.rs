@@ -188,7 +188,7 @@ impl Controller {
             start_enrolment(&options, &database, ca, &server, &command_key, &core, &broker).await?;
         let (figures, inlet, aside, samples) =
             (broker.figures(), engine.inlet(), engine.aside(), engine.sample_counts());
-        let metrics = Metrics::new(move || Counts {
+        let metrics = Metrics::new(samples.lag(), move || Counts {
             broker: figures(),
             ingest_dropped: inlet.dropped(),
             set_aside: aside.load(Ordering::Relaxed),

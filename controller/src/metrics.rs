@@ -1,13 +1,16 @@
-//! The controller's own metrics, under `watchkeep_`: from one list.
+//! The controller's own metrics, under `watchkeep_` from one list, and what every process tells of itself.
+
+mod process;
 
 use std::sync::Arc;
 
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::api::ApiState;
 use crate::fleet::broker::BrokerCounts;
 use crate::fleet::foreign::ForeignCounts;
 use crate::samples::SampleReadings;
+use process::Process;
 
 /// Readings that are taken when somebody scrapes.
 #[derive(Clone)]
@@ -15,6 +18,7 @@ pub struct Metrics {
     pub registry: Registry,
     gauges: Arc<[IntGauge]>,
     rule_failures: IntCounterVec,
+    process: Process,
     counts: Arc<dyn Fn() -> Counts + Send + Sync>,
 }
 
@@ -72,7 +76,7 @@ impl From<ForeignCounts> for BrokerFigures {
 
 /// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
 /// not counted, here.
-const LIST: [(&str, &str); 21] = [
+const LIST: [(&str, &str); 23] = [
     ("watchkeep_agents_connected", "Agents with a live session."),
     ("watchkeep_ledger_facts", "Facts in the ledger."),
     ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
@@ -100,9 +104,14 @@ const LIST: [(&str, &str); 21] = [
     ("watchkeep_samples_late_total", "Samples taken since the start that were older than others of their block."),
     ("watchkeep_samples_doubled_total", "Samples passed over since the start: of an instant that was in already."),
     ("watchkeep_samples_refused_total", "Samples refused since the start: read more than a minute in the future."),
-    ("watchkeep_samples_memory_bytes", "Bytes of samples in memory when block files were last sealed."),
+    ("watchkeep_samples_memory_bytes", "Bytes of samples in memory, about."),
+    ("watchkeep_samples_series", "Series in memory: what hosts report now, and what rules wrote of them."),
     ("watchkeep_samples_block_files_total", "Block files written since the start."),
     ("watchkeep_samples_block_files_bytes_total", "Bytes of the block files written since the start."),
+    (
+        "watchkeep_samples_block_files_samples_total",
+        "Samples in the block files written since the start, gaps counted; by them, bytes a sample.",
+    ),
     ("watchkeep_samples_block_files_failed_total", "Block files that could not be written since the start."),
     (
         "watchkeep_samples_seal_pause_microseconds_max",
@@ -118,8 +127,8 @@ const RULE_FAILURES: (&str, &str) = (
 );
 
 impl Metrics {
-    /// `counts` reads the running parts.
-    pub fn new(counts: impl Fn() -> Counts + Send + Sync + 'static) -> Self {
+    /// `counts` reads the running parts; `lag` is observed by them.
+    pub fn new(lag: Histogram, counts: impl Fn() -> Counts + Send + Sync + 'static) -> Self {
         let registry = Registry::new();
         let gauges = LIST.map(|(name, help)| {
             let gauge = IntGauge::with_opts(Opts::new(name, help)).expect("the names of the list are metric names");
@@ -129,7 +138,9 @@ impl Metrics {
         let of = Opts::new(RULE_FAILURES.0, RULE_FAILURES.1);
         let rule_failures = IntCounterVec::new(of, &["rule_group"]).expect("a metric name and a label");
         registry.register(Box::new(rule_failures.clone())).expect("it is not in the list");
-        Self { registry, gauges: Arc::new(gauges), rule_failures, counts: Arc::new(counts) }
+        registry.register(Box::new(lag)).expect("it is not in the list");
+        let process = Process::registered(&registry);
+        Self { registry, gauges: Arc::new(gauges), rule_failures, process, counts: Arc::new(counts) }
     }
 
     /// Takes the readings.
@@ -152,8 +163,10 @@ impl Metrics {
             samples.tally.again,
             samples.tally.refused,
             samples.bytes,
+            samples.series,
             samples.files,
             samples.file_bytes,
+            samples.file_samples,
             samples.failed,
             samples.handing_over_us,
             samples.writing_us,
@@ -161,6 +174,7 @@ impl Metrics {
         for (gauge, value) in self.gauges.iter().zip(values) {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+        self.process.refresh();
         for (group, failures) in state.rules.failures() {
             let counter = self.rule_failures.with_label_values(&[&group]);
             counter.inc_by(failures.saturating_sub(counter.get()));

@@ -156,6 +156,13 @@ impl Controller {
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))
     }
 
+    /// What it tells whoever scrapes it, in Prometheus's text format.
+    pub fn metrics(&self) -> Result<String> {
+        let (status, body) = get(self.http, "/metrics", Some(&self.token()?))?;
+        ensure!(status == 200, "GET /metrics answers {status}: {body}");
+        Ok(body)
+    }
+
     /// `GET` of a path of the API; anything but 200 is an error with what was answered.
     pub fn api(&self, path: &str) -> Result<Value> {
         let (status, body) = get(self.http, path, Some(&self.token()?))?;

@@ -30,6 +30,15 @@ fn all_that_ten_simulated_hosts_say_arrives() -> Result<()> {
     ensure!(made >= 200 && taken + 20 >= made, "reports were not taken: {last}");
     ensure!(last.contains(" 0 connections lost"), "{last}");
 
+    // What an operator watches says the same.
+    let metrics = controller.metrics()?;
+    ensure!(metric(&metrics, "watchkeep_samples_lag_seconds_count")? as u64 >= taken, "{metrics}");
+    ensure!(metric(&metrics, "watchkeep_samples_lag_seconds_bucket{le=\"5\"}")? as u64 >= taken, "{metrics}");
+    ensure!((2_500.0..4_000.0).contains(&metric(&metrics, "watchkeep_samples_series")?), "{metrics}");
+    for above_zero in ["watchkeep_samples_memory_bytes", "process_cpu_seconds_total", "process_resident_memory_bytes"] {
+        ensure!(metric(&metrics, above_zero)? > 0.0, "{above_zero}: {metrics}");
+    }
+
     let agents = controller.all("/api/v1/agents")?;
     ensure!(agents.len() == 10, "{} agents", agents.len());
     wait::until(BOUND, "each to have said goodbye", || {
@@ -46,6 +55,11 @@ fn all_that_ten_simulated_hosts_say_arrives() -> Result<()> {
     let of_the_upgrade = failed.iter().filter(|title| title.contains("shop.service failed on sim-")).count();
     ensure!(of_the_upgrade == 3, "{failed:?}");
     Ok(())
+}
+
+fn metric(metrics: &str, name: &str) -> Result<f64> {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.with_context(|| format!("there is no {name} among {metrics}"))?.parse().context("read its value")
 }
 
 /// The number that stands before the first of these words.

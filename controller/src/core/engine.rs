@@ -46,6 +46,8 @@ pub const GROUP: usize = 64;
 const REOPENINGS: u32 = 100;
 /// How often time is told to shards.
 const TICK: Duration = Duration::from_millis(200);
+/// How often it is counted what samples take up.
+const COUNT: Duration = Duration::from_secs(10);
 
 /// What the engine needs from outside.
 pub struct Surroundings {
@@ -179,6 +181,7 @@ impl Engine {
                 sealer: Sealer::start(samples.clone(), (number, workers_wanted()), now().0),
                 sample_counts: Arc::clone(&sample_counts),
                 rules: Arc::clone(&rules),
+                counted: None,
                 deaf: Arc::clone(&deaf),
                 careful: Arc::clone(&careful),
             };
@@ -322,6 +325,8 @@ struct Worker {
     sealer: Sealer,
     sample_counts: Arc<SampleCounts>,
     rules: Arc<RuleBoard>,
+    /// When it was last counted what it holds.
+    counted: Option<Instant>,
 }
 
 impl Worker {
@@ -390,16 +395,21 @@ impl Worker {
     /// Hands over to the next block file where it is time, and takes the receipt of the one before.
     fn seal(&mut self) {
         self.sample_counts.add(self.shard.take_tally());
+        self.sample_counts.lagged(&self.shard.take_lags());
         self.shard.take_rule_health().into_iter().for_each(|health| self.rules.put(self.number, health));
         if let Some(receipt) = self.sealer.receipt() {
             take_receipt(&mut self.shard, &self.sample_counts, receipt);
         }
         let now = (self.now)();
+        if self.counted.is_none_or(|at| at.elapsed() >= COUNT) {
+            self.counted = Some(Instant::now());
+            self.sample_counts.holds(self.number, self.shard.held());
+        }
         if self.sealer.is_due(now.0) {
             let began = Instant::now();
             let sealing = self.shard.hand_over(now);
             let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.sample_counts.handed_over(self.number, took, self.shard.sample_bytes());
+            self.sample_counts.handed_over(took);
             self.sealer.hand_over(sealing, now.0);
         }
     }

@@ -21,7 +21,7 @@ use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
-use crate::samples::{self, Covered, Folder, KEEP_MS, Question, Sealing, Tally, Templates};
+use crate::samples::{self, Covered, Folder, Held, KEEP_MS, Question, Sealing, Tally, Templates};
 
 /// Messages that an agent may have under way unacknowledged.
 const CREDIT: u32 = 256;
@@ -81,6 +81,7 @@ pub struct Shard {
     layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: Templates,
     tally: Tally,
+    lags: Vec<i64>,
     rule_health: RuleHealth,
 }
 
@@ -96,6 +97,7 @@ impl Shard {
             layouts: BTreeMap::new(),
             templates: Templates::default(),
             tally: Tally::default(),
+            lags: Vec::new(),
             rule_health: RuleHealth::default(),
         }
     }
@@ -198,9 +200,14 @@ impl Shard {
         }
     }
 
-    /// Bytes in memory that all hosts' series take up, about.
-    pub fn sample_bytes(&self) -> u64 {
-        self.hosts.values().map(|host| host.samples.bytes() as u64).sum()
+    /// What all hosts' samples take up in memory.
+    pub fn held(&self) -> Held {
+        self.hosts.values().map(|host| host.samples.held()).sum()
+    }
+
+    /// How long after its reading each report was taken since this was last asked, ms.
+    pub fn take_lags(&mut self) -> Vec<i64> {
+        std::mem::take(&mut self.lags)
     }
 
     /// What became of samples since this was last asked.
@@ -239,8 +246,8 @@ impl Shard {
             let proposal = said.remove(agent).unwrap_or_default();
             let (rules, watches) = (&*self.rules, &*self.watches);
             let (layouts, templates) = (&mut self.layouts, &mut self.templates);
-            let (tally, health) = (&mut self.tally, &mut self.rule_health);
-            let mut step = Step { host, rules, watches, layouts, templates, tally, health, now, proposal };
+            let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
+            let mut step = Step { host, rules, watches, layouts, templates, tally, lags, health, now, proposal };
             work(&mut step);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
@@ -262,8 +269,8 @@ impl Shard {
         let proposal = said.remove(agent).unwrap_or_default();
         let (rules, watches) = (&*self.rules, &*self.watches);
         let (layouts, templates) = (&mut self.layouts, &mut self.templates);
-        let (tally, health) = (&mut self.tally, &mut self.rule_health);
-        let mut step = Step { host, rules, watches, layouts, templates, tally, health, now, proposal };
+        let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
+        let mut step = Step { host, rules, watches, layouts, templates, tally, lags, health, now, proposal };
         work(&mut step);
         said.insert(agent.to_owned(), step.proposal);
     }
@@ -291,6 +298,7 @@ struct Step<'a> {
     layouts: &'a mut BTreeMap<Vec<u8>, Arc<Layout>>,
     templates: &'a mut Templates,
     tally: &'a mut Tally,
+    lags: &'a mut Vec<i64>,
     health: &'a mut RuleHealth,
     now: Millis,
     proposal: Proposal,
@@ -498,6 +506,7 @@ impl Step<'_> {
         };
         let taken = report::take(self.host, &report, layout, at, self.templates)?;
         self.tally.add(&taken);
+        self.lags.push(self.now.since(at));
         if taken.newest {
             let host = &mut *self.host;
             self.proposal.inputs.extend(host.detection.report(

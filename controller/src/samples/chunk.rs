@@ -96,6 +96,11 @@ impl Chunk {
         self.columns.get(from..*self.ends.get(place)? as usize)
     }
 
+    /// Samples in it, gaps counted.
+    pub fn samples(&self) -> usize {
+        self.count * self.slots.len() * self.metrics
+    }
+
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.times.len() + self.columns.len() + 4 * (self.ends.len() + self.slots.len())

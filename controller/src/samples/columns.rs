@@ -427,6 +427,11 @@ impl Columns {
         self.slots.is_empty() && self.chunks.is_empty()
     }
 
+    /// Series that the layout has now.
+    pub fn series(&self) -> usize {
+        self.live.len() * self.indexed.metrics()
+    }
+
     /// Bytes in memory, about; labels that were asked for are not counted.
     pub fn bytes(&self) -> usize {
         let late: usize = self.late.values().map(|row| 64 + 8 * row.values.len() + 4 * row.slots.len()).sum();

@@ -191,6 +191,11 @@ impl Derived {
         }
     }
 
+    /// Series that something is held of.
+    pub fn count(&self) -> usize {
+        self.names.values().map(BTreeMap::len).sum()
+    }
+
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
         let text =

@@ -23,6 +23,8 @@ const JOB: &str = "node";
 pub struct HostSeries {
     /// `instance`, `job` and the labels of the host's enrolment: for series that have none of that name themselves.
     base: Labels,
+    /// Of the series `up`.
+    up: Labels,
     layout: Option<Arc<Layout>>,
     /// Which of `columns` each block of the layout has.
     places: Vec<usize>,
@@ -47,6 +49,21 @@ pub struct Taken {
     pub values: usize,
 }
 
+/// What samples take up in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// About.
+    pub bytes: u64,
+    /// Series that hosts report now, or that rules wrote of them.
+    pub series: u64,
+}
+
+impl std::iter::Sum for Held {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self { bytes: sum.bytes + one.bytes, series: sum.series + one.series })
+    }
+}
+
 impl Default for HostSeries {
     fn default() -> Self {
         Self::new("", &BTreeMap::new())
@@ -56,8 +73,10 @@ impl Default for HostSeries {
 impl HostSeries {
     /// An empty host, named `instance` in its series; `labels` are those of its enrolment.
     pub fn new(instance: &str, labels: &BTreeMap<String, String>) -> Self {
+        let base = base(instance, labels);
         Self {
-            base: base(instance, labels),
+            up: base.with(NAME, "up"),
+            base,
             layout: None,
             places: Vec::new(),
             columns: Vec::new(),
@@ -75,6 +94,7 @@ impl HostSeries {
     pub fn relabel(&mut self, instance: &str, labels: &BTreeMap<String, String>) {
         let base = base(instance, labels);
         if base != self.base {
+            self.up = base.with(NAME, "up");
             self.base = base;
             self.columns.iter_mut().for_each(Columns::relabel);
         }
@@ -153,6 +173,11 @@ impl HostSeries {
     /// Writes a sample of a series that rules derive, under exactly these labels. Of two at one instant the first stands.
     pub fn write(&mut self, labels: &Labels, at: i64, value: f64) {
         self.derived.write(labels, at, value);
+    }
+
+    /// Writes whether the host was heard of: 1, or 0.
+    pub fn write_up(&mut self, at: i64, value: f64) {
+        self.derived.write(&self.up, at, value);
     }
 
     /// The newest value of each series of one metric, where the newest row of its block has one: with labels as rules see
@@ -241,9 +266,14 @@ impl HostSeries {
         self.places.iter_mut().for_each(|place| *place = kept[*place]);
     }
 
-    /// Bytes in memory, about.
-    pub fn bytes(&self) -> usize {
-        self.columns.iter().map(Columns::bytes).sum::<usize>() + self.derived.bytes() + size_of::<Self>()
+    /// What it takes up.
+    pub fn held(&self) -> Held {
+        let columns = self.columns.iter().map(|columns| (columns.bytes(), columns.series()));
+        let (bytes, series) = columns.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        Held {
+            bytes: (bytes + self.derived.bytes() + size_of::<Self>()) as u64,
+            series: (series + self.derived.count()) as u64,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ mod tally;
 mod template;
 
 pub use folder::Folder;
-pub use host::{HostSeries, SharedSeries, Taken};
+pub use host::{Held, HostSeries, SharedSeries, Taken};
 pub use reader::{Ask, Asking, Question, Reader};
 pub use recover::{Recovered, Recovery, recover};
 pub use seal::{Covered, RETENTION_MS, Receipt, Sealer, Sealing, Settings};

@@ -63,8 +63,16 @@ pub struct Covered {
 /// What became of a file.
 #[derive(Debug)]
 pub enum Receipt {
-    Sealed { covered: Vec<Covered>, took: Duration, bytes: usize },
-    Failed { error: String },
+    Sealed {
+        covered: Vec<Covered>,
+        took: Duration,
+        bytes: usize,
+        /// Samples in it, gaps counted.
+        samples: u64,
+    },
+    Failed {
+        error: String,
+    },
 }
 
 impl Sealing {
@@ -84,13 +92,20 @@ impl Sealing {
     /// Writes the file. The test of everything that seals and restores goes through here.
     pub fn write(self, folder: &Folder, worker: usize) -> Receipt {
         let (began, covered, name) = (Instant::now(), self.covered(), file::name(self.sealed_at, worker));
+        let samples = self.samples();
         let bytes = self.encode();
         match folder.put(&name, &bytes) {
-            Ok(()) => Receipt::Sealed { covered, took: began.elapsed(), bytes: bytes.len() },
+            Ok(()) => Receipt::Sealed { covered, took: began.elapsed(), bytes: bytes.len(), samples },
             Err(error) => {
                 Receipt::Failed { error: format!("write block file \"{}\": {error}", folder.path(&name).display()) }
             }
         }
+    }
+
+    fn samples(&self) -> u64 {
+        let own = self.parts.iter().flat_map(|part| part.chunks.iter().map(|(_, chunk)| chunk));
+        let derived = self.parts.iter().flat_map(|part| part.derived.iter().map(|(_, chunk)| chunk));
+        own.chain(derived).map(|chunk| chunk.samples() as u64).sum()
     }
 
     fn encode(mut self) -> Vec<u8> {

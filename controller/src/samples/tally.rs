@@ -2,7 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Receipt, Taken};
+use prometheus::{Histogram, HistogramOpts};
+
+use super::{Held, Receipt, Taken};
+
+/// Upper bounds of the lag's buckets, seconds: from what nobody notices to what an agent brings after an outage.
+const LAGS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0];
 
 /// What became of samples, a step or a start long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,19 +30,51 @@ impl Tally {
 }
 
 /// What all workers count since the start, for whoever scrapes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SampleCounts {
+    /// From a report's reading on its host, by the corrected clock, to its being taken.
+    lag: Histogram,
     taken: AtomicU64,
     late: AtomicU64,
     again: AtomicU64,
     refused: AtomicU64,
     files: AtomicU64,
     file_bytes: AtomicU64,
+    file_samples: AtomicU64,
     failed: AtomicU64,
     handing_over_us: AtomicU64,
     writing_us: AtomicU64,
-    /// By worker: the shares of bytes in memory.
+    /// By worker: the shares of what is in memory.
     bytes: [AtomicU64; 8],
+    series: [AtomicU64; 8],
+}
+
+impl Default for SampleCounts {
+    fn default() -> Self {
+        let named = HistogramOpts::new(
+            "watchkeep_samples_lag_seconds",
+            "From the reading of samples on their host to their being taken, report by report.",
+        );
+        let lag = Histogram::with_opts(named.buckets(LAGS.to_vec())).expect("a metric name and rising bounds");
+        let (bytes, series) = (Default::default(), Default::default());
+        let [taken, late, again, refused] = Default::default();
+        let [files, file_bytes, file_samples, failed, handing_over_us, writing_us] = Default::default();
+        Self {
+            lag,
+            taken,
+            late,
+            again,
+            refused,
+            files,
+            file_bytes,
+            file_samples,
+            failed,
+            handing_over_us,
+            writing_us,
+            bytes,
+            series,
+        }
+    }
 }
 
 /// What [`SampleCounts`] had counted at an instant.
@@ -45,8 +82,11 @@ pub struct SampleCounts {
 pub struct SampleReadings {
     pub tally: Tally,
     pub bytes: u64,
+    pub series: u64,
     pub files: u64,
     pub file_bytes: u64,
+    /// Samples in those files, gaps counted.
+    pub file_samples: u64,
     pub failed: u64,
     /// The longest that a worker stood still for a block file, and the longest that writing one took; microseconds.
     pub handing_over_us: u64,
@@ -61,17 +101,33 @@ impl SampleCounts {
         }
     }
 
-    /// A worker handed over, for which it took that long, and holds so many bytes now.
-    pub fn handed_over(&self, worker: usize, took_us: u64, bytes: u64) {
+    /// The histogram of lags, to be registered with what is scraped.
+    pub fn lag(&self) -> Histogram {
+        self.lag.clone()
+    }
+
+    /// Reports were taken so long after they were read, ms.
+    pub fn lagged(&self, lags_ms: &[i64]) {
+        lags_ms.iter().for_each(|lag| self.lag.observe((*lag).max(0) as f64 / 1_000.0));
+    }
+
+    /// A worker holds so much now.
+    pub fn holds(&self, worker: usize, held: Held) {
+        self.bytes[worker % self.bytes.len()].store(held.bytes, Ordering::Relaxed);
+        self.series[worker % self.series.len()].store(held.series, Ordering::Relaxed);
+    }
+
+    /// A worker stood still for so long to hand over.
+    pub fn handed_over(&self, took_us: u64) {
         self.handing_over_us.fetch_max(took_us, Ordering::Relaxed);
-        self.bytes[worker % self.bytes.len()].store(bytes, Ordering::Relaxed);
     }
 
     pub fn receipt(&self, receipt: &Receipt) {
         match receipt {
-            Receipt::Sealed { took, bytes, .. } => {
+            Receipt::Sealed { took, bytes, samples, .. } => {
                 self.files.fetch_add(1, Ordering::Relaxed);
                 self.file_bytes.fetch_add(*bytes as u64, Ordering::Relaxed);
+                self.file_samples.fetch_add(*samples, Ordering::Relaxed);
                 self.writing_us.fetch_max(took.as_micros() as u64, Ordering::Relaxed);
             }
             Receipt::Failed { .. } => {
@@ -90,8 +146,10 @@ impl SampleCounts {
                 refused: of(&self.refused),
             },
             bytes: self.bytes.iter().map(of).sum(),
+            series: self.series.iter().map(of).sum(),
             files: of(&self.files),
             file_bytes: of(&self.file_bytes),
+            file_samples: of(&self.file_samples),
             failed: of(&self.failed),
             handing_over_us: of(&self.handing_over_us),
             writing_us: of(&self.writing_us),

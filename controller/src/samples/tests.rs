@@ -224,7 +224,7 @@ fn an_hour_of_a_host_is_small() {
             world.host.cut();
         }
     }
-    let a_sample = world.host.bytes() as f64 / (240.0 * 300.0);
+    let a_sample = world.host.held().bytes as f64 / (240.0 * 300.0);
     println!("{a_sample:.2} bytes a sample");
     assert!(a_sample < 4.5, "{a_sample} bytes a sample");
 }
