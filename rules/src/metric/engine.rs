@@ -63,8 +63,7 @@ impl MetricEngine {
         let mut output = Output::default();
         let rules = Arc::clone(&self.rules);
         for ready in &rules.ready {
-            let state = self.state.rules.entry(ready.key.clone()).or_default();
-            state.rule = ready.rule.name().to_owned();
+            let state = self.state.of(&ready.key, ready.rule.name());
             match evaluated(ready, state, at, &overlay, &self.settings, &self.installation) {
                 Ok((mut stepped, series)) => {
                     series.iter().for_each(|written| overlay.write(written));

@@ -42,6 +42,14 @@ pub struct ActiveAlert {
 }
 
 impl MetricState {
+    /// What is remembered of the rule with this key and name; nothing yet, where it is new.
+    pub(super) fn of(&mut self, key: &str, name: &str) -> &mut RuleState {
+        if !self.rules.contains_key(key) {
+            self.rules.insert(key.to_owned(), RuleState { rule: name.to_owned(), ..RuleState::default() });
+        }
+        self.rules.get_mut(key).expect("it was put there above")
+    }
+
     /// Every alert that is pending or fires, with its rule's name.
     pub fn alerts(&self) -> impl Iterator<Item = (&str, &ActiveAlert)> {
         self.rules.values().flat_map(|state| state.alerts.values().map(|alert| (state.rule.as_str(), alert)))

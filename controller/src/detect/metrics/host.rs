@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use watchkeep_desk::Millis;
 use watchkeep_desk::input::{AlertChange, AlertState};
 use watchkeep_rules::metric::{MetricEngine, MetricState, Output};
-use watchkeep_rules::promql::labels::NAME;
 
 use super::super::change;
 use super::fingerprint;
@@ -94,7 +93,7 @@ impl HostMetrics {
         }
         self.kept.judged = at.0;
         self.up_at = at.0;
-        series.write(&series.base().with(NAME, "up"), at.0, 1.0);
+        series.write_up(at.0, 1.0);
         let before = self.fingerprint();
         let mut changes = self.eval(agent, series, at, |_| true, health);
         let held = self.kept.untold.len();
@@ -117,18 +116,19 @@ impl HostMetrics {
         now: Millis,
         health: &mut RuleHealth,
     ) -> (Vec<AlertChange>, bool) {
-        let mut changes = Vec::new();
-        let before = self.fingerprint();
+        let (mut changes, mut changed) = (Vec::new(), false);
         let waited_long = |(_, since): &(AlertChange, i64)| now.0.saturating_sub(*since) > WAIT;
         if self.kept.untold.iter().any(waited_long) {
             changes.extend(std::mem::take(&mut self.kept.untold).into_iter().map(|(change, _)| change));
         }
         if is_silent && now.0.saturating_sub(self.up_at) >= SILENT_EVERY {
             self.up_at = now.0;
-            series.write(&series.base().with(NAME, "up"), now.0, 0.0);
+            series.write_up(now.0, 0.0);
+            let before = self.fingerprint();
             changes.extend(self.eval(agent, series, now, |group| group.is_presence, health));
+            changed = before != self.fingerprint();
         }
-        let changed = !changes.is_empty() || before != self.fingerprint();
+        changed |= !changes.is_empty();
         (changes, changed)
     }
 
