@@ -1,6 +1,6 @@
 # The commands of the day; continuous integration runs the same. `make` alone lists them.
 
-.PHONY: help up test lint fmt package
+.PHONY: help up test bench lint fmt package
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -13,6 +13,11 @@ test: tools lint ## every test; as root it first installs the Debian packages th
 	packaging/build-deb
 	cargo build --workspace --bins
 	cargo nextest run --workspace
+
+bench:           ## measure, and print the figures (BENCH="fleet --hosts 1000 --minutes 10"; BENCH=--help tells more)
+	cargo build --release -p watchkeep
+	cargo build --release -p watchkeep-tests --bins
+	$(TARGET)/release/watchkeep-bench $(BENCH)
 
 lint:            ## formatting and clippy, warnings refused
 	cargo fmt --all --check

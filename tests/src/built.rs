@@ -9,7 +9,7 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
 }
 
-/// The built program of this name, beside the running test in Cargo's target folder.
+/// The built program of this name, beside the running test or program in Cargo's target folder.
 ///
 /// Errors: it was not built; the words say what builds it.
 pub fn program(name: &str) -> Result<PathBuf> {
@@ -26,8 +26,10 @@ pub fn target() -> Result<PathBuf> {
     Ok(profile()?.parent().context("the profile's folder lies in the target folder")?.to_owned())
 }
 
-/// The folder of the profile that the running test was built with: `target/PROFILE/deps/this-test`.
+/// The folder of the profile that what runs was built with: `target/PROFILE/deps/this-test`, `target/PROFILE/this-program`.
 fn profile() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("find the running test")?;
-    Ok(test.ancestors().nth(2).context("the test does not run from Cargo's target folder")?.to_owned())
+    let this = std::env::current_exe().context("find the running test")?;
+    let folder = this.parent().context("a program lies in a folder")?;
+    let above = folder.parent().filter(|_| folder.ends_with("deps"));
+    Ok(above.unwrap_or(folder).to_owned())
 }

@@ -4,6 +4,7 @@
 //! when a test panics.
 
 pub mod agent;
+pub mod bench;
 pub mod between;
 pub mod built;
 pub mod captured;

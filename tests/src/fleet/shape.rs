@@ -107,17 +107,13 @@ impl Shape {
         self.values.iter().map(Vec::len).sum()
     }
 
-    /// Time has passed: counters rose, gauges moved.
+    /// Time has passed: counters rose, gauges moved, each as its like does on a host that is at work and well.
     pub fn advance(&mut self, seconds: f64) {
         for (block, values) in self.blocks.iter().zip(&mut self.values).take(UNITS_BLOCK) {
-            let columns = block.template.metrics.len();
-            for (place, value) in values.iter_mut().enumerate() {
+            let metrics = block.template.metrics.iter().cycle();
+            for (metric, value) in metrics.zip(values) {
                 let drawn = self.chance.below(1_000) as f64 / 1_000.0;
-                if block.template.metrics[place % columns].kind == MetricKind::Counter as i32 {
-                    *value += (drawn * seconds * 100.0).round() / 100.0;
-                } else if *value > 2.0 {
-                    *value = (*value * (0.999 + drawn * 0.002)).round();
-                }
+                *value = moved(metric, *value, drawn, seconds);
             }
         }
     }
@@ -151,6 +147,27 @@ impl Shape {
             flags: Vec::new(),
         };
         self.values.iter().enumerate().map(row).collect()
+    }
+}
+
+/// A value `seconds` later; `drawn` is chance, in 0..1.
+fn moved(metric: &Metric, value: f64, drawn: f64, seconds: f64) -> f64 {
+    let name = metric.name.as_str();
+    let rises = |a_second: f64, unit: f64| value + (drawn * 2.0 * a_second * seconds / unit).round() * unit;
+    match metric.labels.get("mode").map(String::as_str) {
+        Some("idle") => return value + ((0.9 + drawn / 20.0) * seconds * 100.0).round() / 100.0,
+        Some("user" | "system" | "iowait") => return rises(0.02, 0.01),
+        Some(_) => return value,
+        None => {}
+    }
+    match name {
+        _ if name.ends_with("_errs_total") || name.ends_with("_drop_total") => value,
+        _ if name.ends_with("_bytes_total") => rises(20_000.0, if name.contains("_disk_") { 512.0 } else { 1.0 }),
+        _ if name.ends_with("_time_seconds_total") => rises(0.01, 0.001),
+        _ if name.ends_with("_total") => rises(40.0, 1.0),
+        _ if name.ends_with("Total_bytes") || name.ends_with("_size_bytes") || name.ends_with("_files") => value,
+        _ if value > 2.0 => (value * (0.999 + drawn * 0.002) / 4_096.0).round() * 4_096.0,
+        _ => value,
     }
 }
 
@@ -241,6 +258,7 @@ mod tests {
         shape.set_unit(2, "failed");
         let after = shape.rows();
         assert!(before[0].values.iter().zip(&after[0].values).all(|(before, after)| after >= before));
+        assert!(before[4].values.iter().zip(&after[4].values).any(|(before, after)| after > before));
         assert_eq!(after[UNITS_BLOCK].values[10..15], [0.0, 0.0, 0.0, 1.0, 0.0]);
     }
 }
