@@ -88,7 +88,7 @@ impl Simulated {
         let agent = format!("sim-{}", index + 1);
         let estate = Estate::new(&agent, index, Shape::units_of(series));
         let shape = Shape::new(estate.units(), Chance::of(index as u64 + 1));
-        let session = (index as u128 + 1).to_be_bytes();
+        let session = ((index as u128 + 1) << 64 | 1).to_be_bytes();
         let layout = Layout::whole(shape.blocks().to_vec());
         Self { agent, session, counter: 0, shape, layout, number: 0 }
     }
@@ -125,6 +125,9 @@ impl Simulated {
     fn message(&mut self, kind: Kind, body: &impl prost::Message) -> Incoming {
         self.counter += 1;
         let payload = Envelope::new(self.session, self.counter, body).encode_to_vec().into();
-        Incoming::Message { agent: self.agent.clone(), client: self.agent.clone(), kind, payload }
+        // A client id is the name with which process of the agent it is: the beginning of the session.
+        let incarnation: String = self.session[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let client = format!("{}/{incarnation}", self.agent);
+        Incoming::Message { agent: self.agent.clone(), client, kind, payload }
     }
 }
