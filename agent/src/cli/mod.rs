@@ -100,7 +100,7 @@ fn carry_out(line: CommandLine) -> Result<(), Failure> {
         Command::Run => crate::run::until_stopped(&config()?).map_err(|fault| Failure::Run(fault.into())),
         Command::Enroll(enroll) => enroll.carry_out(&config()?),
         Command::Metrics => show::metrics(&config()?),
-        Command::Inventory(inventory) => inventory.print(),
+        Command::Inventory(inventory) => inventory.print(&config()?),
         Command::Event(EventCommand::Send(event)) => send(&config()?, event),
         Command::CheckConfig(check) => check.carry_out(line.common.config),
         Command::Completion { shell } => {

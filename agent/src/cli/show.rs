@@ -36,10 +36,10 @@ pub fn metrics(config: &AgentConfig) -> Result<(), Failure> {
 }
 
 impl Inventory {
-    pub fn print(self) -> Result<(), Failure> {
+    pub fn print(self, config: &AgentConfig) -> Result<(), Failure> {
         let units = units()?;
         // Nothing is kept, so the folder is never written to.
-        let sections = Discoverer::new(Root::default(), "/nonexistent".as_ref(), units).sections();
+        let sections = Discoverer::new(Root::default(), "/nonexistent".as_ref(), &config.collect, units).sections();
         print(&match self.output {
             Output::Table => table(&sections),
             Output::Json => {

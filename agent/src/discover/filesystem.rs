@@ -7,7 +7,6 @@ use watchkeep_protocol::inventory::Item;
 
 use super::{item, relation};
 use crate::collect::filesystem::mounts::{Mount, is_own_business, mounts_of};
-use crate::config::FilesystemConfig;
 use crate::root::Root;
 
 /// sysfs counts sectors of 512 bytes whatever the device's are.
@@ -15,16 +14,15 @@ const SECTOR_BYTES: u64 = 512;
 /// Mounts told; a host with more has a program that leaks them.
 const FILESYSTEMS_MAX: usize = 1_024;
 
-/// Section `filesystem`, keyed by mount point, of the types that are collected by default; `None` while the table of mounts
-/// cannot be read, so that none is taken for gone.
-pub fn items(root: &Root) -> Option<Vec<Item>> {
+/// Section `filesystem`, keyed by mount point, of all types but those that the settings leave out of collecting, so that what
+/// is measured is also known; `None` while the table of mounts cannot be read, so that none is taken for gone.
+pub fn items(root: &Root, exclude_types: &[String]) -> Option<Vec<Item>> {
     let table = std::fs::read_to_string(root.join("proc/1/mounts")).or_else(|_| {
         // Another user's process 1 may be hidden (hidepid): then what the agent sees.
         std::fs::read_to_string(root.join("proc/self/mounts"))
     });
     let table = table.inspect_err(|fault| tracing::debug!(%fault, "the table of mounts cannot be read")).ok()?;
-    let excluded = FilesystemConfig::default().exclude_types;
-    let told = mounts_of(&table).filter(|mount| !excluded.iter().any(|fstype| fstype == mount.fstype));
+    let told = mounts_of(&table).filter(|mount| !exclude_types.iter().any(|fstype| fstype == mount.fstype));
     let told = told.filter(|mount| !is_own_business(&mount.mountpoint));
     // Of several at one mount point the last is on top.
     let told: BTreeMap<String, Mount<'_>> = told.map(|mount| (mount.mountpoint.to_string(), mount)).collect();
@@ -70,7 +68,12 @@ fn disk_of(root: &Root, block: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FilesystemConfig;
     use crate::root::testing::TempFiles;
+
+    fn by_default(files: &TempFiles) -> Option<Vec<Item>> {
+        items(&files.root(), &FilesystemConfig::default().exclude_types)
+    }
 
     fn said<'a>(item: &'a Item, name: &str) -> &'a str {
         item.attributes.get(name).map_or("", String::as_str)
@@ -102,7 +105,7 @@ mod tests {
         link("../../devices/sda/sda1", "sys/class/block/sda1");
         link("../../devices/dm-0", "sys/class/block/dm-0");
         link("../../devices/loop0", "sys/class/block/loop0");
-        let items = items(&files.root()).expect("there is a table");
+        let items = by_default(&files).expect("there is a table");
         let told: Vec<_> =
             items.iter().map(|item| ["device", "fstype", "size_bytes"].map(|name| said(item, name))).collect();
         assert_eq!(
@@ -123,9 +126,22 @@ mod tests {
 
     #[test]
     fn without_a_table_nothing_is_said_to_be_gone() {
-        assert_eq!(items(&TempFiles::new().root()), None);
+        assert_eq!(by_default(&TempFiles::new()), None);
         let files = TempFiles::new();
         files.write("proc/self/mounts", "/dev/sda1 / ext4 rw 0 0\n");
-        assert_eq!(items(&files.root()).map(|items| items.len()), Some(1));
+        assert_eq!(by_default(&files).map(|items| items.len()), Some(1));
+    }
+
+    #[test]
+    fn the_operators_list_of_types_replaces_the_one_that_is_built_in() {
+        let files = TempFiles::new();
+        files.write("proc/1/mounts", "/dev/sda1 / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\nnas:/e /mnt/nas nfs4 rw 0 0\n");
+        let told = |excluded: &[&str]| -> Vec<String> {
+            let excluded: Vec<String> = excluded.iter().map(|&fstype| fstype.to_owned()).collect();
+            items(&files.root(), &excluded).expect("there is a table").into_iter().map(|item| item.key).collect()
+        };
+        assert_eq!(told(&["nfs4"]), ["/", "/tmp"]);
+        assert_eq!(told(&["ext4", "tmpfs"]), ["/mnt/nas"]);
+        assert_eq!(told(&[]), ["/", "/mnt/nas", "/tmp"]);
     }
 }

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use watchkeep_protocol::Inventory;
 use watchkeep_protocol::inventory::{Item, ItemRef, Relation};
 
+use crate::config::CollectConfig;
 use crate::observe::Units;
 use crate::root::Root;
 use owners::Owners;
@@ -43,6 +44,8 @@ const SECTIONS: [&str; 9] =
 /// Reads what is on the host, and remembers what was sent of it.
 pub struct Discoverer {
     root: Root,
+    /// Types of filesystems that the settings leave out.
+    exclude_types: Vec<String>,
     units: Arc<Mutex<Units>>,
     owners: Owners,
     connections: Recent,
@@ -54,9 +57,10 @@ pub struct Discoverer {
 
 impl Discoverer {
     /// Remembers in `state` (the agent's own directory) across restarts what was sent.
-    pub fn new(root: Root, state: &Path, units: Arc<Mutex<Units>>) -> Self {
+    pub fn new(root: Root, state: &Path, settings: &CollectConfig, units: Arc<Mutex<Units>>) -> Self {
         let (owners, connections, sent) = (Owners::default(), Recent::default(), Sent::open(state));
-        Self { root, units, owners, connections, sent, packages_seen: None, packages_kept: None }
+        let exclude_types = settings.filesystem.exclude_types.clone();
+        Self { root, exclude_types, units, owners, connections, sent, packages_seen: None, packages_kept: None }
     }
 
     /// Everything as it is now: (section, items). A section of which nothing is known is left out.
@@ -123,7 +127,7 @@ impl Discoverer {
             "connection" => Some(sockets.connections()),
             "interface" => interface::items(&self.root),
             "disk" => Some(disk::items(&self.root)),
-            "filesystem" => filesystem::items(&self.root),
+            "filesystem" => filesystem::items(&self.root, &self.exclude_types),
             _ => None,
         };
         let is_known = items.is_some();
@@ -162,7 +166,7 @@ mod tests {
         let (files, state) = (TempFiles::new(), tempfile::tempdir().expect("a temporary directory"));
         let paragraph = |name: &str| format!("Package: {name}\nStatus: install ok installed\nArchitecture: all\n\n");
         files.write("var/lib/dpkg/status", &paragraph("a"));
-        let mut discoverer = Discoverer::new(files.root(), state.path(), Arc::default());
+        let mut discoverer = Discoverer::new(files.root(), state.path(), &CollectConfig::default(), Arc::default());
         let brings_packages = |discoverer: &mut Discoverer| {
             discoverer.look();
             let news: Vec<Inventory> = std::iter::from_fn(|| discoverer.next_news()).collect();
@@ -183,7 +187,7 @@ mod tests {
     #[test]
     fn services_are_not_gone_while_systemd_is_not_heard() {
         let (files, state) = (TempFiles::new(), tempfile::tempdir().expect("a temporary directory"));
-        let mut discoverer = Discoverer::new(files.root(), state.path(), Arc::default());
+        let mut discoverer = Discoverer::new(files.root(), state.path(), &CollectConfig::default(), Arc::default());
         assert!(!discoverer.sections().iter().any(|(section, _)| *section == "service"));
     }
 }

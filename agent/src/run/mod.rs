@@ -124,7 +124,8 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
         carrier,
         act: Client::begin(config.act.socket.clone()),
         collect: collecting(Collectors::new(root, &config.collect, units.clone())).map_err(system("start a thread"))?,
-        discover: discovering(Discoverer::new(root.clone(), state, units)).map_err(system("start a thread"))?,
+        discover: discovering(Discoverer::new(root.clone(), state, &config.collect, units))
+            .map_err(system("start a thread"))?,
     };
     tracing::info!(agent = identity.name, broker = identity.broker, "watchkeep-agent runs");
     let body = live(Body::begin(parts), config.interval, seen, sent, stop).await;
