@@ -76,7 +76,7 @@ impl From<ForeignCounts> for BrokerFigures {
 
 /// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
 /// not counted, here.
-const LIST: [(&str, &str); 23] = [
+const LIST: [(&str, &str); 25] = [
     ("watchkeep_agents_connected", "Agents with a live session."),
     ("watchkeep_ledger_facts", "Facts in the ledger."),
     ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
@@ -104,6 +104,8 @@ const LIST: [(&str, &str); 23] = [
     ("watchkeep_samples_late_total", "Samples taken since the start that were older than others of their block."),
     ("watchkeep_samples_doubled_total", "Samples passed over since the start: of an instant that was in already."),
     ("watchkeep_samples_refused_total", "Samples refused since the start: read more than a minute in the future."),
+    ("watchkeep_reports_asked_again_total", "Reports asked for again since the start, as they were lost on the way."),
+    ("watchkeep_reports_given_up_total", "Reports that never came since the start, though they were asked for again."),
     ("watchkeep_samples_memory_bytes", "Bytes of samples in memory, about."),
     ("watchkeep_samples_series", "Series in memory: what hosts report now, and what rules wrote of them."),
     ("watchkeep_samples_block_files_total", "Block files written since the start."),
@@ -162,6 +164,8 @@ impl Metrics {
             samples.tally.late,
             samples.tally.again,
             samples.tally.refused,
+            samples.tally.asked,
+            samples.tally.given_up,
             samples.bytes,
             samples.series,
             samples.files,

@@ -159,6 +159,8 @@ impl Check for Resync {
         count_of("sections", self.sections.len(), 64)?;
         text_of("reason", &self.reason, limits::VALUE_BYTES)?;
         self.layouts.iter().try_for_each(|id| bytes_of("layout id", id, 32))?;
+        count_of("reports", self.reports.len(), 64)?;
+        self.reports.iter().try_for_each(Check::check)?;
         self.sections.iter().try_for_each(|section| name_of("section", section, limits::NAME_BYTES))
     }
 }
@@ -331,6 +333,7 @@ impl Check for Report {
     fn check(&self) -> Result<(), WireError> {
         bytes_of("spool id", &self.spool, 16)?;
         number_of("number", self.number)?;
+        ensure(self.skipped <= self.number, "skipped", || format!("{} before number {}", self.skipped, self.number))?;
         bytes_of("layout id", &self.layout, 32)?;
         count_of("rows", self.rows.len(), limits::BLOCKS)?;
         count_of("values", self.rows.iter().map(|row| row.values.len()).sum(), limits::REPORT_VALUES)?;

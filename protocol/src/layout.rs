@@ -188,6 +188,10 @@ pub struct Report {
     pub layout: Vec<u8>,
     #[prost(message, repeated, tag = "5")]
     pub rows: Vec<Row>,
+    /// So many numbers right before this one the agent does not hold (they were never used, given up, or damaged on its
+    /// disk): they are not missing, and not to be asked for. 0 from agents that do not say it.
+    #[prost(uint64, tag = "6")]
+    pub skipped: u64,
 }
 
 /// The values of one block: `instances × metrics`, instance by instance.
@@ -215,9 +219,9 @@ pub enum Flag {
 }
 
 impl Report {
-    /// SHA-256 of what was read, without the spool's id and the number: the same reading numbered anew has the same.
+    /// SHA-256 of what was read, without the spool's id, the number and what was skipped before it: the same reading numbered anew has the same.
     pub fn content_hash(&self) -> [u8; 32] {
-        let bare = Self { spool: Vec::new(), number: 0, ..self.clone() };
+        let bare = Self { spool: Vec::new(), number: 0, skipped: 0, ..self.clone() };
         Sha256::digest(bare.encode_to_vec()).into()
     }
 }

@@ -95,4 +95,8 @@ pub struct Resync {
     /// A sentence for the agent's log.
     #[prost(string, tag = "5")]
     pub reason: String,
+    /// Reports that were lost on the way. The agent sends those of them again that it holds; the report after what it does
+    /// not hold says so ([`crate::Report::skipped`]).
+    #[prost(message, repeated, tag = "6")]
+    pub reports: Vec<Span>,
 }

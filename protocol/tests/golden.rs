@@ -43,6 +43,7 @@ fn every_released_message_still_reads_the_same() {
     check("layout", &examples::layout());
     check("layout-change", &examples::layout_change());
     check("report", &examples::report());
+    check("report-skipped", &examples::report_skipped());
     check("event", &examples::event());
     check("inventory", &examples::inventory());
     check("result", &examples::result());
@@ -51,6 +52,7 @@ fn every_released_message_still_reads_the_same() {
     check("will", &examples::will());
     check("ack", &examples::ack());
     check("resync", &examples::resync());
+    check("resync-reports", &examples::resync_reports());
     check("command", &examples::command());
     check("command-service", &examples::command_service());
     check("command-run", &examples::command_run());

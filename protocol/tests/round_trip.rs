@@ -76,7 +76,7 @@ proptest! {
         }).collect();
         let layout = Layout::whole(blocks.clone());
         prop_assert_eq!(layout.check(), Ok(()));
-        let report = Report { spool: vec![1; 16], number: seed, at_ms: 5, layout: layout.id, rows };
+        let report = Report { spool: vec![1; 16], number: seed, at_ms: 5, layout: layout.id, rows, skipped: 0 };
         prop_assert_eq!(report.check_against(&blocks), Ok(()));
         let read = Report::decode(report.encode_to_vec().as_slice()).expect("a report");
         // Bit by bit, as NaN is a value here and equals nothing.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use prost::Message;
 use watchkeep_protocol::topic::{Kind, Topic};
-use watchkeep_protocol::{Ack, Command, Envelope, Hello, MatterBody, Resync, Status, WireError};
+use watchkeep_protocol::{Ack, Command, Envelope, Hello, MatterBody, Report, Resync, Span, Status, WireError};
 
 use super::layouts::Announced;
 use super::seal::Seal;
@@ -12,7 +12,7 @@ use super::{Greeting, Input, Output, World};
 use crate::spool::{Disk, SpoolError};
 
 /// Publishes of one step at most; the rest waits for the next.
-const BURST: u32 = 64;
+pub(super) const BURST: u32 = 64;
 /// Unacknowledged messages at most, whatever credit is given.
 const WINDOW_MAX: u32 = 256;
 /// How long an answer is waited for at first, ms; doubled while none comes.
@@ -365,7 +365,34 @@ impl Link {
         if !resync.sections.is_empty() {
             steps.push(Output::Sections(resync.sections));
         }
+        if self.is_up() {
+            let sent = resync.reports.iter().try_fold(0, |sent, lost| self.resend(lost, sent, world, &mut steps));
+            steps.extend(sent.err().iter().map(trouble));
+        }
         steps
+    }
+
+    /// Sends the reports again that were `lost`, and the one behind what is not held of them, which says so: [`BURST`] in
+    /// all at most, of which `sent` are already. What was not sent yet goes by itself.
+    fn resend<D: Disk>(
+        &mut self,
+        lost: &Span,
+        mut sent: u32,
+        world: &mut World<'_, D>,
+        steps: &mut Steps,
+    ) -> Result<u32, SpoolError> {
+        let mut from = lost.first;
+        while from < lost.next.min(self.report) && sent < BURST {
+            let Some(report) = world.spool.report_from(from)? else {
+                // Nothing is held behind them either: what a hello says of the spool tells it.
+                steps.push(self.hello(world));
+                break;
+            };
+            let number = report.number;
+            self.say_report(report, from, world, steps)?;
+            (from, sent) = (number + 1, sent + 1);
+        }
+        Ok(sent)
     }
 
     /// Goes on under a new spool id, keeping all that is held, and says hello anew.
@@ -427,16 +454,30 @@ impl Link {
 
     fn next_report<D: Disk>(&mut self, world: &mut World<'_, D>, steps: &mut Steps) -> Result<bool, SpoolError> {
         let Some(report) = world.spool.report_from(self.report)? else { return Ok(false) };
+        let (number, from) = (report.number, self.report);
+        self.say_report(report, from, world, steps)?;
+        self.report = number + 1;
+        self.reports_out.push_back(number);
+        Ok(true)
+    }
+
+    /// Puts a report into `steps`, the first held from `from` on, behind its layout where that was not told yet.
+    fn say_report<D: Disk>(
+        &mut self,
+        report: Report,
+        from: u64,
+        world: &mut World<'_, D>,
+        steps: &mut Steps,
+    ) -> Result<(), SpoolError> {
         if !self.announced.knows(&report.layout)
             && let Some(blocks) = world.spool.layout(&report.layout)?
         {
             let layout = self.announced.tell(blocks);
             steps.push(self.publish(Kind::Layout, &layout));
         }
-        self.report = report.number + 1;
-        self.reports_out.push_back(report.number);
-        steps.push(self.publish(Kind::Report, &report));
-        Ok(true)
+        let skipped = report.number - from;
+        steps.push(self.publish(Kind::Report, &Report { skipped, ..report }));
+        Ok(())
     }
 }
 

@@ -449,3 +449,52 @@ fn over_a_network_that_loses_doubles_reorders_and_breaks_everything_arrives_once
         assert_eq!(host.spool.matters(), Span { first: 100, next: 100 }, "seed {seed}: all was let go");
     }
 }
+
+/// What is said of reports: number, and how many before it are not held.
+fn reports(outputs: &[Output]) -> Vec<(u64, u64)> {
+    let said = outputs.iter().filter(|output| kinds(std::slice::from_ref(*output)) == ["report"]);
+    said.map(opened::<Report>).map(|report| (report.number, report.skipped)).collect()
+}
+
+fn asking(spans: &[(u64, u64)]) -> Resync {
+    let reports = spans.iter().map(|(first, next)| Span { first: *first, next: *next }).collect();
+    Resync { reports, ..Resync::default() }
+}
+
+#[test]
+fn reports_that_were_lost_are_sent_again_and_no_others() {
+    let (mut host, blocks) = (Host::welcomed(100), blocks(&["a"]));
+    for number in 0..6 {
+        assert_eq!(reports(&host.report(&blocks)), [(number, 0)]);
+    }
+    let again = host.down(Kind::Resync, &asking(&[(1, 2), (3, 5)]));
+    assert_eq!(reports(&again), [(1, 0), (3, 0), (4, 0)]);
+    assert_eq!(reports(&host.down(Kind::Resync, &asking(&[(5, 60)]))), [(5, 0)], "beyond is what was not said yet");
+    assert_eq!(reports(&host.report(&blocks)), [(6, 0)]);
+    let (ack, most) = (host.ack(0, 0, 200), u64::from(super::machine::BURST));
+    host.down(Kind::Ack, &ack);
+    (7..150).for_each(|_| drop(host.report(&blocks)));
+    let again = reports(&host.down(Kind::Resync, &asking(&[(0, 70), (71, 140)])));
+    assert_eq!(again, (0..most).map(|number| (number, 0)).collect::<Vec<_>>(), "a burst at a time");
+}
+
+#[test]
+fn what_is_not_held_of_what_was_lost_is_said_with_the_report_behind_it() {
+    let (disk, blocks) = (MemoryDisk::new(), blocks(&["a"]));
+    let open = || Spool::open(disk.clone(), Limits::default(), [1; 16]).expect("opens");
+    let mut host = Host { spool: open(), ..Host::new() };
+    (0..3).for_each(|_| drop(host.report(&blocks)));
+    // A crash: the numbers that were reserved are not used again.
+    host.spool = open();
+    host.step(Input::Connected);
+    let ack = host.ack(0, 3, 100);
+    host.down(Kind::Ack, &ack);
+    assert_eq!(reports(&host.report(&blocks)), [(256, 253)]);
+    assert_eq!(reports(&host.report(&blocks)), [(257, 0)]);
+    assert_eq!(reports(&host.down(Kind::Resync, &asking(&[(3, 257)]))), [(256, 253)]);
+    assert_eq!(reports(&host.down(Kind::Resync, &asking(&[(3, 100)]))), [(256, 253)]);
+    // Nothing is held at all: what a hello says of the spool tells that.
+    let ack = host.ack(0, 258, 100);
+    host.down(Kind::Ack, &ack);
+    assert_eq!(kinds(&host.down(Kind::Resync, &asking(&[(3, 257)]))), ["hello"]);
+}

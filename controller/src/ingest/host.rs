@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use watchkeep_desk::Millis;
 use watchkeep_protocol::Hello;
 
+use super::arrived::Arrived;
 use super::inventory::Sections;
 use super::marks::Mark;
 use crate::detect::{self, HostDetection, Rules};
 use crate::fleet::session::{Live, Presence};
-use crate::samples::HostSeries;
+use crate::samples::{Covered, HostSeries};
 
 /// One agent's side of the shard.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub struct Host {
     pub marks: BTreeMap<String, Mark>,
     pub detection: HostDetection,
     pub samples: HostSeries,
-    /// The spool and the number below which its reports are in block files.
-    pub sealed: Option<(String, u64)>,
+    /// How far its spool is in block files.
+    pub sealed: Option<Covered>,
     pub sections: Sections,
     /// As in [`HostRow`].
     pub retired: bool,
@@ -44,8 +45,8 @@ pub struct Streams {
     pub session: [u8; 16],
     /// Hexadecimal.
     pub spool: String,
-    /// Reports below this number are taken.
-    pub taken: u64,
+    /// Which reports are taken.
+    pub reports: Arrived,
     /// The first report that the agent held when it said hello.
     pub held_from: u64,
     /// Matters below this number were seen in this session, or the agent no longer holds them. What is between it and the
@@ -132,32 +133,43 @@ impl Host {
         }
         mark.used_at = last_used.map_or(now, |last| now.max(Millis(last.0 + 1)));
         self.marks.insert(spool.clone(), mark);
-        let same = self.streams.take().filter(|before| before.session == session);
-        self.complained &= same.is_some();
-        let same = same.filter(|before| before.spool == spool);
-        let seen = same.as_ref().map_or(0, |before| before.seen).max(hello.matters.first);
-        // What is in block files is not asked for again, though an agent that heard no such ack still holds it.
-        let sealed = self.sealed_of(&spool).max(hello.samples.first);
-        let taken = same.map_or(sealed, |before| before.taken);
-        self.streams = Some(Streams { session, spool, taken, held_from: hello.samples.first, seen, counter });
+        let before = self.streams.take();
+        let same_session = before.as_ref().is_some_and(|before| before.session == session);
+        self.complained &= same_session;
+        let before = before.filter(|before| before.spool == spool);
+        let seen = before.as_ref().filter(|_| same_session).map_or(0, |before| before.seen).max(hello.matters.first);
+        // Reports keep their numbers from process to process: what is in memory is not taken again, at an instant that the
+        // other session's clock offset makes another. What is in block files is not asked for again, though an agent that
+        // heard no such ack still holds it.
+        let known = before.map(|before| before.reports);
+        let sealed = self.sealed.as_ref().filter(|sealed| sealed.spool == spool);
+        let mut reports = known.or_else(|| sealed.map(Arrived::sealed)).unwrap_or_default();
+        if !same_session {
+            reports.cut(hello.samples.next);
+        }
+        reports.skip(0..hello.samples.first, now);
+        reports.wait(now);
+        self.streams = Some(Streams { session, spool, reports, held_from: hello.samples.first, seen, counter });
         Begun { renumbered, forgotten: self.forget_spools() }
     }
 
     /// Reports of that spool below this number are in block files; 0 where none are.
     fn sealed_of(&self, spool: &str) -> u64 {
-        self.sealed.as_ref().filter(|(of, _)| of == spool).map_or(0, |(_, number)| *number)
+        self.sealed.as_ref().filter(|sealed| sealed.spool == spool).map_or(0, |sealed| sealed.number)
     }
 
     /// Reports of the live spool below this number may be deleted by the agent.
     pub fn sealed(&self) -> u64 {
-        let sealed = |streams: &Streams| self.sealed_of(&streams.spool).max(streams.held_from).min(streams.taken);
+        let sealed =
+            |streams: &Streams| self.sealed_of(&streams.spool).max(streams.held_from).min(streams.reports.below());
         self.streams.as_ref().map_or(0, sealed)
     }
 
-    /// The spool and how far it is taken: what a block file that has all samples of this instant covers.
-    pub fn covered(&self) -> (String, u64) {
-        let live = self.streams.as_ref().map(|streams| (streams.spool.clone(), streams.taken));
-        live.or_else(|| self.sealed.clone()).unwrap_or_default()
+    /// How far the spool is taken: what a block file that has all samples of this instant covers.
+    pub fn covered(&self) -> Covered {
+        let live = self.streams.as_ref().map(|Streams { spool, reports, .. }| reports.covered(&self.agent, spool));
+        let sealed = || self.sealed.clone().unwrap_or_default();
+        Covered { agent: self.agent.clone(), ..live.unwrap_or_else(sealed) }
     }
 
     /// Keeps the list of marks bounded.

@@ -27,6 +27,13 @@ pub fn unhexadecimal(text: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap_or_default()).collect()
 }
 
+/// Whether [`hexadecimal`] writes `bytes` as `text`.
+pub fn is_hexadecimal_of(text: &str, bytes: &[u8]) -> bool {
+    let digit = |four: u8| char::from_digit(u32::from(four), 16).map_or(0, |digit| digit as u8);
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    text.bytes().eq(digits)
+}
+
 /// What a matter's body proposes. `id` is `<agent>/<spool>/<number>`. The returned resync, if any, asks the agent for more.
 pub fn take(
     host: &mut Host,
@@ -54,7 +61,12 @@ pub fn take(
             }
         }
         MatterBody::Result(result) => into.inputs.push(outcome(host, result, now)),
-        MatterBody::Status(status) => into.inputs.push(said(host, status, at)),
+        MatterBody::Status(status) => {
+            if let (Some(none), Some(streams)) = (status.skipped, host.streams.as_mut()) {
+                streams.reports.skip(none.first..none.next, now);
+            }
+            into.inputs.push(said(host, status, at));
+        }
     }
     None
 }

@@ -5,6 +5,7 @@
 //! until the proposal is committed; acknowledgements therefore travel inside the proposal and go out after the commit. If a
 //! commit fails, shards are dropped and read back ([`Shard::restore`]).
 
+mod arrived;
 mod host;
 mod inventory;
 mod marks;

@@ -72,7 +72,7 @@ impl Agent {
             let value = number as f64;
             let rows = vec![Row { block: 0, values: vec![value, value + 0.5], flags: Vec::new() }];
             let at_ms = number as i64 * STEP;
-            let report = Report { spool: vec![1; 16], number, at_ms, layout: layout().id, rows };
+            let report = Report { spool: vec![1; 16], number, at_ms, layout: layout().id, rows, skipped: 0 };
             if let Some(ack) = world.say(Self::message(Kind::Report, &report)) {
                 self.acked(&ack);
             }
@@ -265,7 +265,7 @@ fn an_instance_that_went_while_the_controller_was_away_ends() {
     agent.connect(&mut world);
     world.say(Agent::message(Kind::Layout, &less));
     let rows = vec![Row { block: 0, values: vec![10.0], flags: Vec::new() }];
-    let report = Report { spool: vec![1; 16], number: 10, at_ms: 10 * STEP, layout: less.id, rows };
+    let report = Report { spool: vec![1; 16], number: 10, at_ms: 10 * STEP, layout: less.id, rows, skipped: 0 };
     world.say(Agent::message(Kind::Report, &report));
     let read = world.read();
     assert_eq!(read["sda"].last(), Some(&10.0));

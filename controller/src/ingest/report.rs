@@ -18,8 +18,9 @@ pub fn take(
     layout: &Arc<Layout>,
     at: Millis,
     templates: &mut Templates,
+    now: Millis,
 ) -> Result<Taken, WireError> {
-    if !is_next(host, report) {
+    if !is_new(host, report, now) {
         return Ok(Taken::default());
     }
     report.check_against(&layout.blocks)?;
@@ -27,13 +28,14 @@ pub fn take(
 }
 
 /// Passes over a report that is not to be taken; its number counts as taken. Returns how many values it had.
-pub fn refuse(host: &mut Host, report: &Report) -> u64 {
-    if is_next(host, report) { report.rows.iter().map(|row| row.values.len() as u64).sum() } else { 0 }
+pub fn refuse(host: &mut Host, report: &Report, now: Millis) -> u64 {
+    if is_new(host, report, now) { report.rows.iter().map(|row| row.values.len() as u64).sum() } else { 0 }
 }
 
-/// Moves the mark behind the report's number, unless it is there already.
-fn is_next(host: &mut Host, report: &Report) -> bool {
-    let Some(streams) = host.streams.as_mut().filter(|streams| report.number >= streams.taken) else { return false };
-    streams.taken = report.number + 1;
-    true
+/// Notes that the report's number has come; whether it had not before.
+fn is_new(host: &mut Host, report: &Report, now: Millis) -> bool {
+    let Some(streams) = host.streams.as_mut() else { return false };
+    let is_new = streams.reports.take(report.number, now);
+    streams.reports.skip(report.number.saturating_sub(report.skipped)..report.number, now);
+    is_new
 }

@@ -172,7 +172,7 @@ impl Shard {
         for (agent, recovered) in recovery.hosts {
             let host = self.hosts.get_mut(&agent).expect("only hosts of the shard were asked for");
             host.samples = recovered.samples;
-            host.sealed = Some((recovered.spool, recovered.covered));
+            host.sealed = Some(recovered.covered);
         }
         Ok(recovery.faults)
     }
@@ -182,9 +182,9 @@ impl Shard {
     pub fn hand_over(&mut self, now: Millis) -> Sealing {
         let mut sealing = Sealing::new(now.0);
         let before = now.0.saturating_sub(self.keep_ms());
-        for (agent, host) in &mut self.hosts {
-            let (spool, number) = host.covered();
-            host.samples.hand_over(agent, (&spool, number), &mut sealing);
+        for host in self.hosts.values_mut() {
+            let covered = host.covered();
+            host.samples.hand_over(covered, &mut sealing);
             host.samples.forget(before);
         }
         sealing
@@ -192,10 +192,10 @@ impl Shard {
 
     /// What was handed over is in a block file. Must be told before the next is handed over.
     pub fn sealed(&mut self, covered: Vec<Covered>) {
-        for Covered { agent, spool, number } in covered {
-            if let Some(host) = self.hosts.get_mut(&agent) {
+        for covered in covered {
+            if let Some(host) = self.hosts.get_mut(&covered.agent) {
                 host.samples.sealed();
-                host.sealed = Some((spool, number));
+                host.sealed = Some(covered);
             }
         }
     }
@@ -364,8 +364,10 @@ impl Step<'_> {
         if behind || self.host.presence.next_due().is_some_and(|due| due <= self.now) {
             self.note(Heard::Tick { behind });
         }
-        if self.host.presence.live().is_some() && self.host.is_condemned() {
-            self.ask_for_spool(ASK_UNASKED);
+        match (self.host.presence.live().is_some(), self.host.is_condemned()) {
+            (true, true) => self.ask_for_spool(ASK_UNASKED),
+            (true, false) if !behind => self.ask_for_reports(),
+            _ => {}
         }
         let host = &mut *self.host;
         let inputs = host.detection.tick(&host.agent, &mut host.samples, self.watches, self.now, self.health);
@@ -479,6 +481,22 @@ impl Step<'_> {
         }
     }
 
+    /// Asks for reports that were lost on the way; what is given up moves the mark, of which the agent is told.
+    fn ask_for_reports(&mut self) {
+        let Some(streams) = &mut self.host.streams else { return };
+        let (session, reports) = (streams.session, streams.reports.missing(self.now));
+        let given_up = streams.reports.take_given_up();
+        self.tally.given_up += given_up;
+        if !reports.is_empty() {
+            self.tally.asked += reports.iter().map(|lost| lost.next - lost.first).sum::<u64>();
+            let reason = "reports were lost on the way".to_owned();
+            self.resync(session, Resync { reports, reason, ..Resync::default() });
+        }
+        if given_up > 0 {
+            self.ack();
+        }
+    }
+
     fn keep_mark(&mut self) {
         let mark = self.host.spool_mark().map(|(spool, mark)| (spool.clone(), mark.clone()));
         self.proposal.marks.extend(mark);
@@ -489,9 +507,14 @@ impl Step<'_> {
     }
 
     fn report(&mut self, report: Report) -> Result<(), WireError> {
-        let Some(session) = self.host.streams.as_ref().map(|streams| streams.session) else { return Ok(()) };
+        let Some(streams) = &self.host.streams else { return Ok(()) };
+        let (session, is_of_it) = (streams.session, matter::is_hexadecimal_of(&streams.spool, &report.spool));
         if self.host.is_condemned() {
             self.ask_for_spool(ASK_AGAIN);
+            return Ok(());
+        }
+        if !is_of_it {
+            // A late copy of one before, or a spool whose hello was lost; then its matters ask for that.
             return Ok(());
         }
         let Some(layout) = self.layouts.get(&report.layout) else {
@@ -500,11 +523,11 @@ impl Step<'_> {
             return Ok(());
         };
         let Some(at) = self.host.corrected_sample(report.at_ms, self.now) else {
-            self.tally.refused += report::refuse(self.host, &report);
+            self.tally.refused += report::refuse(self.host, &report, self.now);
             self.ack();
             return Ok(());
         };
-        let taken = report::take(self.host, &report, layout, at, self.templates)?;
+        let taken = report::take(self.host, &report, layout, at, self.templates, self.now)?;
         self.tally.add(&taken);
         self.lags.push(self.now.since(at));
         if taken.newest {
@@ -595,7 +618,7 @@ impl Step<'_> {
         let ack = Ack {
             spool: unhexadecimal(&streams.spool),
             matters: self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next.min(streams.seen)),
-            taken: streams.taken,
+            taken: streams.reports.below(),
             sealed: self.host.sealed(),
             credit: CREDIT,
             now_ms: self.now.0,

@@ -1,5 +1,7 @@
 //! Tables over a shard: what one message, or a batch of them, brings.
 
+mod lost;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -333,7 +335,7 @@ fn layout(units: &[&str]) -> Layout {
 
 fn report(number: u64, layout: &Layout, values: Vec<f64>) -> Incoming {
     let rows = vec![Row { block: 0, values, flags: Vec::new() }];
-    let body = Report { spool: vec![1; 16], number, at_ms: 600, layout: layout.id.clone(), rows };
+    let body = Report { spool: vec![1; 16], number, at_ms: 600, layout: layout.id.clone(), rows, skipped: 0 };
     message(Kind::Report, &body)
 }
 

@@ -98,6 +98,10 @@ pub struct IndexedHost {
     /// The labels of its enrolment at that time.
     #[prost(btree_map = "string, string", tag = "9")]
     pub labels: BTreeMap<String, String>,
+    /// Reports of the spool beyond `covered` that are here, too, though one before them was missing: first and next number of
+    /// each stretch, one behind the other.
+    #[prost(uint64, repeated, tag = "10")]
+    pub beyond: Vec<u64>,
 }
 
 /// Why a file cannot be read.

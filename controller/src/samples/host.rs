@@ -197,13 +197,11 @@ impl HostSeries {
         self.derived.cut();
     }
 
-    /// Packs what is open, and puts what is in no file yet into `file`. `covered` is how far that goes in the agent's spool.
-    /// [`HostSeries::sealed`] follows once the file is durable.
-    pub fn hand_over(&mut self, agent: &str, covered: (&str, u64), file: &mut Sealing) {
+    /// Packs what is open, and puts what is in no file yet into `file`. `covered` is whose it is, and how far it goes in the
+    /// agent's spool. [`HostSeries::sealed`] follows once the file is durable.
+    pub fn hand_over(&mut self, covered: Covered, file: &mut Sealing) {
         let own = |name: &str| name == "instance" || name == "job";
         let labels = self.base.to_map().into_iter().filter(|(name, _)| !own(name)).collect();
-        let (spool, number) = covered;
-        let covered = Covered { agent: agent.to_owned(), spool: spool.to_owned(), number };
         let mut part = Part { covered, labels, chunks: Vec::new(), derived: Vec::new() };
         for columns in &mut self.columns {
             let indexed = Arc::clone(&columns.indexed);

@@ -239,7 +239,7 @@ mod tests {
     use watchkeep_rules::promql::labels::NAME;
 
     use super::*;
-    use crate::samples::{Receipt, Sealing};
+    use crate::samples::{Covered, Receipt, Sealing};
 
     #[test]
     fn what_rules_across_hosts_recorded_is_found_in_memory_and_in_files_whatever_host_it_names() {
@@ -249,7 +249,7 @@ mod tests {
         let mut sealed = HostSeries::default();
         sealed.write(&labels, 1_000, 7.0);
         let mut sealing = Sealing::new(2_000);
-        sealed.hand_over(FLEET, ("", 0), &mut sealing);
+        sealed.hand_over(Covered { agent: FLEET.to_owned(), ..Covered::default() }, &mut sealing);
         assert!(matches!(sealing.write(&folder, 1), Receipt::Sealed { .. }));
         let recorded = SharedSeries::default();
         recorded.lock().expect("no test panics with it").write(&labels, 3_000, 9.0);

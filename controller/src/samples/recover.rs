@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{self, FileFault, Index};
+use super::file::{self, FileFault, Index, IndexedHost};
 use super::folder::Folder;
-use super::{HostSeries, Templates};
+use super::{Covered, HostSeries, Templates};
 
 /// What files say of one host.
 #[derive(Debug)]
 pub struct Recovered {
     pub samples: HostSeries,
-    /// The spool and the number below which its reports are in files.
-    pub spool: String,
-    pub covered: u64,
+    /// How far the agent's spool is in files.
+    pub covered: Covered,
 }
 
 /// What is read back, and what could not be.
@@ -57,6 +56,12 @@ pub fn recover(
     Ok(recovery)
 }
 
+fn covered(indexed: &IndexedHost) -> Covered {
+    let IndexedHost { agent, spool, covered, beyond, .. } = indexed;
+    let beyond = beyond.as_chunks().0.iter().map(|[first, next]| *first..*next).collect();
+    Covered { agent: agent.clone(), spool: spool.clone(), number: *covered, beyond }
+}
+
 impl Recovery {
     fn take(
         &mut self,
@@ -70,7 +75,7 @@ impl Recovery {
         for indexed in &index.hosts {
             if !self.hosts.contains_key(&indexed.agent) {
                 let Some(samples) = make(&indexed.agent) else { continue };
-                let new = Recovered { samples, spool: String::new(), covered: 0 };
+                let new = Recovered { samples, covered: Covered::default() };
                 self.hosts.insert(indexed.agent.clone(), new);
             }
             let host = self.hosts.get_mut(&indexed.agent).expect("it was put there above");
@@ -82,7 +87,7 @@ impl Recovery {
                     continue;
                 }
             };
-            (host.spool, host.covered) = (indexed.spool.clone(), indexed.covered);
+            host.covered = covered(indexed);
             if indexed.until > after
                 && let Err(found) = host.samples.restore(index, part, after, templates)
             {

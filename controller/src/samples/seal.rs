@@ -5,6 +5,7 @@
 //! again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -52,12 +53,14 @@ pub(super) struct Part {
 }
 
 /// How far an agent's spool is sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covered {
     pub agent: String,
     pub spool: String,
-    /// Reports below this number are in files.
+    /// Reports below this number are in files …
     pub number: u64,
+    /// … and these, though one before them is missing.
+    pub beyond: Vec<Range<u64>>,
 }
 
 /// What became of a file.
@@ -121,10 +124,13 @@ impl Sealing {
                 chunks: part.chunks.iter().map(|(shape, chunk)| chunk.stored(*shape)).collect(),
                 derived: derived.collect(),
             };
-            let Covered { agent, spool, number: covered } = part.covered;
+            let Covered { agent, spool, number: covered, beyond } = part.covered;
+            let beyond = beyond.into_iter().flat_map(|came| [came.start, came.end]).collect();
             let labels = part.labels;
-            self.writer
-                .host(IndexedHost { agent, spool, covered, labels, from, until, ..IndexedHost::default() }, &host);
+            self.writer.host(
+                IndexedHost { agent, spool, covered, beyond, labels, from, until, ..IndexedHost::default() },
+                &host,
+            );
         }
         self.writer.end()
     }

@@ -19,6 +19,10 @@ pub struct Tally {
     pub again: u64,
     /// Read more than a minute in the future, by the agent's own clock.
     pub refused: u64,
+    /// Reports that were lost on the way and asked for again, each time counted …
+    pub asked: u64,
+    /// … and reports that never came, though they were.
+    pub given_up: u64,
 }
 
 impl Tally {
@@ -38,6 +42,8 @@ pub struct SampleCounts {
     late: AtomicU64,
     again: AtomicU64,
     refused: AtomicU64,
+    asked: AtomicU64,
+    given_up: AtomicU64,
     files: AtomicU64,
     file_bytes: AtomicU64,
     file_samples: AtomicU64,
@@ -57,7 +63,7 @@ impl Default for SampleCounts {
         );
         let lag = Histogram::with_opts(named.buckets(LAGS.to_vec())).expect("a metric name and rising bounds");
         let (bytes, series) = (Default::default(), Default::default());
-        let [taken, late, again, refused] = Default::default();
+        let [taken, late, again, refused, asked, given_up] = Default::default();
         let [files, file_bytes, file_samples, failed, handing_over_us, writing_us] = Default::default();
         Self {
             lag,
@@ -65,6 +71,8 @@ impl Default for SampleCounts {
             late,
             again,
             refused,
+            asked,
+            given_up,
             files,
             file_bytes,
             file_samples,
@@ -96,7 +104,8 @@ pub struct SampleReadings {
 impl SampleCounts {
     pub fn add(&self, tally: Tally) {
         let all = [(&self.taken, tally.taken), (&self.late, tally.late), (&self.again, tally.again)];
-        for (count, more) in all.into_iter().chain([(&self.refused, tally.refused)]) {
+        let missing = [(&self.refused, tally.refused), (&self.asked, tally.asked), (&self.given_up, tally.given_up)];
+        for (count, more) in all.into_iter().chain(missing) {
             count.fetch_add(more, Ordering::Relaxed);
         }
     }
@@ -144,6 +153,8 @@ impl SampleCounts {
                 late: of(&self.late),
                 again: of(&self.again),
                 refused: of(&self.refused),
+                asked: of(&self.asked),
+                given_up: of(&self.given_up),
             },
             bytes: self.bytes.iter().map(of).sum(),
             series: self.series.iter().map(of).sum(),

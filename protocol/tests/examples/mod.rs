@@ -101,7 +101,13 @@ pub fn report() -> Report {
                 flags: vec![Flag::Read as u8, Flag::Read as u8, Flag::Failed as u8, Flag::Ended as u8],
             },
         ],
+        skipped: 0,
     }
+}
+
+/// The first report after a crash: 200 numbers before it were never used.
+pub fn report_skipped() -> Report {
+    Report { skipped: 200, ..report() }
 }
 
 fn matter(number: u64, body: MatterBody) -> Matter {
@@ -216,7 +222,13 @@ pub fn resync() -> Resync {
         new_spool: true,
         hello: true,
         reason: "the controller was restored from a backup".into(),
+        reports: Vec::new(),
     }
+}
+
+pub fn resync_reports() -> Resync {
+    let reports = vec![Span { first: 4_002, next: 4_003 }, Span { first: 4_010, next: 4_012 }];
+    Resync { reason: "reports were lost on the way".into(), reports, ..Resync::default() }
 }
 
 fn body(action: Action) -> CommandBody {

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use watchkeep::access::keys::SigningKey;
 use watchkeep::core::committer::{Committer, LedgerKeys, Opened};
 use watchkeep::core::engine::{GROUP, chain};
@@ -18,13 +18,14 @@ use watchkeep::fleet::sign::sign;
 use watchkeep::generation::Generation;
 use watchkeep::ingest::{Incoming, KeptHost, Proposal, Shard};
 use watchkeep::ledger::LedgerSecret;
-use watchkeep::samples::{Folder, Receipt};
+use watchkeep::samples::{Folder, Question, Receipt, Tally};
 use watchkeep::store::failing::{Failing, Fault};
 use watchkeep::store::lease::Holder;
 use watchkeep::store::{lease, outbox, reading};
 use watchkeep_desk::input::{AgentChange, AgentEvent};
 use watchkeep_desk::{Effect, InputBody, Millis};
 use watchkeep_protocol::topic::{Topic, shard_of};
+use watchkeep_rules::selector::Selector;
 
 use super::shared::Shared;
 use super::timeline::Timeline;
@@ -86,6 +87,8 @@ pub struct Controller {
     pub back_at: u64,
     /// Commits that failed, and controllers that died.
     pub failures: u64,
+    /// What became of samples.
+    pub tally: Tally,
     /// Notices that were told, by id: at least once each.
     pub told: BTreeMap<String, u32>,
 }
@@ -125,6 +128,7 @@ impl Controller {
             running: None,
             back_at: 0,
             failures: 0,
+            tally: Tally::default(),
             told: BTreeMap::new(),
         })
     }
@@ -240,6 +244,11 @@ impl Controller {
             for worker in 0..WORKERS {
                 running.step(worker, Incoming::Tick { behind: false }, now);
             }
+            for shard in &mut running.shards {
+                let Tally { asked, given_up, .. } = shard.take_tally();
+                self.tally.asked += asked;
+                self.tally.given_up += given_up;
+            }
             if now >= self.seal_at {
                 self.seal_at = now.plus(SEAL_EVERY);
                 running.seal(&self.samples, now);
@@ -354,6 +363,27 @@ impl Controller {
             }
         }
         Ok(())
+    }
+
+    /// Every value of the metric `name` that there is of `agent`, in order of time.
+    ///
+    /// # Errors
+    /// The controller is down, or has more than it is asked for.
+    pub fn values(&self, agent: &str, name: &str) -> Result<Vec<f64>> {
+        let matchers = Selector::parse(&format!("{{__name__=\"{name}\", instance=\"{agent}\"}}"));
+        let question = Question {
+            matchers: matchers.map_err(|error| anyhow!("{error:?}"))?,
+            after: i64::MIN,
+            until: i64::MAX,
+            series_max: 10,
+            points_max: 100_000,
+        };
+        let mut values = Vec::new();
+        for shard in &self.running.as_ref().context("the controller is down")?.shards {
+            let found = shard.select(&question).map_err(|error| anyhow!(error))?;
+            values.extend(found.iter().flat_map(|series| series.points.iter().map(|point| point.value)));
+        }
+        Ok(values)
     }
 
     /// What is to be sent down now.

@@ -19,6 +19,8 @@ use crate::chance::Chance;
 const UNITS: [&str; 2] = ["nginx.service", "backup.service"];
 /// Between two reports, ms.
 const INTERVAL: u64 = 5_000;
+/// Tells each report of a host from all others, whatever became of its spool.
+pub const SERIAL: &str = "simulation_serial";
 /// Small, so that segments come and go within one simulation.
 const LIMITS: Limits = Limits { segment_bytes: 2_048, samples_bytes_max: 16_384 };
 
@@ -55,6 +57,10 @@ pub struct Host {
     pub undone: BTreeSet<String>,
     /// What a restore would bring back: the disk, and what was durable then.
     snapshot: Option<(MemoryDisk, BTreeSet<String>)>,
+    /// Serials of reports that it was told are sealed.
+    pub sealed: BTreeSet<u64>,
+    /// Spool ids that it went under.
+    pub spools: BTreeSet<[u8; 16]>,
     /// Added to the spool and not known to be durable: a crash may keep or lose them.
     loose: Vec<String>,
     /// The host's clock against the true one, ms.
@@ -62,6 +68,8 @@ pub struct Host {
     failed: BTreeMap<&'static str, bool>,
     chance: Chance,
     events: u64,
+    /// Reports that were read so far: the newest serial.
+    pub reports: u64,
     connections: u64,
 }
 
@@ -96,11 +104,14 @@ impl Host {
             durable: BTreeSet::new(),
             undone: BTreeSet::new(),
             snapshot: None,
+            sealed: BTreeSet::new(),
+            spools: BTreeSet::new(),
             loose: Vec::new(),
             offset,
             failed: UNITS.iter().map(|unit| (*unit, false)).collect(),
             chance,
             events: 0,
+            reports: 0,
             connections: 0,
         })
     }
@@ -356,10 +367,13 @@ impl Host {
         }
         if life.report_at <= now {
             life.report_at = now + INTERVAL;
+            self.spools.insert(life.spool.id());
             let blocks = blocks();
             if let Ok(layout) = life.spool.put_layout(&blocks) {
                 let values = UNITS.iter().map(|unit| if self.failed[unit] { 0.0 } else { 1.0 }).collect();
-                let rows = vec![Row { block: 0, values, flags: Vec::new() }];
+                self.reports += 1;
+                let serial = Row { block: 1, values: vec![self.reports as f64], flags: Vec::new() };
+                let rows = vec![Row { block: 0, values, flags: Vec::new() }, serial];
                 let report = Report { at_ms: own, layout: layout.to_vec(), rows, ..Report::default() };
                 let _kept = life.spool.add_report(report);
                 if let Some(skipped) = life.spool.take_skipped() {
@@ -479,6 +493,21 @@ impl Host {
         }
     }
 
+    /// The serials of the reports that its spool holds with numbers from `from` to below `until`; none of another spool.
+    pub fn serials(&mut self, spool: &[u8], from: u64, until: u64) -> Vec<u64> {
+        let mut found = Vec::new();
+        let Some(life) = self.life.as_mut().filter(|life| life.spool.id() == spool) else { return found };
+        let mut next = from;
+        // A disk that fails just now holds what it holds; it is asked another time.
+        while let Ok(Some(report)) = life.spool.report_from(next)
+            && report.number < until
+        {
+            next = report.number + 1;
+            found.extend(report.rows.iter().filter(|row| row.block == 1).map(|row| row.values[0] as u64));
+        }
+        found
+    }
+
     /// Whether everything that it had to say was heard.
     pub fn is_quiet(&self) -> bool {
         let said = |life: &Life| life.spool.matters().first == life.spool.matters().next && life.link.is_up();
@@ -498,7 +527,9 @@ fn blocks() -> Vec<Block> {
     let template =
         Template { collector: "systemd".to_owned(), metrics: vec![metric], instance_labels: vec!["name".to_owned()] };
     let instances = UNITS.iter().map(|unit| Instance { values: vec![(*unit).to_owned()] }).collect();
-    vec![Block { template, instances }]
+    let metric = Metric { name: SERIAL.to_owned(), kind, ..Metric::default() };
+    let serial = Template { collector: "simulation".to_owned(), metrics: vec![metric], instance_labels: Vec::new() };
+    vec![Block { template, instances }, Block { template: serial, instances: vec![Instance::default()] }]
 }
 
 fn inventory(name: &str) -> Vec<Inventory> {

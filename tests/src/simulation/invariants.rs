@@ -11,7 +11,7 @@ use watchkeep::store::{Columns, StoreError, Tx, Value, marks, reading, records, 
 use watchkeep_desk::{Desk, Record};
 
 use super::controller::Controller;
-use super::host::Host;
+use super::host::{Host, SERIAL};
 
 /// What was seen before, for what may only grow.
 #[derive(Default)]
@@ -113,10 +113,12 @@ fn incidents(controller: &mut Controller) -> Result<()> {
 ///
 /// # Errors
 /// The sentence of the first that does not.
-pub fn in_the_end(controller: &mut Controller, hosts: &[Host]) -> Result<End> {
+pub fn in_the_end(controller: &mut Controller, hosts: &mut [Host]) -> Result<End> {
     each_event_once(controller, hosts)?;
+    hosts.iter_mut().try_for_each(|host| each_report_once(controller, host))?;
+    ensure!(controller.tally.given_up == 0, "{} reports were given up", controller.tally.given_up);
     ledger_verifies(controller)?;
-    let end = replay(controller)?;
+    let end = End { asked: controller.tally.asked, ..replay(controller)? };
     let sql = "SELECT id FROM outbox WHERE kind = 'notice' AND done_at IS NULL";
     let owed = reading(&mut controller.store, |tx| texts(tx, sql))?;
     ensure!(owed.is_empty(), "notices were never told: {owed:?}");
@@ -137,6 +139,29 @@ fn each_event_once(controller: &mut Controller, hosts: &[Host]) -> Result<()> {
     let undone: BTreeSet<&String> = hosts.iter().flat_map(|host| &host.undone).collect();
     let invented: Vec<_> = distinct.difference(&durable).filter(|event| !undone.contains(*event)).collect();
     ensure!(invented.is_empty(), "events are in the store that no spool called durable: {invented:?}");
+    Ok(())
+}
+
+/// Reports that were read so shortly before the end may be on their way.
+const UNDER_WAY: u64 = 3;
+
+/// Every report that the agent still holds, or was told that it may delete, is in the controller's samples; and once, unless
+/// it was numbered anew under another spool id, in another session with another offset of its clock.
+fn each_report_once(controller: &Controller, host: &mut Host) -> Result<()> {
+    let name = host.name.clone();
+    let found: Vec<u64> = controller.values(&name, SERIAL)?.iter().map(|value| *value as u64).collect();
+    let distinct: BTreeSet<u64> = found.iter().copied().collect();
+    let spools: Vec<_> = host.spools.iter().copied().collect();
+    let mut owed: BTreeSet<u64> = spools.iter().flat_map(|spool| host.serials(spool, 0, u64::MAX)).collect();
+    owed.retain(|serial| serial + UNDER_WAY <= host.reports);
+    let lost: Vec<_> = owed.difference(&distinct).collect();
+    ensure!(lost.is_empty(), "reports that {name} still holds are not in the samples: {lost:?}");
+    let lost: Vec<_> = host.sealed.difference(&distinct).collect();
+    ensure!(lost.is_empty(), "reports of {name} were acknowledged as sealed and are not in the samples: {lost:?}");
+    if spools.len() == 1 {
+        let twice: Vec<_> = distinct.iter().filter(|one| found.iter().filter(|two| two == one).count() > 1).collect();
+        ensure!(twice.is_empty(), "reports of {name} are in the samples twice: {twice:?}");
+    }
     Ok(())
 }
 
@@ -161,6 +186,8 @@ pub struct End {
     pub failures: u64,
     /// Spools that were numbered anew because they were condemned.
     pub renumberings: u64,
+    /// Reports that were lost on the way and asked for again.
+    pub asked: u64,
 }
 
 impl End {
@@ -173,6 +200,7 @@ impl End {
         self.commands += other.commands;
         self.failures += other.failures;
         self.renumberings += other.renumberings;
+        self.asked += other.asked;
     }
 }
 

@@ -190,7 +190,7 @@ impl World {
                 break;
             }
         }
-        let mut end = invariants::in_the_end(&mut self.controller, &self.hosts)?;
+        let mut end = invariants::in_the_end(&mut self.controller, &mut self.hosts)?;
         end.commands = self.hosts.iter().map(|host| host.act.carried.len() as u64).sum();
         end.failures = self.controller.failures;
         Ok(end)
@@ -455,6 +455,7 @@ impl World {
     fn check_ack(&mut self, agent: &str, payload: &[u8]) {
         let ack = Envelope::read(payload).ok().and_then(|envelope| envelope.open_checked::<Ack>(Kind::Ack).ok());
         let Some(ack) = ack else { return };
+        self.note_sealed(agent, &ack);
         let spool: String = ack.spool.iter().map(|byte| format!("{byte:02x}")).collect();
         match invariants::committed_mark(&mut self.controller, agent, &spool) {
             Ok(committed) if ack.matters <= committed.unwrap_or(0) => {}
@@ -469,6 +470,13 @@ impl World {
                 self.broken.get_or_insert(format!("{error:#}"));
             }
         }
+    }
+
+    /// What is acknowledged as sealed the agent may delete: it must be in the controller's samples from then on.
+    fn note_sealed(&mut self, agent: &str, ack: &Ack) {
+        let Some(host) = self.hosts.iter_mut().find(|host| host.name == agent) else { return };
+        let sealed = host.serials(&ack.spool, 0, ack.sealed);
+        host.sealed.extend(sealed);
     }
 
     fn tick(&mut self) -> Result<()> {

@@ -10,7 +10,7 @@ use super::FleetNews;
 use crate::detect;
 use crate::detect::metrics::{FleetMetrics, FleetStep, MetricGroups, RuleHealth};
 use crate::ingest::{HostRow, Proposal};
-use crate::samples::{FLEET, Folder, HostSeries, KEEP_MS, Sealing, SharedSeries, Templates, recover};
+use crate::samples::{Covered, FLEET, Folder, HostSeries, KEEP_MS, Sealing, SharedSeries, Templates, recover};
 
 /// In a new life agents first come back and send what is missing; until then an absence says nothing.
 const WARM_UP_MS: i64 = 60_000;
@@ -94,7 +94,7 @@ impl Rounds {
     pub fn hand_over(&mut self, now: Millis) -> Sealing {
         let mut sealing = Sealing::new(now.0);
         let mut recorded = locked(&self.recorded);
-        recorded.hand_over(FLEET, ("", 0), &mut sealing);
+        recorded.hand_over(Covered { agent: FLEET.to_owned(), ..Covered::default() }, &mut sealing);
         recorded.forget(now.0.saturating_sub(self.keep_ms));
         sealing
     }

@@ -148,7 +148,7 @@ impl Foreign {
             (locked(&self.table).hand_over(), log.rotate().map_err(in_log)?)
         };
         if !derived.is_empty() {
-            let covered = Covered { agent: FOREIGN.to_owned(), spool: String::new(), number: 0 };
+            let covered = Covered { agent: FOREIGN.to_owned(), ..Covered::default() };
             let part = Part { covered, labels: BTreeMap::new(), chunks: Vec::new(), derived };
             let mut sealing = Sealing::new(now);
             sealing.parts.push(part);
