@@ -25,11 +25,12 @@ pub(crate) const RUNBOOK: [&str; 12] = [
 pub(crate) const GUARD: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
 pub(crate) const STEP: [&str; 10] =
     ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];
-pub(crate) const TEST_FILE: [&str; 6] =
-    ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare", "start_timestamp"];
-pub(crate) const TEST: [&str; 10] = [
+pub(crate) const TEST_FILE: [&str; 5] =
+    ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare"];
+pub(crate) const TEST: [&str; 11] = [
     "name",
     "interval",
+    "start_timestamp",
     "input_series",
     "input_events",
     "alert_rule_test",

@@ -29,6 +29,38 @@ impl Moment {
         Self { year, month, day, days, second_of_day: second.rem_euclid(86_400) }
     }
 
+    /// Seconds since 1970 of `2026-11-23T20:00:00Z`, `2026-11-23T21:00:00.5+01:00`; fractions are left out.
+    pub fn rfc3339(text: &str) -> Option<i64> {
+        let number = |from: usize, to: usize| -> Option<i64> {
+            let digits = text.get(from..to)?;
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+        };
+        let sign = |at: usize, of: &str| text.get(at..at + 1).filter(|sign| of.contains(*sign));
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        for (at, of) in [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")] {
+            sign(at, of)?;
+        }
+        let mut zone = 19;
+        if sign(zone, ".").is_some() {
+            zone += 1 + text[zone + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        }
+        let offset = match sign(zone, "Zz+-")? {
+            "+" | "-" if text.len() == zone + 6 && sign(zone + 3, ":").is_some() => {
+                let minutes = number(zone + 1, zone + 3)? * 60 + number(zone + 4, zone + 6)?;
+                if sign(zone, "-").is_some() { -minutes } else { minutes }
+            }
+            "Z" | "z" if text.len() == zone + 1 => 0,
+            _ => return None,
+        };
+        if !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let start = Self::at(days_before(year, month) * 86_400);
+        let is_day = (1..=start.days_in_month()).contains(&day);
+        is_day.then_some((start.days + day - 1) * 86_400 + hour * 3600 + (minute - offset) * 60 + second)
+    }
+
     /// 1 to 366.
     pub fn day_of_year(self) -> i64 {
         self.days - days_before(self.year, 1) + 1
@@ -68,5 +100,26 @@ mod tests {
             before = now;
         }
         assert_eq!((before.year, before.month, before.day), (2369, 12, 31));
+    }
+
+    #[test]
+    fn dates_are_read_with_their_zone() {
+        let table = [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2021-01-01T00:00:00Z", Some(1_609_459_200)),
+            ("2021-01-01T01:30:00.25+01:30", Some(1_609_459_200)),
+            ("2020-12-31T19:00:00-05:00", Some(1_609_459_200)),
+            ("2024-02-29T13:07:42Z", Some(1_709_212_062)),
+            ("2023-02-29T00:00:00Z", None),
+            ("2023-13-01T00:00:00Z", None),
+            ("2023-01-01T24:00:00Z", None),
+            ("2023-01-01T00:00:00", None),
+            ("2023-01-01", None),
+            ("2023-01-01T00:00:00Zé", None),
+            ("2023-01-01T00:00:00.é", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Moment::rfc3339(text), expected, "{text}");
+        }
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Course<'a> {
             memory: Memory::default(),
             next_value: vec![0; test.series.len()],
             next_event: 0,
-            next_evaluation: 0,
+            next_evaluation: test.start,
             happened: Vec::new(),
             failures: Vec::new(),
         }
@@ -104,8 +104,8 @@ impl<'a> Course<'a> {
 
     /// Lets everything up to and at `at` happen.
     pub fn go_to(&mut self, at: i64) {
-        if at / self.rules.interval > EVALUATIONS_MAX {
-            let at = duration::format(at);
+        if (at - self.test.start) / self.rules.interval > EVALUATIONS_MAX {
+            let at = duration::format(at - self.test.start);
             let every = duration::format(self.rules.interval);
             self.fail(format!("{at} of evaluations every {every} are more than {EVALUATIONS_MAX}"));
         }
@@ -160,7 +160,7 @@ impl<'a> Course<'a> {
             let output = self.groups[place].eval(now, &self.memory);
             self.happened.extend(output.transitions);
             for error in output.errors {
-                self.fail(format!("{error} (at {})", duration::format(now)));
+                self.fail(format!("{error} (at {})", duration::format(now - self.test.start)));
             }
             for written in output.series {
                 let point = Point { at: written.at, value: written.value };
@@ -174,7 +174,8 @@ impl<'a> Course<'a> {
     fn load(&mut self, now: i64) -> Result<(), String> {
         for (series, next) in self.test.series.iter().zip(&mut self.next_value) {
             while let Some(value) = series.values.get(*next) {
-                let at = i64::try_from(*next).unwrap_or(i64::MAX).saturating_mul(self.test.interval);
+                let since = i64::try_from(*next).unwrap_or(i64::MAX).saturating_mul(self.test.interval);
+                let at = since.saturating_add(self.test.start);
                 if at > now {
                     break;
                 }

@@ -89,8 +89,15 @@ fn number(check: &mut Checker<'_>, node: &Node) -> Option<f64> {
 }
 
 /// None where it gives what is expected.
-pub(super) fn judged(test: &ExprTest, course: &Course<'_>, settings: &Settings, fuzzy: bool) -> Option<Failure> {
-    let what = format!("promql_expr_test at {}, {}", duration::format(test.at), test.text.trim());
+/// `start` is that of the test.
+pub(super) fn judged(
+    test: &ExprTest,
+    start: i64,
+    course: &Course<'_>,
+    settings: &Settings,
+    fuzzy: bool,
+) -> Option<Failure> {
+    let what = format!("promql_expr_test at {}, {}", duration::format(test.at - start), test.text.trim());
     let failure = |expected, found| Some(Failure { line: test.line, what, expected, found });
     let evaluated = match eval::instant(&test.expr, course.memory(), test.at, settings) {
         Ok(evaluated) => evaluated,

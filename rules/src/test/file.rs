@@ -8,6 +8,7 @@ use super::series::{self, InputSeries};
 use crate::fault::{Fault, Faults};
 use crate::load::{Checker, Fields, keys};
 use crate::metric::Installation;
+use crate::promql::calendar::Moment;
 use crate::yaml::{self, Kind, Node, Source};
 
 /// Events that one test may bring.
@@ -32,6 +33,9 @@ pub(super) struct Test {
     pub line: usize,
     /// Ms between the values of input series.
     pub interval: i64,
+    /// When the first of them is, and the first evaluation; all times of the test are counted from it, but those below
+    /// have it added. UTC milliseconds.
+    pub start: i64,
     pub series: Vec<InputSeries>,
     pub events: Vec<InputEvent>,
     pub expectations: Vec<Expectation>,
@@ -115,9 +119,6 @@ pub(super) fn read(file: &str, text: &str) -> Result<TestFile, Faults> {
     let interval = interval.unwrap_or(INTERVAL_DEFAULT);
     let group_order = fields.get("group_eval_order").map(|node| check.texts(node)).unwrap_or_default();
     let fuzzy = fields.get("fuzzy_compare").and_then(|node| check.boolean(node)).unwrap_or(false);
-    if let Some(node) = fields.key("start_timestamp") {
-        check.fault(node, "times of a test count from 0; another start is not taken yet");
-    }
     let tests = fields.required(&mut check, "tests", "a test file").map(|node| tests(&mut check, node, interval));
     finish(check, TestFile { interval, group_order, fuzzy, tests: tests.unwrap_or_default() })
 }
@@ -144,6 +145,7 @@ fn tests(check: &mut Checker<'_>, node: &Node, interval: i64) -> Vec<Test> {
 fn test(check: &mut Checker<'_>, node: &Node, name: String, interval: i64) -> Test {
     let fields = check.fields(node, "a test", &keys::TEST);
     let interval = fields.get("interval").and_then(|node| check.positive_duration(node)).unwrap_or(interval);
+    let start = fields.get("start_timestamp").and_then(|node| instant(check, node)).unwrap_or(0);
     let mut series: Vec<InputSeries> = Vec::new();
     for node in list(check, &fields, "input_series") {
         let Some(read) = input_series(check, node) else { continue };
@@ -181,7 +183,24 @@ fn test(check: &mut Checker<'_>, node: &Node, name: String, interval: i64) -> Te
         external_url: fields.get("external_url").and_then(|node| check.text(node)).unwrap_or_default(),
     });
     let (line, _) = check.source.place(node.start);
-    Test { name, line, interval, series, events, expectations, exprs, installation }
+    let mut test = Test { name, line, interval, start, series, events, expectations, exprs, installation };
+    test.exprs.iter_mut().for_each(|expr| expr.at = expr.at.saturating_add(start));
+    test.events.iter_mut().for_each(|event| event.at = event.at.saturating_add(start));
+    test.expectations.iter_mut().for_each(|expectation| expectation.at = expectation.at.saturating_add(start));
+    test
+}
+
+/// Seconds since 1970, or a date as RFC 3339 has it.
+fn instant(check: &mut Checker<'_>, node: &Node) -> Option<i64> {
+    let text = check.text(node)?;
+    let seconds = text.trim().parse::<f64>().ok().filter(|seconds| seconds.abs() < 1e12);
+    let ms = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
+    let found = ms.or_else(|| Moment::rfc3339(text.trim()).map(|second| second * 1000));
+    if found.is_none() {
+        let wrong = format!("\"{text}\" is no instant; write seconds since 1970 or for example 2021-01-01T00:00:00Z");
+        check.fault(node, wrong);
+    }
+    found
 }
 
 fn input_series(check: &mut Checker<'_>, node: &Node) -> Option<InputSeries> {

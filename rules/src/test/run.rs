@@ -51,10 +51,12 @@ fn run_test(
         let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
         failures.extend(judged(expectation, test, book, &course, judge));
     }
-    course.go_to(test.exprs.iter().map(|expr| expr.at).max().unwrap_or(0));
+    course.go_to(test.exprs.iter().map(|expr| expr.at).max().unwrap_or(test.start));
     if course.failures.is_empty() {
         let settings = rules.evaluation();
-        failures.extend(test.exprs.iter().filter_map(|expr| expr::judged(expr, &course, &settings, file.fuzzy)));
+        failures.extend(
+            test.exprs.iter().filter_map(|expr| expr::judged(expr, test.start, &course, &settings, file.fuzzy)),
+        );
     }
     failures.append(&mut course.failures);
     failures.sort_by_key(|failure| failure.line);
@@ -68,7 +70,7 @@ fn judged(
     course: &Course<'_>,
     judge: Option<&mut dyn IncidentJudge>,
 ) -> Option<Failure> {
-    let at = duration::format(expectation.at);
+    let at = duration::format(expectation.at - test.start);
     let (what, expected, found) = match &expectation.what {
         Expected::Alerts { name, alerts } => {
             let expected = alerts.iter().map(|alert| shown_alert(&alert.labels, &alert.annotations)).collect();

@@ -342,3 +342,38 @@ tests:
     let report = run_file("t.yaml", &other, &book, None).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(report.to_string().contains("us https://watch.lan"), "{report}");
 }
+
+#[test]
+fn a_test_may_start_at_any_time() {
+    let rules = r#"groups:
+  - name: g
+    rules:
+      - {record: "at:seconds", expr: time()}
+      - {alert: Up, expr: up == 1 and on () hour() == 12, for: 1m, annotations: {at: "{{ $value }}"}}
+"#;
+    let book = load::load(&[("r.yaml".into(), rules.to_owned())]).unwrap_or_else(|faults| panic!("{faults}"));
+    let text = |start: &str| {
+        format!(
+            r#"evaluation_interval: 1m
+tests:
+  - start_timestamp: {start}
+    input_series: [{{series: up, values: 1 1 1 0}}]
+    alert_rule_test:
+      - {{eval_time: 1m, alertname: Up, exp_alerts: [{{exp_annotations: {{at: "1"}}}}]}}
+      - {{eval_time: 3m, alertname: Up, exp_alerts: []}}
+    promql_expr_test:
+      - {{expr: "at:seconds", eval_time: 2m, exp_samples: [{{labels: "at:seconds", value: 1609502520}}]}}
+      - {{expr: timestamp(up), eval_time: 90s, exp_samples: [{{labels: "{{}}", value: 1609502460}}]}}
+      - {{expr: up @ 1609502580, eval_time: 3m, exp_samples: [{{labels: up, value: 0}}]}}
+"#
+        )
+    };
+    for start in ["1609502400", "2021-01-01T12:00:00Z", "'2021-01-01T13:00:00+01:00'"] {
+        let report = run_file("t.yaml", &text(start), &book, None).unwrap_or_else(|faults| panic!("{faults}"));
+        assert!(report.tests[0].failures.is_empty(), "{start}: {report}");
+    }
+    let report = run_file("t.yaml", &text("0"), &book, None).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(report.to_string().contains("alert_rule_test at 1m"), "{report}");
+    let faults = run_file("t.yaml", &text("noon"), &book, None).expect_err("no instant");
+    assert!(faults.to_string().contains("\"noon\" is no instant"), "{faults}");
+}
