@@ -23,6 +23,10 @@ impl Parser<'_> {
                 let keyword = self.take();
                 let at = self.at(built.expr.span)?;
                 self.set_at(&mut built.expr, at, keyword)?;
+            } else if self.is_word("anchored") || self.is_word("smoothed") {
+                let message = "'anchored' and 'smoothed' are experimental in Prometheus \
+                               (promql-extended-range-selectors) and not taken here";
+                return Err(SyntaxFault::new(self.here(), message));
             } else {
                 return Ok(built);
             }

@@ -197,6 +197,7 @@ const REFUSED: &[(&str, &str, &str, Option<&str>)] = &[
     ("x @ foo", "foo", "seconds since 1970", None),
     ("x @ -Inf", "x @ -Inf", "no instant", None),
     ("x[0]", "0", "longer than 0", None),
+    ("rate(x[5m] smoothed)", "smoothed", "promql-extended-range-selectors", None),
     ("x[5x]", "5x", "no unit of time", None),
     ("x[-5m]", "-5m", "longer than 0", None),
     ("x[300y]", "300y", "too long", None),
