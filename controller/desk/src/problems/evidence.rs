@@ -78,8 +78,10 @@ impl Link {
 const TOPOLOGY: i64 = 600;
 const TOPOLOGY_STEP: i64 = 25;
 const TOPOLOGY_LEAST: i64 = 400;
-/// Two incidents of the same item.
+/// Two incidents of the same item …
 const SAME_ITEM: i64 = 450;
+/// … unless that is a host, where so much comes together that even alike labels on top do not make it enough.
+const SAME_WHOLE_HOST: i64 = 290;
 /// Both need a third that has no incident of its own …
 const COMMON: i64 = 330;
 const COMMON_STEP: i64 = 40;
@@ -156,8 +158,10 @@ impl<'w> Scales<'w> {
         };
         let name = |ci| self.graph.describe(ci);
         if steps == 0 {
+            let is_host = self.graph.get(to).is_some_and(|known| known.class == Class::Host);
+            let weight = if is_host { SAME_WHOLE_HOST } else { SAME_ITEM };
             let sentence = format!("both are about {}", name(to));
-            return Some(Evidence { kind: EvidenceKind::Topology, weight: SAME_ITEM, sentence });
+            return Some(Evidence { kind: EvidenceKind::Topology, weight, sentence });
         }
         let weight = (TOPOLOGY - TOPOLOGY_STEP * (i64::from(steps) - 1)).max(TOPOLOGY_LEAST);
         let way = self.graph.path(from, to).filter(|way| !way.is_empty()).map(|way| format!(" ({})", way.join(", ")));

@@ -49,10 +49,15 @@ impl Bench {
 
     /// The alert that nobody hears from an agent any more.
     fn agent_down(&mut self, host: &str, state: AlertState) {
-        let labels = labels(&[("alertname", "AgentDown"), ("instance", host), ("severity", "critical")]);
-        let summary = BTreeMap::from([("summary".to_owned(), format!("nobody hears from {host}"))]);
+        self.host_alert("AgentDown", host, state);
+    }
+
+    /// An alert about a host itself.
+    fn host_alert(&mut self, rule: &str, host: &str, state: AlertState) {
+        let labels = labels(&[("alertname", rule), ("instance", host), ("severity", "critical")]);
+        let summary = BTreeMap::from([("summary".to_owned(), format!("{rule} on {host}"))]);
         let alert = AlertChange {
-            rule: "AgentDown".to_owned(),
+            rule: rule.to_owned(),
             labels,
             annotations: summary,
             happened_at: Millis(self.at),
@@ -249,6 +254,40 @@ fn two_units_of_one_host_alone_are_no_problem() {
     bench.fire("app-1", "app.service");
     bench.fire("app-1", "cron.service");
     assert_eq!(bench.desk.problems().count(), 0);
+}
+
+#[test]
+fn two_alerts_about_one_host_alone_are_no_problem() {
+    let mut bench = shop();
+    bench.host_alert("LoadHigh", "app-1", AlertState::Firing);
+    bench.host_alert("ClockAdrift", "app-1", AlertState::Firing);
+    assert_eq!(bench.desk.problems().count(), 0, "{:#?}", bench.desk.problems().collect::<Vec<_>>());
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["opened INC-1", "opened INC-2"]);
+}
+
+#[test]
+fn two_alerts_about_one_host_with_a_change_in_common_are_one_problem() {
+    let mut bench = shop();
+    bench.package("app-1", "1.4");
+    bench.pass(MINUTE);
+    bench.package("app-1", "1.5");
+    bench.pass(MINUTE);
+    bench.host_alert("LoadHigh", "app-1", AlertState::Firing);
+    bench.host_alert("MemoryShort", "app-1", AlertState::Firing);
+    let problem = bench.problem(1);
+    assert_eq!(members(&problem), ["INC-1", "INC-2"]);
+    let sentences: Vec<&str> = problem.links[0].evidence.iter().map(|known| known.sentence.as_str()).collect();
+    assert!(sentences[0].starts_with("package shop-app 1.4→1.5 came to both"), "{sentences:?}");
+    assert_eq!(sentences[1..], ["both are about host app-1"]);
+}
+
+#[test]
+fn a_host_and_what_runs_on_it_are_one_problem() {
+    let mut bench = shop();
+    bench.host_alert("LoadHigh", "app-1", AlertState::Firing);
+    bench.fire("app-1", "app.service");
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
 }
 
 /// All orders of a few incidents, those of one database among them, give the same sets.
