@@ -71,7 +71,11 @@ impl Parser<'_> {
 
     fn call(&mut self, word: &str) -> Parsed<Built> {
         let name = self.take();
+        let told = self.faults.len();
         let (args, height) = self.args()?;
+        if word == "info" {
+            self.check_info(&args, told);
+        }
         let function = match functions::function_named(word) {
             Some(function) => {
                 self.faults.extend(types::call(function, &args, name));
@@ -87,6 +91,21 @@ impl Parser<'_> {
         };
         let span = Span { from: name.from, to: self.last.to };
         Ok(Built { expr: Expr { kind: ExprKind::Call { function, args }, span }, height })
+    }
+
+    /// The second argument of `info` is matchers of labels, which may take everything: they select among the infos of a
+    /// series. `told` is how many faults there were before its arguments.
+    fn check_info(&mut self, args: &[Expr], told: usize) {
+        let Some(selector) = args.get(1) else { return };
+        let is_braces =
+            matches!(selector.kind, ExprKind::Vector(_)) && self.text[selector.span.from..].starts_with('{');
+        if is_braces {
+            let own = self.faults.split_off(told);
+            self.faults.extend(own.into_iter().filter(|fault| fault.span != selector.span));
+        } else {
+            let message = "the second argument of 'info' is matchers in braces, for example {version=~\".+\"}";
+            self.faults.push(SyntaxFault::new(selector.span, message));
+        }
     }
 
     fn check_enabled(&mut self, word: &str, span: Span) {
