@@ -197,6 +197,7 @@ impl Controller {
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let readers = database.readers(4);
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
         let carrier = Carrier {
             core: core.clone(),
             readers: readers.clone(),
@@ -205,7 +206,7 @@ impl Controller {
             epoch,
             generation: generation.clone(),
             config_dir: data.config(),
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            http: http.clone(),
             now: clock::now,
             bell,
         };
@@ -222,6 +223,7 @@ impl Controller {
             writer: Arc::new(Mutex::new(writer)),
             generation,
             config_dir: data.config(),
+            http,
             enrol_url,
             ca_fingerprint: fingerprint,
             metrics,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use watchkeep_desk::Config;
 use watchkeep_desk::config::Settings;
@@ -16,6 +16,8 @@ use watchkeep_rules::model::RuleBook;
 use watchkeep_rules::packs;
 
 use crate::ingest::hexadecimal;
+use crate::notify::Channel;
+use crate::notify::channel::{self, Written};
 
 /// The name of the settings file in the configuration directory.
 pub const SETTINGS_FILE: &str = "watchkeep.yaml";
@@ -28,6 +30,7 @@ pub struct Generation {
     /// Shown path → text, as checked.
     pub files: BTreeMap<String, String>,
     pub config: Config,
+    /// Where notices go.
     pub notify: Vec<Channel>,
 }
 
@@ -37,16 +40,8 @@ pub struct Generation {
 struct SettingsFile {
     #[serde(rename = "packs")]
     _packs: serde::de::IgnoredAny,
-    notify: Vec<Channel>,
+    notify: Vec<Written>,
     settings: Settings,
-}
-
-/// Where notices go.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Channel {
-    /// A signed webhook; the secret is in a file, relative to the configuration directory.
-    Webhook { url: String, secret_file: PathBuf },
 }
 
 /// Why a directory is no generation.
@@ -119,11 +114,20 @@ impl Generation {
             let found = packs.iter().flat_map(|pack| load::apply_overrides(&mut rules, &pack.overrides));
             faults.extend(found.map(|fault| fault.to_string()));
         }
+        let notify = channel::named(settings.notify).unwrap_or_else(|fault| {
+            faults.push(format!("{SETTINGS_FILE}: {fault}"));
+            Vec::new()
+        });
         if !faults.is_empty() {
             return Err(GenerationError::Faults(faults.join("\n")));
         }
         let config = Config { rules, settings: settings.settings };
-        Ok(Self { hash: hash(&texts), files: texts, config, notify: settings.notify })
+        Ok(Self { hash: hash(&texts), files: texts, config, notify })
+    }
+
+    /// The names of the channels that notices go out on.
+    pub fn channels(&self) -> Vec<String> {
+        self.notify.iter().map(|channel| channel.name.clone()).collect()
     }
 
     /// File → hash of its text, for the ledger.

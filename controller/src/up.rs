@@ -25,9 +25,9 @@ packs:
   - use: systemd            # a unit failed: restart it, and see it stay up
   - use: demonstration      # watchkeep-agent event send demonstration
 
-# Pages, signed with a shared secret (see the README):
+# Pages, signed with a shared secret that lies beside this file; then: watchkeep notice test pager
 # notify:
-#   - webhook: {url: \"https://pager.example/hook\", secret_file: webhook.secret}
+#   - webhook: {name: pager, url: \"https://pager.example/hook\", secret_file: webhook.secret}
 ";
 
 /// How long a child may take to end before it is killed.

@@ -45,15 +45,18 @@ fn a_story_on_postgresql_ends_well_whichever_commit_fails() -> Result<()> {
 fn every_commit_fails_once(database: &Database) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let book = Book::new(folder.path())?;
-    let people = Receiver::start(SECRET)?;
+    let (people, others) = (Receiver::start(SECRET)?, Receiver::start(SECRET)?);
     let fault = Fault::default();
-    let controller =
-        Inside::start(&folder.path().join("data"), &files(&book, &people), database.failing(fault.clone()))?;
+    let controller = Inside::start(
+        &folder.path().join("data"),
+        &files(&book, &[&people, &others]),
+        database.failing(fault.clone()),
+    )?;
     let mut agent = Agent::enrolled_with("web-1", &controller.enrolment_token()?)?;
     agent.write("policy.yaml", &book.policy())?;
     agent.run()?;
 
-    let world = World { controller, agent, book, people };
+    let world = World { controller, agent, book, people, others };
     let mut step = 0;
     let stories = loop {
         step += 1;
@@ -79,11 +82,11 @@ fn every_commit_fails_once(database: &Database) -> Result<()> {
 }
 
 /// The rule and the runbook that count, and people who are told at once and of each incident alone.
-fn files(book: &Book<'_>, people: &Receiver) -> Vec<(String, String)> {
-    let url = people.url();
-    let settings = format!(
-        "notify:\n  - webhook: {{url: \"{url}\", secret_file: webhook.secret}}\nsettings: {{group_wait: 0, joins_from: 1000000}}\n"
-    );
+fn files(book: &Book<'_>, people: &[&Receiver]) -> Vec<(String, String)> {
+    let channels =
+        people.iter().map(|to| format!("  - webhook: {{url: \"{}\", secret_file: webhook.secret}}\n", to.url()));
+    let settings =
+        format!("notify:\n{}settings: {{group_wait: 0, joins_from: 1000000}}\n", channels.collect::<String>());
     let own = [("watchkeep.yaml", settings), ("webhook.secret", SECRET.to_owned())];
     own.map(|(path, text)| (path.to_owned(), text)).into_iter().chain(book.configuration()).collect()
 }
@@ -94,6 +97,7 @@ struct World<'a> {
     agent: Agent,
     book: Book<'a>,
     people: Receiver,
+    others: Receiver,
 }
 
 impl World<'_> {
@@ -121,8 +125,9 @@ impl World<'_> {
             }
         })?;
         wait::until(PATIENCE, "people to be told, and the outbox to be empty", || {
-            let told = self.told()?;
-            ensure!(told.len() as u64 == 2 * number, "told {told:?}");
+            for told in [told(&self.people)?, told(&self.others)?] {
+                ensure!(told.len() as u64 == 2 * number, "told {told:?}");
+            }
             let owed = self.controller.read(|tx| outbox::waiting(tx, 10))?;
             ensure!(owed.is_empty(), "owed: {owed:?}");
             Ok(())
@@ -136,25 +141,12 @@ impl World<'_> {
         Ok(found.into_iter().filter(|incident| incident.title == titled).collect())
     }
 
-    /// What people were told, by the notice's id: whoever keeps ids is told once.
-    fn told(&self) -> Result<BTreeMap<String, (String, String)>> {
-        let pages = self.people.pages()?;
-        let word = |page: &serde_json::Value, name: &str| page[name].as_str().unwrap_or_default().to_owned();
-        let told = pages.into_iter().map(|page| {
-            let of = (word(&page.content, "incident"), word(&page.content, "why"));
-            (page.notice, of)
-        });
-        Ok(told.collect())
-    }
-
     /// That each of the stories happened once.
     fn check(&self, stories: u64) -> Result<()> {
         ensure!(self.controller.set_aside() == 0, "no input was at fault");
         let mut written: Vec<u64> = self.book.written()?.iter().map(|line| line.parse()).collect::<Result<_, _>>()?;
         written.sort_unstable();
         ensure!(written.iter().copied().eq(1..=stories), "written down: {written:?}");
-        let mut told: Vec<(String, String)> = self.told()?.into_values().collect();
-        told.sort_unstable();
         let mut expected = Vec::new();
         for number in 1..=stories {
             let found = self.incidents(number)?;
@@ -165,10 +157,24 @@ impl World<'_> {
             expected.extend(["opened", "resolved"].map(|why| (incident.id.to_string(), why.to_owned())));
         }
         expected.sort_unstable();
-        ensure!(told == expected, "people were told {told:?}, and should have been {expected:?}");
+        for to in [&self.people, &self.others] {
+            let mut told: Vec<(String, String)> = told(to)?.into_values().collect();
+            told.sort_unstable();
+            ensure!(told == expected, "people were told {told:?}, and should have been {expected:?}");
+        }
         let head = self.controller.read(|tx| ledger::head(tx, CHAIN))?.seq;
         let count = self.controller.read(|tx| tx.query("SELECT COUNT(*) FROM ledger", &[]))?;
         ensure!(count == [[store::Value::Int(i64::try_from(head)?)]], "the chain has a gap: {count:?} facts to {head}");
         Ok(())
     }
+}
+
+/// What was told on a channel, by the notice's id: whoever keeps ids is told once.
+fn told(to: &Receiver) -> Result<BTreeMap<String, (String, String)>> {
+    let word = |page: &serde_json::Value, name: &str| page[name].as_str().unwrap_or_default().to_owned();
+    let told = to.pages()?.into_iter().map(|page| {
+        let of = (word(&page.content, "incident"), word(&page.content, "why"));
+        (page.notice, of)
+    });
+    Ok(told.collect())
 }

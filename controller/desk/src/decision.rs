@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::fact::Fact;
+use crate::fact::{Fact, Subject};
 use crate::ids::{CiId, CommandId, IncidentId, NoticeId, ProblemId, RunId};
 use crate::time::Millis;
 
@@ -75,6 +75,13 @@ pub struct Notice {
     pub problem: Option<ProblemId>,
     /// What the receiver gets as JSON, beside the controller's own envelope.
     pub content: Value,
+}
+
+impl Notice {
+    /// The record that it tells of.
+    pub fn about(&self) -> Option<Subject> {
+        self.incident.map(Subject::Incident).or(self.problem.map(Subject::Problem))
+    }
 }
 
 /// A wake-up at the desk.

@@ -120,8 +120,14 @@ impl Desk {
             InputBody::Agent(change) => agents::change(&mut work, change),
             InputBody::Result(outcome) => runbooks::result(&mut work, outcome),
             InputBody::Watched { run, step, held, detail } => runbooks::watched(&mut work, *run, *step, *held, detail),
-            InputBody::Notified { notice, delivered, detail } => {
-                incidents::notified(&mut work, *notice, *delivered, detail);
+            InputBody::Notified { notice, channel, about, delivered, detail } => {
+                let body = FactBody::Notified {
+                    notice: *notice,
+                    channel: channel.clone(),
+                    delivered: *delivered,
+                    detail: detail.clone(),
+                };
+                incidents::notified(&mut work, *notice, about.clone(), body);
             }
             InputBody::Act(act) => refused = acts::act(&mut work, act).err(),
             InputBody::Due => due(&mut work),

@@ -100,11 +100,14 @@ pub fn sentence(subject: &Subject, body: &FactBody) -> String {
         }
         FactBody::StrayResult(result) => stray(result),
         FactBody::Note(note) => note.sentence(),
-        FactBody::Notified { notice, delivered: true, .. } => {
-            format!("notice {} was delivered", short(&notice.to_string()))
-        }
-        FactBody::Notified { notice, delivered: false, detail } => {
-            format!("notice {} was given up: {detail}", short(&notice.to_string()))
+        FactBody::Notified { notice, channel, delivered, detail } => {
+            let notice = short(&notice.to_string()).to_owned();
+            match (delivered, channel.as_str()) {
+                (true, "") => format!("notice {notice} was delivered"),
+                (true, channel) => format!("notice {notice} was delivered to {channel}"),
+                (false, "") => format!("notice {notice} was given up: {detail}"),
+                (false, channel) => format!("notice {notice} was given up on {channel}: {detail}"),
+            }
         }
     }
 }

@@ -98,6 +98,9 @@ pub enum FactBody {
     /// A notice was delivered, or given up.
     Notified {
         notice: crate::ids::NoticeId,
+        /// Which channel; empty where none was set up.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        channel: String,
         delivered: bool,
         detail: String,
     },

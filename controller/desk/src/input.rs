@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::ids::{CommandId, IncidentId, ProblemId, RunId};
 use crate::time::Millis;
-use crate::{Actor, Note};
+use crate::{Actor, Note, Subject};
 
 /// One input, as it is kept in the input log for replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,17 @@ pub enum InputBody {
     /// A `wait_for` step's condition held for as long as was asked, or did not in time.
     Watched { run: RunId, step: usize, held: bool, detail: String },
     /// The outside world was told, or could not be, for good.
-    Notified { notice: crate::ids::NoticeId, delivered: bool, detail: String },
+    Notified {
+        notice: crate::ids::NoticeId,
+        /// Which channel; empty where none was set up.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        channel: String,
+        /// The incident or the problem that it tells of; none in inputs kept before channels were told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Subject>,
+        delivered: bool,
+        detail: String,
+    },
     /// A person, or a program with a person's token, acts.
     Act(Act),
     /// The earliest timer of the desk fell due.

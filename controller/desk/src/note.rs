@@ -36,9 +36,21 @@ pub enum Note {
     EnrolmentTokenRevoked {
         id: String,
     },
-    /// A notice or command of the outbox that had been given up is sent again.
+    /// A notice is sent again.
     SentAgain {
         id: String,
+        /// Where to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<String>,
+        /// The incident or the problem that it tells of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Subject>,
+    },
+    /// A notice that tells of nothing was sent on a channel, to see whether it arrives.
+    ChannelTested {
+        channel: String,
+        /// Why it did not; empty: it was taken.
+        error: String,
     },
     /// What was older than its term was erased: `kind` is `inputs`, `events`, `outbox` or `facts`.
     Erased {
@@ -57,7 +69,16 @@ impl Note {
             Self::TokenRevoked { id } => format!("the token {id} was revoked"),
             Self::EnrolmentTokenCreated { id, uses } => format!("the enrolment token {id} was made, for {uses} hosts"),
             Self::EnrolmentTokenRevoked { id } => format!("the enrolment token {id} was revoked"),
-            Self::SentAgain { id } => format!("what was given up under {id} is sent again"),
+            Self::SentAgain { id, channels, .. } if channels.is_empty() => {
+                format!("what was given up under {id} is sent again")
+            }
+            Self::SentAgain { id, channels, .. } => {
+                format!("notice {} is sent again, to {}", &id[..id.floor_char_boundary(8)], channels.join(", "))
+            }
+            Self::ChannelTested { channel, error } if error.is_empty() => {
+                format!("channel \"{channel}\" was tested, and took the notice")
+            }
+            Self::ChannelTested { channel, error } => format!("channel \"{channel}\" was tested, and failed: {error}"),
             Self::Erased { kind, count, .. } => {
                 format!("{count} {} were erased, their term being over", kind.replace('_', " "))
             }
@@ -69,6 +90,7 @@ impl Note {
 pub(crate) fn note(work: &mut Work<'_>, by: &Actor, note: &Note) {
     let subject = match note {
         Note::SetAside { agent: Some(agent), .. } => Subject::Agent(agent.clone()),
+        Note::SentAgain { about: Some(about), .. } => about.clone(),
         _ => Subject::Controller,
     };
     work.tell(subject, by.clone(), Vec::new(), FactBody::Note(note.clone()));

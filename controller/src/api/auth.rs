@@ -16,7 +16,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 49] = [
+const TABLE: [(&str, &str, Role); 50] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -50,7 +50,8 @@ const TABLE: [(&str, &str, Role); 49] = [
     ("POST", "/api/v1/cis/{id}/relate", Operator),
     ("POST", "/api/v1/agents/{name}/revoke", Admin),
     ("POST", "/api/v1/reload", Admin),
-    ("POST", "/api/v1/notices/{id}/send-again", Operator),
+    ("POST", "/api/v1/notices/{id}/resend", Operator),
+    ("POST", "/api/v1/channels/{name}/test", Operator),
     ("GET", "/api/v1/enrolment-tokens", Admin),
     ("POST", "/api/v1/enrolment-tokens", Admin),
     ("DELETE", "/api/v1/enrolment-tokens/{id}", Admin),

@@ -33,6 +33,8 @@ pub struct ApiState {
     /// The generation in force.
     pub generation: watch::Receiver<Arc<Generation>>,
     pub config_dir: PathBuf,
+    /// For tests of channels.
+    pub http: reqwest::Client,
     /// Where hosts enrol: `https://host:port`, and the CA's fingerprint that tokens carry.
     pub enrol_url: String,
     pub ca_fingerprint: [u8; 32],

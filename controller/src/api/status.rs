@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::store::queries::incidents;
+use crate::store::queries::{incidents, notices};
 
 /// Behind a token.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -30,6 +30,7 @@ async fn status(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
     let counts = state.read(incidents::count).await?;
     let incidents: serde_json::Map<String, Value> = counts.into_iter().map(|(state, n)| (state, n.into())).collect();
     let stopped = state.core.look(|desk, _| desk.is_stopped()).await?;
+    let (retried, dead) = state.read(notices::in_trouble).await?;
     let connected = state.downlinks.live.with(std::collections::BTreeMap::len);
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -37,6 +38,7 @@ async fn status(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
         "ledger_head": *state.core.head().borrow(),
         "agents_connected": connected,
         "incidents": incidents,
+        "notices": {"retried": retried, "dead": dead},
         "stop_switch": stopped,
         "failing_rules": state.rules.failing(),
     })))

@@ -18,6 +18,7 @@ mod events;
 mod files;
 mod incidents;
 mod judge;
+mod notices;
 mod problems;
 mod query;
 mod runs;
@@ -99,6 +100,9 @@ enum Command {
     /// Events that agents reported
     #[command(subcommand)]
     Event(events::Events),
+    /// What people were told, and what could not be delivered
+    #[command(subcommand)]
+    Notice(notices::Notices),
     /// Follow the ledger as it grows, a line a fact
     Watch(watch::Watch),
     /// Tell the whole story of an incident or a problem from the ledger
@@ -218,6 +222,7 @@ fn remote(format: Format, command: Command) -> Outcome {
             Command::Ci(cis) => cis.run(&client, format).await,
             Command::Agent(agents) => agents.run(&client, format).await,
             Command::Event(events) => events.run(&client, format).await,
+            Command::Notice(notices) => notices.run(&client, format).await,
             Command::Query(query) => query.run(&client, format).await,
             Command::Watch(watch) => watch.run(&client, format).await,
             Command::Why(why) => why.run(&client, format).await,

@@ -20,14 +20,24 @@ fn card(status: &Value) -> String {
     let incidents = if incidents.is_empty() { "none".to_owned() } else { incidents.join(", ") };
     let generation = word(status, "generation");
     let rules = rules(status["failing_rules"].as_array().map_or(&[], Vec::as_slice));
+    let notices = notices(&status["notices"]);
     let switch = if status["stop_switch"] == true { "ON: no runbook runs" } else { "off" };
     format!(
-        "agents       {} connected\nincidents    {incidents}\n{rules}stop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
+        "agents       {} connected\nincidents    {incidents}\n{rules}{notices}stop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
         status["agents_connected"],
         generation.get(..12).unwrap_or(generation),
         status["ledger_head"],
         word(status, "version"),
     )
+}
+
+/// Notices that have not arrived; nothing where all have.
+fn notices(counts: &Value) -> String {
+    let (retried, dead) = (counts["retried"].as_u64().unwrap_or(0), counts["dead"].as_u64().unwrap_or(0));
+    let retried = (retried > 0).then(|| format!("{retried} tried again"));
+    let dead = (dead > 0).then(|| format!("{dead} given up: watchkeep notice list --state dead"));
+    let told: Vec<String> = retried.into_iter().chain(dead).collect();
+    if told.is_empty() { String::new() } else { format!("notices      {}\n", told.join(", ")) }
 }
 
 /// Which rules cannot be evaluated, and why; nothing where all can.
@@ -53,6 +63,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn notices_are_told_of_where_they_have_not_arrived() {
+        assert_eq!(notices(&json!({"retried": 0, "dead": 0})), "");
+        let told = notices(&json!({"retried": 2, "dead": 1}));
+        assert_eq!(told, "notices      2 tried again, 1 given up: watchkeep notice list --state dead\n");
+    }
 
     #[test]
     fn rules_that_fail_are_told_of_with_their_reason() {

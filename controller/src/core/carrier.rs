@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use watchkeep_desk::decision::Notice;
+use watchkeep_desk::ids::CommandId;
 use watchkeep_desk::{Effect, InputBody, Millis};
 
 use super::handle::{Carried, Handle};
@@ -22,19 +22,17 @@ use crate::access::keys::SigningKey;
 use crate::core::engine::chain;
 use crate::fleet::dispatch::{Dispatch, Dispatcher};
 use crate::fleet::sign::sign;
-
-use crate::generation::{Channel, Generation};
-use crate::notify::webhook::{self, Secret, Webhook};
+use crate::generation::Generation;
 use crate::notify::{ATTEMPTS, pause_ms};
-use crate::store::outbox::Owed;
+use crate::store::outbox::{Errand, Owed};
 use crate::store::{ReadPool, StoreError, outbox};
 
 /// Commands looked at in one turn; they stay due until their result is in.
 const COMMANDS: u32 = 5_000;
-/// Notices taken up in one turn.
-const NOTICES: u32 = 256;
-/// Notices under way at once.
-const UNDER_WAY: usize = 32;
+/// Notices looked at in one turn, of each channel.
+const NOTICES: u32 = 64;
+/// Notices under way at once on one channel: what it takes long to refuse is no burden for the others.
+const UNDER_WAY: usize = 16;
 
 /// What the carrier works with.
 pub struct Carrier {
@@ -56,15 +54,15 @@ impl Carrier {
     /// Runs until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut under_way = JoinSet::new();
-        let mut ids = BTreeSet::new();
+        let mut errands = BTreeSet::new();
         let mut commands = Dispatcher::default();
         loop {
             tokio::select! {
                 () = self.bell.notified() => {}
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
                 Some(ended) = under_way.join_next() => {
-                    if let Ok(id) = ended {
-                        ids.remove(&id);
+                    if let Ok(errand) = ended {
+                        errands.remove(&errand);
                     }
                 }
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -72,7 +70,7 @@ impl Carrier {
             match self.due().await {
                 Ok(due) => {
                     self.command(&mut commands, &due).await;
-                    self.tell(due, &mut under_way, &mut ids);
+                    self.tell(due, &mut under_way, &mut errands);
                 }
                 Err(error) => tracing::error!(error = %chain(&error), "the outbox cannot be read"),
             }
@@ -81,10 +79,11 @@ impl Carrier {
 
     async fn due(&self) -> Result<Vec<Owed>, StoreError> {
         let (readers, now) = (self.readers.clone(), (self.now)());
+        let channels = self.generation.borrow().channels();
         let read = move || {
             readers.read(|tx| {
-                let mut due = outbox::due_of(tx, "command", now, COMMANDS)?;
-                due.extend(outbox::due_of(tx, "notice", now, NOTICES)?);
+                let mut due = outbox::due_commands(tx, now, COMMANDS)?;
+                due.extend(outbox::due_notices(tx, &channels, now, NOTICES)?);
                 Ok(due)
             })
         };
@@ -99,87 +98,109 @@ impl Carrier {
             match dispatch {
                 Dispatch::Send { order, session, binding } => match sign(&self.key, &order, &binding) {
                     Ok(command) => self.downlinks.send_command(&order.agent, session, &command),
-                    Err(error) => self.give_up(order.command.to_string(), chain(&error)).await,
+                    Err(error) => self.give_up(order.command, chain(&error)).await,
                 },
                 Dispatch::Expired { command, agent, sent } => {
                     let error = format!("\"{agent}\" gave no result while it was valid; it was sent {sent} times");
-                    self.give_up(command.to_string(), error).await;
+                    self.give_up(command, error).await;
                 }
             }
         }
     }
 
-    async fn give_up(&self, id: String, error: String) {
-        self.core.carried(id, Carried::GivenUp { error }, None).await;
+    async fn give_up(&self, command: CommandId, error: String) {
+        self.core.carried(Errand::command(command), Carried::GivenUp { error }, None).await;
     }
 
-    /// Begins to post the notices that are not under way, as far as there is room.
-    fn tell(&self, due: Vec<Owed>, under_way: &mut JoinSet<String>, ids: &mut BTreeSet<String>) {
+    /// Begins to deliver the notices that are not under way, as far as there is room on their channels.
+    fn tell(&self, due: Vec<Owed>, under_way: &mut JoinSet<Errand>, errands: &mut BTreeSet<Errand>) {
         for owed in due {
+            let here = errands.iter().filter(|errand| errand.channel == owed.errand.channel).count();
             if let Effect::Notice(notice) = &owed.effect
-                && ids.len() < UNDER_WAY
-                && ids.insert(owed.id.clone())
+                && here < UNDER_WAY
+                && errands.insert(owed.errand.clone())
             {
-                under_way.spawn(self.post(notice.clone(), owed));
+                under_way.spawn(self.deliver(notice.clone(), owed));
             }
         }
     }
 
-    /// Posts one notice to every channel of the generation in force. Where one fails all are posted to again, under the same
-    /// id: a receiver that has it already can tell.
-    fn post(&self, notice: Notice, owed: Owed) -> impl Future<Output = String> + use<> {
+    /// One attempt at one notice on one channel of the generation in force, and noting what became of it.
+    fn deliver(&self, notice: Notice, owed: Owed) -> impl Future<Output = Errand> + use<> {
         let (core, http, now) = (self.core.clone(), self.http.clone(), self.now);
-        let channels = self.generation.borrow().notify.clone();
+        let generation = self.generation.borrow().clone();
         let config_dir = self.config_dir.clone();
         async move {
-            let nowhere = channels.is_empty();
-            let mut delivered = Err("no channel is set up; add one under \"notify\" in watchkeep.yaml".to_owned());
-            let mut failed = Vec::new();
-            for channel in &channels {
-                failed.extend(post_to(&http, channel, &config_dir, &notice, now).await.err());
-            }
-            if !nowhere {
-                delivered = if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) };
-            }
-            let now = now();
-            let told = |delivered, detail: &str| {
-                Some(InputBody::Notified { notice: notice.notice, delivered, detail: detail.to_owned() })
+            let Owed { errand, attempts, .. } = owed;
+            let channel = generation.notify.iter().find(|channel| channel.name == errand.channel);
+            let carried = match channel {
+                Some(channel) => attempt(channel.deliver(&http, &config_dir, &notice, now()).await, attempts, now()),
+                None => no_channel(&errand, generation.channels()),
             };
-            let (carried, told) = match delivered {
-                Ok(()) => (Carried::Done, told(true, "")),
-                Err(error) if nowhere || owed.attempts + 1 >= ATTEMPTS => {
-                    let told = told(false, &error);
-                    (Carried::GivenUp { error }, told)
-                }
-                Err(error) => (Carried::Failed { error, again_at: now.plus(pause_ms(owed.attempts + 1)) }, None),
-            };
-            core.carried(owed.id.clone(), carried, told).await;
-            owed.id
+            let told = told(&notice, &errand, &carried);
+            core.carried(errand.clone(), carried, told).await;
+            errand
         }
     }
 }
 
-async fn post_to(
-    http: &reqwest::Client,
-    channel: &Channel,
-    config_dir: &std::path::Path,
-    notice: &Notice,
-    now: fn() -> Millis,
-) -> Result<(), String> {
-    let Channel::Webhook { url, secret_file } = channel;
-    let path = config_dir.join(secret_file);
-    let secret =
-        tokio::fs::read(&path).await.map_err(|error| format!("read secret_file \"{}\": {error}", path.display()))?;
-    let webhook = Webhook { url: url.clone(), secret: Secret::new(&secret) };
-    let body = json!({
-        "notice": notice.notice,
-        "why": notice.why,
-        "group": notice.group,
-        "incident": notice.incident,
-        "problem": notice.problem,
-        "content": notice.content,
-    });
-    let id = notice.notice.to_string();
-    let sent = webhook::post(http, &webhook, &id, body.to_string().into_bytes(), now().0 / 1_000).await;
-    sent.map_err(|error| chain(&error))
+/// What an attempt came to, after `before` that failed.
+fn attempt(outcome: Result<(), String>, before: u32, now: Millis) -> Carried {
+    match outcome {
+        Ok(()) => Carried::Done,
+        Err(error) if before + 1 >= ATTEMPTS => Carried::GivenUp { error },
+        Err(error) => Carried::Failed { error, again_at: now.plus(pause_ms(before + 1)) },
+    }
+}
+
+/// There is no channel of that name: none was set up when it was owed, or it is not any more.
+fn no_channel(errand: &Errand, channels: Vec<String>) -> Carried {
+    let hint = format!("then: watchkeep notice resend {}", errand.id);
+    match (errand.channel.as_str(), channels.is_empty()) {
+        ("", false) => Carried::HandedTo { channels },
+        ("", true) => Carried::GivenUp {
+            error: format!("no channel is set up; add one under \"notify\" in watchkeep.yaml, {hint}"),
+        },
+        (name, _) => Carried::GivenUp {
+            error: format!(
+                "there is no channel \"{name}\" under \"notify\" in watchkeep.yaml any more; add it again, {hint}"
+            ),
+        },
+    }
+}
+
+/// What the desk is to learn: how it ended, where it has.
+fn told(notice: &Notice, errand: &Errand, carried: &Carried) -> Option<InputBody> {
+    let (delivered, detail) = match carried {
+        Carried::Done => (true, String::new()),
+        Carried::GivenUp { error } => (false, error.clone()),
+        Carried::Failed { .. } | Carried::HandedTo { .. } => return None,
+    };
+    let about = notice.about();
+    Some(InputBody::Notified { notice: notice.notice, channel: errand.channel.clone(), about, delivered, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_fails_is_tried_again_until_there_were_enough() {
+        let failed = |before| attempt(Err("no route".to_owned()), before, Millis(1_000));
+        assert_eq!(failed(0), Carried::Failed { error: "no route".to_owned(), again_at: Millis(2_000) });
+        assert_eq!(failed(2), Carried::Failed { error: "no route".to_owned(), again_at: Millis(5_000) });
+        assert_eq!(failed(ATTEMPTS - 1), Carried::GivenUp { error: "no route".to_owned() });
+        assert_eq!(attempt(Ok(()), 7, Millis(1_000)), Carried::Done);
+    }
+
+    #[test]
+    fn what_has_no_channel_goes_to_those_there_are_or_says_what_to_do() {
+        let errand = |channel: &str| Errand { id: "5a".to_owned(), channel: channel.to_owned() };
+        let pager = || vec!["pager".to_owned()];
+        assert_eq!(no_channel(&errand(""), pager()), Carried::HandedTo { channels: pager() });
+        for (channel, says) in [("", "no channel is set up"), ("old", "no channel \"old\"")] {
+            let Carried::GivenUp { error } = no_channel(&errand(channel), Vec::new()) else { panic!("given up") };
+            assert!(error.contains(says) && error.ends_with("watchkeep notice resend 5a"), "{error}");
+        }
+    }
 }

@@ -22,6 +22,7 @@ use crate::ingest::{KeptHost, Proposal};
 use crate::ledger::LedgerSecret;
 use crate::ledger::inputs::{InputLog, InputLogError};
 use crate::store::lease::{self, Held};
+use crate::store::outbox::{self, Errand};
 use crate::store::{self, Store, StoreError, Tx};
 
 /// The chain that this controller writes.
@@ -129,6 +130,8 @@ pub struct LedgerKeys {
 struct Judged {
     inputs: Vec<Input>,
     decisions: Vec<Decision>,
+    /// The generation that each was judged under, whose channels its notices go to.
+    generations: Vec<Arc<Generation>>,
 }
 
 impl Committer {
@@ -231,12 +234,12 @@ impl Committer {
                     committed.answers.push((answer, self.judge(now, body, &mut judged)));
                     taken_up.push((generation, author));
                 }
-                Work::Carried { id, carried, told, kept } => {
+                Work::Carried { errand, carried, told, kept } => {
                     committed.kept.push(kept);
                     if let Some(body) = told {
                         self.take(now, body, &mut judged);
                     }
-                    carry.push((id, carried));
+                    carry.push((errand, carried));
                 }
                 Work::Look(look) => (look.0)(&self.desk, &self.generation),
                 Work::Stop => {}
@@ -245,7 +248,11 @@ impl Committer {
         committed.retired = hosts::retired(&judged.decisions, self.desk.cmdb());
         self.keep(now, &judged, &committed, &taken_up, &carry)?;
         committed.head = self.head;
-        committed.owed = judged.decisions.iter().any(|decision| !decision.effects.is_empty());
+        committed.owed = judged.decisions.iter().any(|decision| !decision.effects.is_empty())
+            || judged
+                .inputs
+                .iter()
+                .any(|input| matches!(input.body, InputBody::Noted { note: Note::SentAgain { .. }, .. }));
         committed.generation = taken_up.last().map(|(generation, _)| Arc::clone(generation));
         committed.agents = changed_agents(&judged.decisions);
         committed.aside = judged.inputs.iter().filter(|input| is_set_aside(&input.body)).count() as u64;
@@ -286,6 +293,7 @@ impl Committer {
         };
         judged.inputs.push(input);
         judged.decisions.push(decision);
+        judged.generations.push(Arc::clone(&self.generation));
         answer
     }
 
@@ -295,7 +303,7 @@ impl Committer {
         judged: &Judged,
         Committed { proposals, retired, .. }: &Committed,
         taken_up: &[(Arc<Generation>, String)],
-        carried: &[(String, Carried)],
+        carried: &[(Errand, Carried)],
     ) -> Result<(), CoreError> {
         if judged.inputs.is_empty() && carried.is_empty() && proposals.iter().all(Proposal::is_empty) {
             return Ok(());
@@ -314,12 +322,14 @@ impl Committer {
                 )?;
             }
             let mut head: Option<crate::ledger::Head> = None;
-            for ((input, decision), changed) in judged.inputs.iter().zip(&judged.decisions).zip(&changed) {
-                head = Some(store::settle::settle_with(tx, CHAIN, input, decision, changed, secret)?);
+            let decided = judged.inputs.iter().zip(&judged.decisions).zip(&judged.generations);
+            for (((input, decision), generation), changed) in decided.zip(&changed) {
+                let channels = if decision.effects.is_empty() { Vec::new() } else { generation.channels() };
+                head = Some(store::settle::settle_with(tx, CHAIN, input, decision, changed, &channels, secret)?);
                 keep_access(tx, input, decision)?;
             }
-            for (id, carried) in carried {
-                keep_carried(tx, id, carried, now)?;
+            for (errand, carried) in carried {
+                keep_carried(tx, errand, carried, now)?;
             }
             hosts::keep(tx, proposals)?;
             retired.iter().try_for_each(|agent| detect::kept::retire(tx, agent))?;
@@ -351,7 +361,10 @@ fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<()
         }
         // An agent's word on a command that was not ordered of it changes nothing.
         InputBody::Result(outcome) if !decision.facts.iter().any(is_stray) => {
-            store::outbox::done(tx, &outcome.command.to_string(), input.at)?
+            outbox::done(tx, &Errand::command(outcome.command), input.at)?
+        }
+        InputBody::Noted { note: Note::SentAgain { id, channels, .. }, .. } => {
+            outbox::send_to(tx, id, channels, input.at)?;
         }
         _ => {}
     }
@@ -380,11 +393,12 @@ fn newest_versions(decisions: &[Decision]) -> Vec<Vec<Record>> {
         .collect()
 }
 
-fn keep_carried(tx: &mut dyn Tx, id: &str, carried: &Carried, now: Millis) -> Result<(), StoreError> {
+fn keep_carried(tx: &mut dyn Tx, errand: &Errand, carried: &Carried, now: Millis) -> Result<(), StoreError> {
     match carried {
-        Carried::Done => store::outbox::done(tx, id, now),
-        Carried::Failed { error, again_at } => store::outbox::failed(tx, id, error, *again_at),
-        Carried::GivenUp { error } => store::outbox::give_up(tx, id, error, now),
+        Carried::Done => outbox::done(tx, errand, now),
+        Carried::Failed { error, again_at } => outbox::failed(tx, errand, error, *again_at),
+        Carried::GivenUp { error } => outbox::give_up(tx, errand, error, now),
+        Carried::HandedTo { channels } => outbox::send_to(tx, &errand.id, channels, now),
     }
 }
 

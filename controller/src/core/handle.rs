@@ -10,6 +10,7 @@ use watchkeep_desk::{Desk, Fact, InputBody, Millis, Refusal};
 
 use crate::generation::Generation;
 use crate::ingest::Proposal;
+use crate::store::outbox::Errand;
 
 /// Work for the desk.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub enum Work {
     },
     /// What became of an effect of the outbox, and what the desk is to learn of it.
     Carried {
-        id: String,
+        errand: Errand,
         carried: Carried,
         told: Option<InputBody>,
         kept: oneshot::Sender<()>,
@@ -59,9 +60,13 @@ pub enum Carried {
         error: String,
         again_at: Millis,
     },
-    /// For good: onto the dead letters.
+    /// For good, until a person sends it again.
     GivenUp {
         error: String,
+    },
+    /// Handed to these channels, which were set up after it was owed.
+    HandedTo {
+        channels: Vec<String>,
     },
 }
 
@@ -134,9 +139,9 @@ impl Handle {
 
     /// Notes what became of an effect, and returns once that is durable, or the core has ended: before it is, the outbox
     /// still owes the effect. Waits while the queue is full.
-    pub async fn carried(&self, id: String, carried: Carried, told: Option<InputBody>) {
+    pub async fn carried(&self, errand: Errand, carried: Carried, told: Option<InputBody>) {
         let (kept, is_kept) = oneshot::channel();
-        let mut work = Work::Carried { id, carried, told, kept };
+        let mut work = Work::Carried { errand, carried, told, kept };
         loop {
             match self.desk.try_send(work) {
                 Ok(()) => break,

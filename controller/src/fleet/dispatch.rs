@@ -111,6 +111,7 @@ mod tests {
     use watchkeep_desk::ids::RunId;
 
     use super::*;
+    use crate::store::outbox::Errand;
 
     const VALID: i64 = 60_000;
 
@@ -126,9 +127,18 @@ mod tests {
             valid_for_ms: VALID,
             timeout_ms: 1_000,
         };
-        let (id, kind) = (order.command.to_string(), "command".to_owned());
+        let errand = Errand::command(order.command);
         let (owed_at, due_at) = (Millis(at), Millis(at));
-        Owed { id, kind, effect: Effect::Command(order), owed_at, due_at, attempts: 0, last_error: None, dead_at: None }
+        Owed {
+            errand,
+            effect: Effect::Command(order),
+            owed_at,
+            due_at,
+            attempts: 0,
+            last_error: None,
+            done_at: None,
+            dead_at: None,
+        }
     }
 
     fn live(session: u8, nonce_at: i64) -> Live {

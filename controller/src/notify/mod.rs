@@ -1,9 +1,12 @@
 //! Notices to people: what the outbox owes, by channel.
 //!
 //! A notice is delivered at least once. It carries its id, so that a receiver can tell a second time; it is retried with
-//! growing pauses and in the end given up onto the list of dead letters.
+//! growing pauses and in the end given up, on each channel by itself; `watchkeep notice list --state dead` shows those.
 
+pub mod channel;
 pub mod webhook;
+
+pub use channel::Channel;
 
 /// Attempts after which a notice is given up; with [`pause_ms`] a little over a day.
 pub const ATTEMPTS: u32 = 40;

@@ -65,8 +65,19 @@ pub fn signature(secret: &Secret, timestamp_s: i64, body: &[u8]) -> String {
     })
 }
 
-/// `https://host:port` of a URL, for errors.
-fn shown(url: &str) -> String {
+/// `host:port` of a URL, the port where it is not the scheme's own; `webhook` where there is none.
+pub fn authority(url: &str) -> String {
+    let parsed = reqwest::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(reqwest::Url::host_str);
+    match (host, parsed.as_ref().and_then(reqwest::Url::port)) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => "webhook".to_owned(),
+    }
+}
+
+/// `https://host:port` of a URL, for people.
+pub fn shown(url: &str) -> String {
     match reqwest::Url::parse(url) {
         Ok(url) => url.origin().ascii_serialization(),
         Err(_) => "a URL that does not parse".to_owned(),

@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_flow"),
     migration!(5, "0005_problems"),
     migration!(6, "0006_lease_term"),
+    migration!(7, "0007_outbox_channels"),
     migration!(10, "0010_host_state"),
     migration!(11, "0011_spool_renumbering"),
     migration!(20, "0020_access"),

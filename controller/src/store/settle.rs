@@ -16,23 +16,24 @@ pub fn settle(
     decision: &Decision,
     secret: &LedgerSecret,
 ) -> Result<Head, StoreError> {
-    settle_with(tx, chain, input, decision, &decision.changed, secret)
+    settle_with(tx, chain, input, decision, &decision.changed, &[], secret)
 }
 
-/// As [`settle`], where only some of the changed records are written: the rest stand in a later version of the same
-/// transaction.
+/// As [`settle`], where notices go to `channels`, and only some of the changed records are written: the rest stand in a later
+/// version of the same transaction.
 pub fn settle_with(
     tx: &mut dyn Tx,
     chain: &str,
     input: &Input,
     decision: &Decision,
     changed: &[Record],
+    channels: &[String],
     secret: &LedgerSecret,
 ) -> Result<Head, StoreError> {
     marks::commit(tx, chain, input.order, input.at)?;
     let head = ledger::append(tx, chain, input, &decision.facts, secret)?;
     records::save(tx, changed, input.at)?;
-    outbox::owe(tx, &decision.effects, input.at)?;
+    outbox::owe(tx, &decision.effects, channels, input.at)?;
     Ok(head)
 }
 

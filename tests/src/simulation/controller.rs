@@ -21,6 +21,7 @@ use watchkeep::ledger::LedgerSecret;
 use watchkeep::samples::{Folder, Question, Receipt, Tally};
 use watchkeep::store::failing::{Failing, Fault};
 use watchkeep::store::lease::Holder;
+use watchkeep::store::outbox::Errand;
 use watchkeep::store::{lease, outbox, reading};
 use watchkeep_desk::input::{AgentChange, AgentEvent};
 use watchkeep_desk::{Effect, InputBody, Millis};
@@ -36,10 +37,12 @@ const WORKERS: usize = 2;
 /// How often samples are sealed, ms; a run is a few minutes long.
 const SEAL_EVERY: i64 = 10_000;
 /// Two configurations, between which the controller is reloaded while things go wrong.
-const SETTINGS: [&str; 2] = [
+const PACKS: [&str; 2] = [
     "packs:\n  - use: systemd\n  - use: demonstration\n",
     "packs:\n  - use: systemd\n    overrides:\n      UnitFailed: {resolve_after: 5s}\n  - use: demonstration\n",
 ];
+/// The channels of both.
+pub const CHANNELS: [&str; 2] = ["day", "night"];
 
 /// What goes down.
 pub enum Sent {
@@ -89,8 +92,6 @@ pub struct Controller {
     pub failures: u64,
     /// What became of samples.
     pub tally: Tally,
-    /// Notices that were told, by id: at least once each.
-    pub told: BTreeMap<String, u32>,
 }
 
 /// What ends with the process.
@@ -110,8 +111,10 @@ impl Controller {
     /// The store, the shipped packs or the folder cannot be used.
     pub fn new(folder: &Path) -> Result<Self> {
         let mut generations = Vec::new();
-        for settings in SETTINGS {
-            let files = BTreeMap::from([("watchkeep.yaml".to_owned(), settings.to_owned())]);
+        let channel = |name| format!("  - webhook: {{name: {name}, url: 'http://localhost', secret_file: secret}}\n");
+        for packs in PACKS {
+            let settings = format!("{packs}notify:\n{}", CHANNELS.map(channel).concat());
+            let files = BTreeMap::from([("watchkeep.yaml".to_owned(), settings)]);
             generations.push(Arc::new(Generation::check(files).context("check the shipped packs")?));
         }
         let keys = LedgerKeys { secret: LedgerSecret::new([7; 32]), checkpoint: SigningKey::generate() };
@@ -129,7 +132,6 @@ impl Controller {
             back_at: 0,
             failures: 0,
             tally: Tally::default(),
-            told: BTreeMap::new(),
         })
     }
 
@@ -316,7 +318,7 @@ impl Controller {
         running.restore(kept, &self.samples, now)
     }
 
-    /// Carries out what the outbox owes: signs and sends commands, tells notices. With `deaf` nobody takes a notice now.
+    /// Carries out what the outbox owes: signs and sends commands, tells notices. With `deaf` the first channel takes no notice now.
     ///
     /// # Errors
     /// The outbox cannot be read, or an order cannot be signed.
@@ -337,7 +339,7 @@ impl Controller {
                     timeline.say("controller", format!("gives up a command to {agent}"));
                     let carried = Carried::GivenUp { error: "it expired".to_owned() };
                     running.work.push(Work::Carried {
-                        id: command.to_string(),
+                        errand: Errand::command(command),
                         carried,
                         told: None,
                         kept: tokio::sync::oneshot::channel().0,
@@ -345,21 +347,22 @@ impl Controller {
                 }
             }
         }
-        let waiting: BTreeSet<String> = running.work.iter().filter_map(carried_id).collect();
+        let waiting: BTreeSet<Errand> = running.work.iter().filter_map(carried_errand).collect();
         for owed in due {
             if let Effect::Notice(notice) = &owed.effect
-                && !waiting.contains(&owed.id)
+                && !waiting.contains(&owed.errand)
             {
-                let (carried, told) = if deaf {
-                    timeline.say("controller", format!("notice {} is not taken", &owed.id[..8]));
+                let is_deaf = deaf && owed.errand.channel == CHANNELS[0];
+                let (carried, told) = if is_deaf {
+                    timeline.say("controller", format!("notice {} is not taken", &owed.errand.id[..8]));
                     (Carried::Failed { error: "nobody is there".to_owned(), again_at: now.plus(2_000) }, None)
                 } else {
-                    *self.told.entry(owed.id.clone()).or_default() += 1;
-                    let told = InputBody::Notified { notice: notice.notice, delivered: true, detail: String::new() };
-                    (Carried::Done, Some(told))
+                    let channel = owed.errand.channel.clone();
+                    let (notice, about, detail) = (notice.notice, notice.about(), String::new());
+                    (Carried::Done, Some(InputBody::Notified { notice, channel, about, delivered: true, detail }))
                 };
                 let kept = tokio::sync::oneshot::channel().0;
-                running.work.push(Work::Carried { id: owed.id, carried, told, kept });
+                running.work.push(Work::Carried { errand: owed.errand, carried, told, kept });
             }
         }
         Ok(())
@@ -446,9 +449,9 @@ impl Running {
     }
 }
 
-fn carried_id(work: &Work) -> Option<String> {
+fn carried_errand(work: &Work) -> Option<Errand> {
     match work {
-        Work::Carried { id, .. } => Some(id.clone()),
+        Work::Carried { errand, .. } => Some(errand.clone()),
         _ => None,
     }
 }

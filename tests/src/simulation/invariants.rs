@@ -122,6 +122,12 @@ pub fn in_the_end(controller: &mut Controller, hosts: &mut [Host]) -> Result<End
     let sql = "SELECT id FROM outbox WHERE kind = 'notice' AND done_at IS NULL";
     let owed = reading(&mut controller.store, |tx| texts(tx, sql))?;
     ensure!(owed.is_empty(), "notices were never told: {owed:?}");
+    let sql = format!(
+        "SELECT id FROM outbox WHERE kind = 'notice' GROUP BY id HAVING COUNT(DISTINCT channel) <> {}",
+        super::controller::CHANNELS.len()
+    );
+    let missed = reading(&mut controller.store, |tx| texts(tx, &sql))?;
+    ensure!(missed.is_empty(), "notices that did not go to each channel: {missed:?}");
     Ok(end)
 }
 

@@ -137,8 +137,9 @@ fn content_of(work: &Work<'_>, incident: &Incident, why: &str) -> Value {
     })
 }
 
-/// A notice was delivered, or given up.
-pub(crate) fn notified(work: &mut Work<'_>, notice: NoticeId, delivered: bool, detail: &str) {
+/// A notice was delivered on a channel, or given up there: `body` says it. Whoever carries it knows what it is `about`; inputs
+/// of before channels were told apart do not say it, and the setting does, for the first that is told.
+pub(crate) fn notified(work: &mut Work<'_>, notice: NoticeId, about: Option<Subject>, body: FactBody) {
     let setting = setting_of(notice);
     let of = work.setting(&setting).and_then(Value::as_str).map(str::to_owned);
     let incident = of.as_ref().and_then(|of| of.parse().ok()).map(Subject::Incident);
@@ -146,7 +147,6 @@ pub(crate) fn notified(work: &mut Work<'_>, notice: NoticeId, delivered: bool, d
     if of.is_some() {
         work.set_setting(&setting, Value::Null);
     }
-    let subject = incident.or(problem).unwrap_or(Subject::Controller);
-    let body = FactBody::Notified { notice, delivered, detail: detail.to_owned() };
+    let subject = about.or(incident).or(problem).unwrap_or(Subject::Controller);
     work.tell(subject, Actor::Controller, Vec::new(), body);
 }

@@ -185,12 +185,26 @@ fn what_was_false_alarm_stays_resolved_until_it_has_been_clear() {
 }
 
 #[test]
-fn a_notice_is_followed_until_it_is_delivered() {
+fn a_notice_is_followed_on_each_channel() {
     let mut bench = without_runbook();
     bench.fire("web-1", "nginx.service");
     let notice = bench.notices[0].notice;
-    bench.feed(InputBody::Notified { notice, delivered: true, detail: String::new() });
-    assert!(bench.incident(1).timeline.iter().any(|entry| entry.sentence.contains("was delivered")));
+    // The first as inputs were kept before channels were told apart.
+    bench.feed(InputBody::Notified {
+        notice,
+        channel: String::new(),
+        about: None,
+        delivered: true,
+        detail: String::new(),
+    });
+    let about = bench.notices[0].about();
+    let (channel, detail) = ("pager".to_owned(), "no route".to_owned());
+    bench.feed(InputBody::Notified { notice, channel, about, delivered: false, detail });
+    let incident = bench.incident(1);
+    let told: Vec<&str> = incident.timeline.iter().map(|entry| entry.sentence.as_str()).collect();
+    for words in ["was delivered", "was given up on pager: no route"] {
+        assert!(told.iter().any(|sentence| sentence.ends_with(words)), "no {words:?} in {told:?}");
+    }
     let on_its_way = bench.restored();
     assert_eq!(on_its_way, bench.desk);
 }

@@ -8,7 +8,7 @@ pub mod changes;
 pub mod cis;
 pub mod events;
 pub mod incidents;
-pub mod outbox;
+pub mod notices;
 pub mod problems;
 pub mod relations;
 pub mod runs;

@@ -55,6 +55,8 @@ const CASES: &[Case] = cases![
     records::an_item_is_told_as_it_was,
     records::relations_are_told_as_they_were,
     flow::an_effect_waits_until_it_is_done_or_given_up,
+    flow::each_channel_of_a_notice_goes_its_own_way,
+    flow::notices_are_listed_by_state_and_channel,
     flow::a_spool_mark_never_goes_back,
     flow::generations_are_kept_by_their_hash,
     anomalies::nothing_is_lost_or_doubled_wherever_it_fails,
