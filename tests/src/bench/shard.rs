@@ -117,6 +117,7 @@ impl Simulated {
             at_ms,
             layout: self.layout.id.clone(),
             rows: self.shape.rows(),
+            skipped: 0,
         };
         self.number += 1;
         self.message(Kind::Report, &report)

@@ -378,6 +378,7 @@ impl Controller {
             matchers: matchers.map_err(|error| anyhow!("{error:?}"))?,
             after: i64::MIN,
             until: i64::MAX,
+            labels_only: false,
             series_max: 10,
             points_max: 100_000,
         };
