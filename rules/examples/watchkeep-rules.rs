@@ -1,4 +1,4 @@
-//! `watchkeep rules check FILE…` and `watchkeep rules test FILE…` without a controller, for who only writes rules: this
+//! `watchkeep rules check|explain|test FILE…` without a controller, for who only writes rules: this
 //! links in seconds and needs nothing installed. Incidents are the desk's to judge, which is not here.
 //!
 //! `cargo run -p watchkeep-rules --example watchkeep-rules -- rules test FILE…`
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use watchkeep_rules::promql::Features;
-use watchkeep_rules::{load, test};
+use watchkeep_rules::{explain, load, test};
 
 fn main() -> ExitCode {
     let (features, args): (Vec<String>, Vec<String>) =
@@ -22,14 +22,29 @@ fn main() -> ExitCode {
     let files: Vec<PathBuf> = args.map(PathBuf::from).collect();
     match what.as_str() {
         "check" => check(&files),
+        "explain" => explain_rules(&files),
         "test" => {
             let report = test::run(&files, None);
             println!("{report}");
             if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         _ => {
-            eprintln!("usage: watchkeep-rules [--enable-feature=NAMES] [rules] check|test FILE…");
+            eprintln!("usage: watchkeep-rules [--enable-feature=NAMES] [rules] check|explain|test FILE…");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn explain_rules(files: &[PathBuf]) -> ExitCode {
+    let book = load::read_files(files).and_then(|files| load::check(&files)).map_err(|faults| faults.to_string());
+    match book.and_then(|book| explain::explain(&book)) {
+        Ok(explained) => {
+            println!("{explained}");
+            ExitCode::SUCCESS
+        }
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            ExitCode::from(1)
         }
     }
 }

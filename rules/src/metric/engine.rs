@@ -14,6 +14,7 @@ use crate::events::{Transition, What};
 use crate::promql::eval::{self, Sample, Value};
 use crate::promql::labels::{Labels, NAME};
 use crate::promql::series::{STALE, Samples};
+use crate::stream::{Stream, Verdict};
 
 /// Rules at work, for one host or for all.
 #[derive(Clone, Debug)]
@@ -59,10 +60,24 @@ impl MetricEngine {
     /// A rule that fails changes nothing and writes nothing, but for an alert rule beyond its group's limit, whose alerts are
     /// over; the others go on.
     pub fn eval(&mut self, at: i64, samples: &dyn Samples) -> Output {
+        self.eval_unless(at, samples, &mut |_| false)
+    }
+
+    /// As [`MetricEngine::eval`], and gives the same; but a rule that has no alerts and of which `stream` (of the same rules, with
+    /// all of the host's rows until `at`) knows that it gives nothing is not evaluated.
+    pub fn eval_streaming(&mut self, at: i64, samples: &dyn Samples, stream: &mut Stream) -> Output {
+        let looks_back = self.settings.query_offset != 0;
+        self.eval_unless(at, samples, &mut |place| !looks_back && stream.verdict(place, at) == Verdict::Quiet)
+    }
+
+    fn eval_unless(&mut self, at: i64, samples: &dyn Samples, is_quiet: &mut dyn FnMut(usize) -> bool) -> Output {
         let mut overlay = Overlay::new(samples);
         let mut output = Output::default();
         let rules = Arc::clone(&self.rules);
-        for ready in &rules.ready {
+        for (place, ready) in rules.ready.iter().enumerate() {
+            if self.state.rules.get(&ready.key).is_some_and(RuleState::is_idle) && is_quiet(place) {
+                continue;
+            }
             let state = self.state.of(&ready.key, ready.rule.name());
             match evaluated(ready, state, at, &overlay, &self.settings, &self.installation) {
                 Ok((mut stepped, series)) => {

@@ -12,6 +12,7 @@
 mod alerts;
 mod engine;
 mod overlay;
+mod reads;
 mod render;
 mod rules;
 mod scope;
@@ -19,8 +20,9 @@ mod state;
 
 pub use engine::MetricEngine;
 pub use overlay::Overlay;
+pub use reads::{Read, selectors};
 pub use rules::{MetricRules, Rule};
-pub use scope::{Scope, analyse};
+pub use scope::{Across, Scope, analyse};
 pub use state::{ActiveAlert, MetricState};
 
 use std::collections::BTreeMap;

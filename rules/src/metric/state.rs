@@ -65,6 +65,13 @@ impl MetricState {
     }
 }
 
+impl RuleState {
+    /// No alert, and no series that would end.
+    pub fn is_idle(&self) -> bool {
+        self.alerts.is_empty() && self.written.is_empty()
+    }
+}
+
 impl ActiveAlert {
     pub fn is_firing(&self) -> bool {
         matches!(self.state, AlertState::Firing { .. })

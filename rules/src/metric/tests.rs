@@ -292,6 +292,15 @@ fn scopes_follow_what_is_recorded() {
     assert_eq!(hosts, [false, false, false, true, false]);
 }
 
+#[test]
+fn who_reads_the_alerts_across_hosts_looks_across_hosts() {
+    let rules = rules(
+        "      - {alert: Many, expr: sum(load) > 9}\n      - {alert: Busy, expr: load > 2}\n      - {alert: Any, expr: 'ALERTS{alertstate=\"firing\"} > 0'}\n      - {alert: OfMany, expr: 'ALERTS{alertname=\"Many\"} > 0'}\n      - {alert: OfBusy, expr: 'ALERTS{alertname=\"Busy\"} > 0'}\n      - {record: 'all:load', expr: sum(load)}\n      - {alert: Named, expr: '{__name__=~\"all:.*\"} > 1'}",
+    );
+    let hosts: Vec<bool> = rules.scopes().into_iter().map(|scope| scope == Scope::Host).collect();
+    assert_eq!(hosts, [false, true, false, false, true, false, false]);
+}
+
 mod always {
     use std::collections::BTreeSet;
 

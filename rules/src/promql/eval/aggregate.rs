@@ -34,7 +34,7 @@ impl Evaluator<'_> {
                 }
                 self.reduced(inner, grouping, steps, |step, values| sums::quantile(phis[step], values))
             }
-            op => self.reduced(inner, grouping, steps, |_, values| reduced(op, values)),
+            op => self.reduced(inner, grouping, steps, |_, values| reduced(op, values.into_iter())),
         }
     }
 
@@ -68,12 +68,11 @@ pub(super) fn groups<'a>(grouping: &Grouping, vector: &'a [Sample]) -> BTreeMap<
 }
 
 /// `values` has at least one.
-fn reduced(op: AggregateOp, values: Vec<f64>) -> f64 {
-    let values = values.into_iter();
+pub(super) fn reduced(op: AggregateOp, values: impl Iterator<Item = f64>) -> f64 {
     match op {
         AggregateOp::Sum => sums::sum(values),
         AggregateOp::Avg => sums::mean(values),
-        AggregateOp::Count => values.len() as f64,
+        AggregateOp::Count => values.count() as f64,
         AggregateOp::Group => 1.0,
         AggregateOp::Min => {
             values.fold(f64::NAN, |least, value| if least > value || least.is_nan() { value } else { least })

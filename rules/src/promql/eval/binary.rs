@@ -51,7 +51,7 @@ impl Outcome {
 
 impl Binary {
     /// Whether the result means something else than the left side did, so that the metric's name goes.
-    pub(super) fn drops_name(&self) -> bool {
+    pub(crate) fn drops_name(&self) -> bool {
         self.return_bool || !(self.op.is_comparison() || self.op.is_set())
     }
 }

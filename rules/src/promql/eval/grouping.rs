@@ -4,7 +4,7 @@ use crate::promql::ast::Grouping;
 use crate::promql::labels::{Labels, NAME};
 
 /// The labels that count, by name. A missing label is an empty one, so it needs no place.
-pub(super) type Signature<'a> = Vec<(&'a str, &'a str)>;
+pub(crate) type Signature<'a> = Vec<(&'a str, &'a str)>;
 
 impl Grouping {
     /// Whether the label is one of those that count. The metric's name never is unless it is asked for.
@@ -25,7 +25,7 @@ pub(super) fn is_metadata(label: &str) -> bool {
     matches!(label, NAME | "__type__" | "__unit__")
 }
 
-pub(super) fn nameless(labels: &Labels) -> Labels {
+pub(crate) fn nameless(labels: &Labels) -> Labels {
     if labels.iter().any(|(name, _)| is_metadata(name)) {
         labels.filtered(|name| !is_metadata(name))
     } else {

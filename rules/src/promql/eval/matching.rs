@@ -55,7 +55,7 @@ impl<'a> Matched<'a> {
         for sample in self.many {
             let signature = self.binary.matching.grouping.signature(&sample.labels);
             let Some(partner) = self.one.get(&signature) else { continue };
-            let labels = self.labels(&sample.labels, &partner.labels);
+            let labels = labels(self.binary, &sample.labels, &partner.labels);
             let key = match self.binary.matching.card {
                 Card::OneToOne => None,
                 Card::ManyToOne | Card::OneToMany => Some(labels.clone()),
@@ -73,22 +73,6 @@ impl<'a> Matched<'a> {
         self.binary.op.apply(lhs, rhs).value(self.binary.return_bool, lhs)
     }
 
-    /// The "many" side's labels, those in `group_left(…)` taken from the other; of a one-to-one match those that counted.
-    fn labels(&self, many: &Labels, one: &Labels) -> Labels {
-        let matching = &self.binary.matching;
-        let drops_name = self.binary.drops_name();
-        let one_to_one = matching.card == Card::OneToOne;
-        let keeps = |name: &str| {
-            let counts = match &matching.grouping {
-                Grouping::Only(names) => names.iter().any(|known| known == name),
-                Grouping::Except(names) => !names.iter().any(|known| known == name),
-            };
-            !(drops_name && is_metadata(name)) && (counts || !one_to_one)
-        };
-        let kept = if many.iter().all(|(name, _)| keeps(name)) { many.clone() } else { many.filtered(keeps) };
-        matching.include.iter().fold(kept, |labels, name| labels.with(name, one.get(name).unwrap_or("")))
-    }
-
     fn twice(&self, labels: &Labels) -> EvalError {
         self.refused(match self.binary.matching.card {
             Card::OneToOne => format!(
@@ -104,4 +88,20 @@ impl<'a> Matched<'a> {
     fn refused(&self, message: String) -> EvalError {
         EvalError::new(self.binary.op_span, message)
     }
+}
+
+/// The "many" side's labels, those in `group_left(…)` taken from the other; of a one-to-one match those that counted.
+pub(super) fn labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
+    let matching = &binary.matching;
+    let drops_name = binary.drops_name();
+    let one_to_one = matching.card == Card::OneToOne;
+    let keeps = |name: &str| {
+        let counts = match &matching.grouping {
+            Grouping::Only(names) => names.iter().any(|known| known == name),
+            Grouping::Except(names) => !names.iter().any(|known| known == name),
+        };
+        !(drops_name && is_metadata(name)) && (counts || !one_to_one)
+    };
+    let kept = if many.iter().all(|(name, _)| keeps(name)) { many.clone() } else { many.filtered(keeps) };
+    matching.include.iter().fold(kept, |labels, name| labels.with(name, one.get(name).unwrap_or("")))
 }

@@ -19,6 +19,7 @@ mod matching;
 mod node;
 mod notes;
 mod numbers;
+pub(crate) mod parts;
 mod ranked;
 mod selectors;
 mod steps;

@@ -16,7 +16,7 @@ pub(super) struct Windows {
 
 /// The points of one series in one window.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window<'a> {
+pub(crate) struct Window<'a> {
     /// At least one, in rising order of time.
     pub points: &'a [Point],
     /// The window is `(from, to]`.

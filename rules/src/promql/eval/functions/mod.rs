@@ -21,7 +21,22 @@ use crate::promql::ast::{Expr, ExprKind, Span};
 use crate::promql::labels::Labels;
 
 /// What a function makes of one window: none where it has too few points.
-type OfWindow = fn(&Window<'_>) -> Option<f64>;
+pub(crate) type OfWindow = fn(&Window<'_>) -> Option<f64>;
+
+/// The function of this name, if it takes nothing but the vector, and each number by itself.
+pub(crate) fn of_number(name: &str) -> Option<fn(f64) -> f64> {
+    math::named(name)
+}
+
+/// The function of this name, if it takes nothing but a range vector, and each series by itself.
+pub(crate) fn of_window(name: &str) -> Option<OfWindow> {
+    rates::named(name).or_else(|| over_time::named(name)).or_else(|| trends::named(name))
+}
+
+/// `predict_linear` of a window that has a point.
+pub(crate) fn predict(window: &Window<'_>, ahead_seconds: f64) -> Option<f64> {
+    trends::predict(window, ahead_seconds)
+}
 
 /// Calls a function that gives a scalar.
 pub(super) fn scalars(
@@ -65,7 +80,7 @@ pub(super) fn vectors(
     if let Some(part) = dates::named(name) {
         return dates::parts(evaluator, span, part, args, steps);
     }
-    if let Some(function) = rates::named(name).or_else(|| over_time::named(name)).or_else(|| trends::named(name)) {
+    if let Some(function) = of_window(name) {
         return over_windows(evaluator, span, name, argument(span, args, 0)?, steps, |_, window| function(window));
     }
     match (name, args) {
