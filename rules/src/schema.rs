@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// The kinds that have a schema.
-pub const KINDS: [&str; 3] = ["rules", "runbook", "tests"];
+pub const KINDS: [&str; 4] = ["rules", "runbook", "tests", "settings"];
 
 /// The JSON Schema (2020-12) of a kind of file; none for a word that is not among [`KINDS`].
 pub fn schema(kind: &str) -> Option<Value> {
@@ -12,6 +12,7 @@ pub fn schema(kind: &str) -> Option<Value> {
         "rules" => include_str!("../schema/rules.json"),
         "runbook" => include_str!("../schema/runbook.json"),
         "tests" => include_str!("../schema/tests.json"),
+        "settings" => include_str!("../schema/settings.json"),
         _ => return None,
     };
     Some(serde_json::from_str(text).expect("an embedded schema is JSON"))

@@ -22,6 +22,8 @@ pub(crate) const RUNBOOK: [&str; 12] = [
     "on_success",
     "on_failure",
 ];
+pub(crate) const SETTINGS: [&str; 6] = ["packs", "notify", "settings", "external_url", "external_labels", "retention"];
+pub(crate) const RETENTION: [&str; 6] = ["samples", "events", "inputs", "output", "notices", "facts"];
 pub(crate) const GUARD: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
 pub(crate) const STEP: [&str; 10] =
     ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];

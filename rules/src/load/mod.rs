@@ -13,6 +13,7 @@ mod overrides;
 mod read;
 mod rules;
 mod runbook;
+mod settings;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 pub(crate) use check::{Checker, Fields};
 pub use overrides::{Overrides, PackUse, apply_overrides, pack_uses};
 pub use read::{read, read_files};
+pub use settings::{InstallationSettings, Retention, installation_settings};
 
 use crate::fault::{Fault, Faults};
 use crate::model::{RuleBook, Runbook};

@@ -22,7 +22,6 @@ pub struct MetricEngine {
     rules: Arc<MetricRules>,
     settings: Settings,
     state: MetricState,
-    installation: Arc<Installation>,
 }
 
 impl MetricEngine {
@@ -33,13 +32,7 @@ impl MetricEngine {
     /// Goes on from a kept state. Rules may have changed since: call [`MetricEngine::reload`] with the same rules to resolve
     /// what they no longer know.
     pub fn restore(rules: Arc<MetricRules>, settings: Settings, state: MetricState) -> Self {
-        Self { rules, settings, state, installation: Arc::default() }
-    }
-
-    /// What templates know of where they run; nothing unless it is told.
-    #[must_use]
-    pub fn installed(self, installation: Arc<Installation>) -> Self {
-        Self { installation, ..self }
+        Self { rules, settings, state }
     }
 
     /// What to keep after a step.
@@ -79,7 +72,7 @@ impl MetricEngine {
                 continue;
             }
             let state = self.state.of(&ready.key, ready.rule.name());
-            match evaluated(ready, state, at, &overlay, &self.settings, &self.installation) {
+            match evaluated(ready, state, at, &overlay, &self.settings, &rules.installation) {
                 Ok((mut stepped, series)) => {
                     series.iter().for_each(|written| overlay.write(written));
                     output.transitions.append(&mut stepped.transitions);

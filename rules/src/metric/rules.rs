@@ -1,7 +1,9 @@
 //! Rules made ready: expressions parsed, templates read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::Installation;
 use super::render::Texts;
 use super::scope::{Scope, scopes};
 use crate::alert::Holds;
@@ -20,6 +22,7 @@ pub enum Rule {
 #[derive(Clone, Debug, Default)]
 pub struct MetricRules {
     pub(super) ready: Vec<Ready>,
+    pub(super) installation: Arc<Installation>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +95,13 @@ impl MetricRules {
             };
             ready.push(Ready { expr, key, labels: Texts::new(rule.labels()), annotations, rule });
         }
-        Ok(Self { ready })
+        Ok(Self { ready, installation: Arc::default() })
+    }
+
+    /// What templates know of where they run; nothing unless it is told.
+    #[must_use]
+    pub fn installed(self, installation: Arc<Installation>) -> Self {
+        Self { installation, ..self }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -103,7 +112,8 @@ impl MetricRules {
     #[must_use]
     pub fn recording(&self) -> Self {
         let records = |ready: &&Ready| matches!(ready.rule, Rule::Record(_));
-        Self { ready: self.ready.iter().filter(records).cloned().collect() }
+        let ready = self.ready.iter().filter(records).cloned().collect();
+        Self { ready, installation: Arc::clone(&self.installation) }
     }
 
     /// The rules with their parsed expressions, in order.

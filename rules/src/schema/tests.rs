@@ -90,6 +90,7 @@ fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Object(entries) if entries.contains_key("runbook") => "runbook",
         Value::Object(entries) if entries.contains_key("tests") => "tests",
+        Value::Object(entries) if entries.contains_key("packs") => "settings",
         _ => "rules",
     }
 }
@@ -111,7 +112,9 @@ fn what_ships_and_what_loads_fits_its_schema() {
     for (path, text) in files("tests/good") {
         texts.push((path.display().to_string(), text));
     }
-    assert!(texts.len() >= 11, "{} files", texts.len());
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/watchkeep.yaml");
+    texts.push(("watchkeep.yaml".to_owned(), std::fs::read_to_string(settings).expect("the example is there")));
+    assert!(texts.len() >= 12, "{} files", texts.len());
     for (name, text) in texts {
         assert_eq!(judged(&text), Ok(()), "{name}");
     }
@@ -148,7 +151,7 @@ fn schemas_and_loader_know_the_same_keys() {
         let found = schema.pointer(pointer).and_then(Value::as_object);
         found.unwrap_or_else(|| panic!("{kind} has no {pointer}")).keys().cloned().collect()
     };
-    let table: [(&str, &str, &[&str]); 10] = [
+    let table: [(&str, &str, &[&str]); 12] = [
         ("rules", "/$defs/group/properties", &keys::GROUP),
         ("rules", "/$defs/record/properties", &keys::RECORD),
         ("rules", "/$defs/alert/properties", &keys::ALERT),
@@ -159,6 +162,8 @@ fn schemas_and_loader_know_the_same_keys() {
         ("runbook", "/$defs/step/properties", &keys::STEP),
         ("tests", "/properties", &keys::TEST_FILE),
         ("tests", "/$defs/test/properties", &keys::TEST),
+        ("settings", "/properties", &keys::SETTINGS),
+        ("settings", "/properties/retention/properties", &keys::RETENTION),
     ];
     for (kind, pointer, known) in table {
         let known: BTreeSet<String> = known.iter().map(|key| (*key).to_owned()).collect();

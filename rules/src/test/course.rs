@@ -69,6 +69,7 @@ pub(super) struct FiringAlert {
 pub(super) struct Course<'a> {
     test: &'a Test,
     rules: &'a ReadyRules,
+    events: Arc<EventRules>,
     hosts: BTreeMap<String, EventEngine>,
     groups: Vec<MetricEngine>,
     memory: Memory,
@@ -86,11 +87,14 @@ pub(super) struct Course<'a> {
 impl<'a> Course<'a> {
     pub fn new(test: &'a Test, rules: &'a ReadyRules) -> Self {
         let groups = rules.groups.iter().map(|(rules, settings)| {
-            MetricEngine::new(Arc::clone(rules), *settings).installed(Arc::clone(&test.installation))
+            let rules = MetricRules::clone(rules).installed(Arc::clone(&test.installation));
+            MetricEngine::new(Arc::new(rules), *settings)
         });
+        let events = EventRules::clone(&rules.events).installed(&test.installation);
         Self {
             test,
             rules,
+            events: Arc::new(events),
             hosts: BTreeMap::new(),
             groups: groups.collect(),
             memory: Memory::default(),
@@ -139,7 +143,7 @@ impl<'a> Course<'a> {
 
     fn event(&mut self, event: &InputEvent) {
         let host = event.labels.get("instance").cloned().unwrap_or_else(|| "localhost".to_owned());
-        let rules = &self.rules.events;
+        let rules = &self.events;
         let engine = self.hosts.entry(host.clone()).or_insert_with(|| EventEngine::new(host, Arc::clone(rules)));
         self.happened.extend(engine.event(&Event { labels: &event.labels, text: &event.text, at: event.at }));
     }

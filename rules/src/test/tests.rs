@@ -335,7 +335,28 @@ tests:
                 <error expanding template: error executing template __alert_Busy: template: __alert_Busy:1:118:
                 executing "__alert_Busy" at <gt $value 1>: error calling gt: incompatible types for comparison>
 "#;
-    let book = load::load(&[("r.yaml".into(), rules.to_owned())]).unwrap_or_else(|faults| panic!("{faults}"));
+    let events = r#"
+groups:
+  - name: e
+    rules:
+      - event: Failed
+        match: '{kind="unit_failed"}'
+        clear_after: 10m
+        labels: {site: '{{ $externalLabels.site }}'}
+        annotations: {see: '{{ $externalURL }}/x'}
+"#;
+    let of_events = r#"
+      - eval_time: 1m
+        alertname: Failed
+        exp_alerts:
+          - exp_labels: {instance: a, site: eu}
+            exp_annotations: {see: https://watch.lan/x}
+    input_events:
+      - {at: 30s, labels: {kind: unit_failed, instance: a}}
+"#;
+    let text = &format!("{}\n{}", text.trim_end(), of_events.trim_start_matches('\n'));
+    let sources = [("r.yaml".into(), rules.to_owned()), ("e.yaml".into(), events.to_owned())];
+    let book = load::load(&sources).unwrap_or_else(|faults| panic!("{faults}"));
     let report = run_file("t.yaml", text, &book, None).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(report.tests[0].failures.is_empty(), "{report}");
     let other = text.replace("site: eu", "site: us");
