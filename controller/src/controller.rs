@@ -5,7 +5,7 @@ mod data;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
@@ -27,14 +27,14 @@ use crate::core::engine::{Engine, Surroundings, chain};
 use crate::core::gate::CoreGate;
 use crate::core::outlet::{BrokerOutlet, Downlinks};
 use crate::core::registry::Registry;
-use crate::core::retention;
+use crate::core::retention::Keeper;
 use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Given, Office};
 use crate::fleet::foreign;
 use crate::generation::{self, Generation};
 use crate::ledger::LedgerSecret;
 use crate::metrics::{Counts, Metrics};
 use crate::samples::foreign::Foreign;
-use crate::samples::{Folder, KEEP_MS, RETENTION_MS, Settings};
+use crate::samples::{Folder, KEEP_MS, Settings};
 use crate::store::{self, Database, lease};
 
 pub use data::{Claimed, DataDir, DirInUse};
@@ -163,13 +163,15 @@ impl Controller {
             holder: claimed.holder()?,
             take_over: options.take_over,
         };
-        let committed = on_commit(Arc::clone(&registry), outlet.clone(), Arc::clone(&bell), told_generation);
+        let samples_term = Arc::new(AtomicI64::new(generation.borrow().retention.samples));
+        let in_force = InForce { generation: told_generation, samples_term: Arc::clone(&samples_term) };
+        let committed = on_commit(Arc::clone(&registry), outlet.clone(), Arc::clone(&bell), in_force);
         let surroundings = Surroundings {
             open: Box::new(move || opener.open()),
             downlinks: Arc::clone(&downlinks),
             now: clock::now,
             committed,
-            samples: sample_settings(&data)?,
+            samples: sample_settings(&data, samples_term)?,
         };
         let engine =
             tokio::task::spawn_blocking(move || Engine::start(surroundings)).await?.context("start the core")?;
@@ -213,7 +215,14 @@ impl Controller {
         let carrier = tokio::spawn(carrier.run(stopped.clone()));
         let database_for_retention = database.clone();
         let eraser = tokio::task::spawn_blocking(move || database_for_retention.writer()).await??;
-        let retention = tokio::spawn(retention::run(eraser, core.clone(), clock::now, stopped.clone()));
+        let keeper = Keeper {
+            store: eraser,
+            inputs: data.inputs(),
+            core: core.clone(),
+            generation: generation.clone(),
+            now: clock::now,
+        };
+        let retention = tokio::spawn(keeper.run(stopped.clone()));
         let database_for_tokens = database.clone();
         let writer = tokio::task::spawn_blocking(move || database_for_tokens.writer()).await??;
         let state = ApiState {
@@ -289,7 +298,7 @@ impl Controller {
 }
 
 /// Opens the folder of block files; what a process that died left half written is removed.
-fn sample_settings(data: &DataDir) -> anyhow::Result<Settings> {
+fn sample_settings(data: &DataDir, retention_ms: Arc<AtomicI64>) -> anyhow::Result<Settings> {
     let path = data.samples();
     let opened = Folder::open(&path).and_then(|folder| folder.tidy().map(|()| folder));
     let folder = opened.with_context(|| format!("open the folder of block files, \"{}\"", path.display()))?;
@@ -298,7 +307,7 @@ fn sample_settings(data: &DataDir) -> anyhow::Result<Settings> {
     let (foreign, faults) =
         opened.with_context(|| format!("open the log of foreign samples, \"{}\"", path.display()))?;
     faults.iter().for_each(|fault| tracing::error!(fault, "what others wrote is not whole"));
-    Ok(Settings { folder, retention_ms: RETENTION_MS, foreign: Arc::new(foreign) })
+    Ok(Settings { folder, retention_ms, foreign: Arc::new(foreign) })
 }
 
 /// A generation to begin with.
@@ -331,19 +340,27 @@ async fn first_generation(database: &Database, dir: &Path) -> anyhow::Result<Fou
     .await?
 }
 
+/// Where a generation that was taken up is told.
+struct InForce {
+    generation: watch::Sender<Arc<Generation>>,
+    /// How long samples are kept, for whoever seals them.
+    samples_term: Arc<AtomicI64>,
+}
+
 /// What happens on the desk's thread after each commit, before anybody is answered.
 fn on_commit(
     registry: Arc<Registry>,
     outlet: Arc<BrokerOutlet>,
     bell: Arc<Notify>,
-    generation: watch::Sender<Arc<Generation>>,
+    in_force: InForce,
 ) -> Box<dyn FnMut(&Committed) + Send> {
     Box::new(move |committed| {
         for agent in registry.take(&committed.agents) {
             outlet.kick_agent(&agent);
         }
         if let Some(next) = &committed.generation {
-            generation.send_replace(Arc::clone(next));
+            in_force.samples_term.store(next.retention.samples, Ordering::Relaxed);
+            in_force.generation.send_replace(Arc::clone(next));
         }
         if committed.owed {
             bell.notify_one();

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use watchkeep_desk::Config;
 use watchkeep_desk::config::Settings;
-use watchkeep_rules::load::{self, PackUse};
+use watchkeep_rules::load::{self, InstallationSettings, PackUse, Retention};
+use watchkeep_rules::metric::Installation;
 use watchkeep_rules::model::RuleBook;
 use watchkeep_rules::packs;
 
@@ -32,14 +34,25 @@ pub struct Generation {
     pub config: Config,
     /// Where notices go.
     pub notify: Vec<Channel>,
+    /// What templates of rules know of where they run.
+    pub installation: Arc<Installation>,
+    /// How long each kind of record is kept.
+    pub retention: Retention,
 }
 
-/// `watchkeep.yaml`. Packs and their overrides are read by the rule language, which points at each fault.
+/// `watchkeep.yaml`. Packs with their overrides, the installation and the terms of keeping are read by the rule language,
+/// which points at each fault.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SettingsFile {
     #[serde(rename = "packs")]
     _packs: serde::de::IgnoredAny,
+    #[serde(rename = "external_url")]
+    _external_url: serde::de::IgnoredAny,
+    #[serde(rename = "external_labels")]
+    _external_labels: serde::de::IgnoredAny,
+    #[serde(rename = "retention")]
+    _retention: serde::de::IgnoredAny,
     notify: Vec<Written>,
     settings: Settings,
 }
@@ -99,6 +112,12 @@ impl Generation {
             None
         });
         let packs = packs.unwrap_or_default();
+        let told = load::installation_settings(Path::new(SETTINGS_FILE), text).unwrap_or_else(|found| {
+            faults.push(found.to_string());
+            InstallationSettings::default()
+        });
+        // A file that is no YAML is the same fault to each of them.
+        faults.dedup();
         // What cannot be read as YAML was told by the line above already.
         let settings = if faults.is_empty() { read_settings(text) } else { Ok(SettingsFile::default()) };
         let settings = settings.unwrap_or_else(|fault| {
@@ -122,7 +141,9 @@ impl Generation {
             return Err(GenerationError::Faults(faults.join("\n")));
         }
         let config = Config { rules, settings: settings.settings };
-        Ok(Self { hash: hash(&texts), files: texts, config, notify })
+        let InstallationSettings { installation, retention } = told;
+        let installation = Arc::new(installation);
+        Ok(Self { hash: hash(&texts), files: texts, config, notify, installation, retention })
     }
 
     /// The names of the channels that notices go out on.
@@ -140,7 +161,10 @@ fn read_settings(text: &str) -> Result<SettingsFile, String> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(SettingsFile::default());
     }
-    serde_yaml::from_str(text).map_err(|fault| format!("{SETTINGS_FILE}: {fault}"))
+    serde_yaml::from_str(text).map_err(|fault| {
+        let place = fault.location().map(|at| format!("{}:{}:", at.line(), at.column())).unwrap_or_default();
+        format!("{SETTINGS_FILE}:{place} {}", fault.without_snippet())
+    })
 }
 
 /// The files with those of the packs beside them, under `packs/NAME/`. What the store kept wins: a replay reads a pack as it
@@ -167,4 +191,46 @@ fn hash(files: &BTreeMap<String, String>) -> String {
         }
     }
     hexadecimal(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Result<Generation, String> {
+        let files = BTreeMap::from([(SETTINGS_FILE.to_owned(), text.to_owned())]);
+        Generation::check(files).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_example_that_ships_is_good_and_tells_the_values_that_hold_without_it() {
+        let example = checked(include_str!("../../packaging/watchkeep.yaml")).expect("the example is good");
+        let nothing = checked("").expect("nothing need be said");
+        assert_eq!(example.retention, nothing.retention);
+        assert_eq!(example.config.settings, nothing.config.settings);
+        assert_eq!(example.installation.external_url, "https://watch.example.com");
+        assert_eq!(*nothing.installation, Installation::default());
+        assert_eq!(example.channels(), ["pager"]);
+    }
+
+    #[test]
+    fn all_faults_of_the_settings_come_with_their_places() {
+        let cases: [(&str, &[&str]); 4] = [
+            (
+                "packs:\n  - use: sistemd\nexternal_url: nowhere\nretention: {facts: 3}\n",
+                &["watchkeep.yaml:2:10: ", "watchkeep.yaml:3:15: ", "watchkeep.yaml:4:20: "],
+            ),
+            ("settings:\n  close_aftr: 5\n", &["watchkeep.yaml:2:3: ", "close_aftr"]),
+            ("notify:\n  - webhook: {url: x}\n", &["watchkeep.yaml:2:", "secret_file"]),
+            ("packs: [\n", &["watchkeep.yaml:"]),
+        ];
+        for (text, told) in cases {
+            let said = checked(text).map(|_| ()).expect_err(text);
+            for word in told {
+                assert!(said.contains(word), "not told: {word}\n{said}");
+            }
+        }
+        let said = checked("packs: [\n").map(|_| ()).expect_err("no YAML");
+        assert_eq!(said.matches("watchkeep.yaml:").count(), 1, "told once: {said}");
+    }
 }

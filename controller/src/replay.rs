@@ -1,9 +1,12 @@
-//! Replay: the stored inputs, decided again from the first one on, give the same facts byte for byte.
+//! Replay: the stored inputs, decided again, give the same facts byte for byte.
 //!
-//! Each input is decided by a fresh desk under the generation that it names, as the store kept it; each fact is compared
-//! with the ledger's body of that input and ordinal. Nothing is written and nothing is sent. Inputs beyond the last
+//! Each input is decided under the generation that it names, as the store kept it, by a desk that was empty before the first
+//! input; or, where old inputs are forgotten, by one restored from the oldest snapshot that the rest follows. Each fact is
+//! compared with the ledger's body of that input and ordinal; and where the replay passes another snapshot, the desk must be
+//! the one that the store had then. Nothing is written and nothing is sent. Inputs beyond the last
 //! committed one were never decided and are left out, so that a running controller can be replayed as well.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -13,12 +16,14 @@ use watchkeep_desk::{Desk, Input};
 use crate::core::committer::CHAIN;
 use crate::generation::{Generation, GenerationError};
 use crate::ledger;
-use crate::ledger::inputs::{self, InputLogError};
+use crate::ledger::inputs::{self, InputLogError, snapshot};
 use crate::store::{Database, ReadPool, StoreError, generations, marks};
 
 /// What was compared, up to the first difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// The input that the replay began with; later than the first where those before it are forgotten.
+    pub from: u64,
     /// Inputs whose facts all agree.
     pub inputs: u64,
     /// Facts that are the same byte for byte.
@@ -27,6 +32,10 @@ pub struct Report {
     pub erased: u64,
     /// The first fact that differs; the replay ends there.
     pub difference: Option<Difference>,
+    /// Snapshots on the way that the desk agrees with.
+    pub snapshots: u64,
+    /// The input after which the desk is not the one that the store had then; the replay ends there.
+    pub strayed: Option<u64>,
 }
 
 /// A fact that is not what the ledger says.
@@ -50,9 +59,14 @@ pub enum ReplayError {
     #[error("read the input log")]
     Inputs(#[from] InputLogError),
     #[error(
-        "input log \"{folder}\": input {expected} is missing, {found}; a replay needs every input from the first on"
+        "input log \"{folder}\": input {expected} is missing, {found}; a replay needs every input from the first on, or a snapshot \
+         that the rest follows"
     )]
     Missing { folder: PathBuf, expected: u64, found: String },
+    #[error(
+        "input log \"{folder}\" has a snapshot of input {snapshot}, and the store committed {last} only: it is an older copy"
+    )]
+    Ahead { folder: PathBuf, snapshot: u64, last: u64 },
     #[error("input {order} was judged under generation {hash}, which the store does not have")]
     NoGeneration { order: u64, hash: String },
     #[error("input {order} was judged under generation {hash}, which this version does not accept")]
@@ -67,7 +81,7 @@ pub enum ReplayError {
 impl Report {
     /// Whether everything agrees.
     pub fn holds(&self) -> bool {
-        self.difference.is_none()
+        self.difference.is_none() && self.strayed.is_none()
     }
 
     /// Compares what the ledger keeps of one input with what was decided now.
@@ -89,16 +103,29 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inputs, facts, erased, difference } = self;
+        let Self { from, inputs, facts, erased, difference, .. } = self;
+        let begin = if *from > 1 { format!(" from input {from} on") } else { String::new() };
         match difference {
-            None => write!(f, "the replay agrees: {inputs} inputs, {facts} facts byte for byte")?,
+            None => match self.strayed {
+                None => write!(f, "the replay agrees{begin}: {inputs} inputs, {facts} facts byte for byte")?,
+                Some(order) => {
+                    writeln!(
+                        f,
+                        "the replay differs after input {order}: its facts agree, and the records of then do not"
+                    )?;
+                    write!(f, "  agreed before it{begin}: {inputs} inputs, {facts} facts byte for byte")?;
+                }
+            },
             Some(Difference { order, ordinal, kept, decided }) => {
                 let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "(no such fact)".to_owned());
                 writeln!(f, "the replay differs at input {order}, fact {ordinal}")?;
                 writeln!(f, "  the ledger: {}", shown(kept))?;
                 writeln!(f, "  decided now: {}", shown(decided))?;
-                write!(f, "  agreed before it: {inputs} inputs, {facts} facts byte for byte")?;
+                write!(f, "  agreed before it{begin}: {inputs} inputs, {facts} facts byte for byte")?;
             }
+        }
+        if self.snapshots > 0 {
+            write!(f, "; the records agree at {} snapshots", self.snapshots)?;
         }
         if *erased > 0 {
             write!(f, "; of {erased} more the body was erased")?;
@@ -115,24 +142,32 @@ impl fmt::Display for Report {
 pub fn replay(database: &Database, inputs: PathBuf) -> Result<Report, ReplayError> {
     let readers = database.readers(1);
     let last = readers.read(|tx| marks::committed(tx, CHAIN))?.map_or(0, |(order, _)| order);
-    let mut replay = Replay { readers, desk: Desk::default(), generation: None, report: Report::default() };
-    let mut expected = 1;
+    let snapshot = snapshot::beginning(&inputs)?;
+    let from = snapshot.as_ref().map_or(1, |snapshot| snapshot.order + 1);
+    let desk = snapshot.map_or_else(Desk::default, |snapshot| Desk::restore(snapshot.records));
+    let report = Report { from, ..Report::default() };
+    let passed = snapshot::list(&inputs)?.into_iter().filter(|order| *order >= from).collect();
+    let mut replay = Replay { readers, desk, generation: None, report, folder: inputs.clone(), passed };
     let missing = |expected, found| ReplayError::Missing { folder: inputs.clone(), expected, found };
-    if last > 0 {
-        for input in inputs::read(&inputs, 1)? {
-            let input = input?;
-            if input.order != expected {
-                return Err(missing(expected, format!("{} comes where it belongs", input.order)));
-            }
-            replay.decide(&input)?;
-            expected += 1;
-            if input.order == last || !replay.report.holds() {
-                return Ok(replay.report);
-            }
-        }
-        return Err(missing(expected, format!("and {last} were committed")));
+    if last + 1 < from {
+        return Err(ReplayError::Ahead { folder: inputs.clone(), snapshot: from - 1, last });
     }
-    Ok(replay.report)
+    if last + 1 == from {
+        return Ok(replay.report);
+    }
+    let mut expected = from;
+    for input in inputs::read(&inputs, from)? {
+        let input = input?;
+        if input.order != expected {
+            return Err(missing(expected, format!("{} comes where it belongs", input.order)));
+        }
+        replay.decide(&input)?;
+        expected += 1;
+        if input.order == last || !replay.report.holds() {
+            return Ok(replay.report);
+        }
+    }
+    Err(missing(expected, format!("and {last} were committed")))
 }
 
 /// A desk that decides again.
@@ -142,6 +177,10 @@ struct Replay {
     /// The one that the input before named.
     generation: Option<Generation>,
     report: Report,
+    /// Of the input log.
+    folder: PathBuf,
+    /// Inputs after which there is a snapshot to compare with.
+    passed: BTreeSet<u64>,
 }
 
 impl Replay {
@@ -153,6 +192,13 @@ impl Replay {
         let decided: Vec<String> = decision.facts.iter().map(text).collect();
         let kept = self.readers.read(|tx| ledger::bodies(tx, CHAIN, input.order))?;
         self.report.compare(input.order, kept, &decided);
+        if self.passed.contains(&input.order) && self.report.holds() {
+            let kept = snapshot::load(&self.folder, input.order)?;
+            match Desk::restore(kept.records) == self.desk {
+                true => self.report.snapshots += 1,
+                false => self.report.strayed = Some(input.order),
+            }
+        }
         Ok(())
     }
 

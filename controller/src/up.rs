@@ -28,6 +28,13 @@ packs:
 # Pages, signed with a shared secret that lies beside this file; then: watchkeep notice test pager
 # notify:
 #   - webhook: {name: pager, url: \"https://pager.example/hook\", secret_file: webhook.secret}
+
+# How long records are kept (the values that hold where nothing is said):
+# retention: {samples: 15d, events: 30d, inputs: 30d, output: 90d, notices: 90d, facts: 3y}
+
+# Where people reach this controller, for the texts of alerts ($externalURL, $externalLabels):
+# external_url: https://watch.example.com
+# external_labels: {site: home}
 ";
 
 /// How long a child may take to end before it is killed.

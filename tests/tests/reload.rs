@@ -94,6 +94,42 @@ fn a_good_file_is_taken_up_without_losing_what_fires() -> Result<()> {
     await_state(&controller, "resolved")
 }
 
+const TEXTS: &str = r#"groups:
+  - name: texts
+    rules:
+      - alert: Loaded
+        expr: node_load1 >= 0
+        annotations: {summary: 'see {{ $externalURL }}/load of {{ $externalLabels.site }}'}
+      - event: Asked
+        match: '{kind="asked"}'
+        clear_after: 1h
+        annotations: {summary: 'see {{ $externalURL }}/asked of {{ $externalLabels.site }}'}
+"#;
+
+#[test]
+fn alerts_say_where_people_reach_the_installation_and_a_reload_changes_it() -> Result<()> {
+    let settings = |host: &str| format!("external_url: https://{host}/\nexternal_labels: {{site: fra1}}\n");
+    let files = vec![("rules/texts.yaml".into(), TEXTS.into()), ("watchkeep.yaml".into(), settings("one.example"))];
+    let controller = Controller::start(Setup { files, ..Setup::default() })?;
+    let agent = Agent::start("web-1", &controller, "allow: []\n")?;
+    await_title(&controller, "see https://one.example/load of fra1")?;
+
+    controller.configure("watchkeep.yaml", &settings("two.example"))?;
+    controller.ask(&["reload"])?;
+    agent.send_event("asked", &[])?;
+    await_title(&controller, "see https://two.example/asked of fra1")
+}
+
+/// Waits until an incident has this title.
+fn await_title(controller: &Controller, title: &str) -> Result<()> {
+    wait::until(BOUND, &format!("an incident \"{title}\""), || {
+        let incidents = controller.all("/api/v1/incidents")?;
+        let titles: Vec<_> = incidents.iter().filter_map(|incident| incident["title"].as_str()).collect();
+        ensure!(titles.contains(&title), "{titles:?}");
+        Ok(())
+    })
+}
+
 /// Waits until there is one incident, in this state.
 fn await_state(controller: &Controller, state: &str) -> Result<()> {
     wait::until(BOUND, &format!("one incident that is {state}"), || {

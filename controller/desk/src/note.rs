@@ -52,7 +52,8 @@ pub enum Note {
         /// Why it did not; empty: it was taken.
         error: String,
     },
-    /// What was older than its term was erased: `kind` is `inputs`, `events`, `outbox` or `facts`.
+    /// What was older than its term was erased: `kind` is `events`, `inputs`, `outputs_of_runs`,
+    /// `attachments`, `facts_of_output`, `outbox` or `facts`.
     Erased {
         kind: String,
         count: u64,

@@ -1,59 +1,69 @@
 //! Terms of keeping, carried out every hour: what is older goes, a portion at a time, so that the desk's commits never wait
 //! long behind it. That it was done stands in the ledger.
 //!
-//! Erasing a fact takes its body; header and hashes stay, and the chain verifies. Inputs are kept without a term as yet: a
-//! replay begins at the first of them.
+//! Erasing a fact takes its body; header and hashes stay, and the chain verifies. Inputs go where a snapshot of the desk
+//! stands in for them, so that what is left can be replayed; a snapshot is taken every quarter of their term. Terms come
+//! from the generation in force, anew each round. Block files of samples are removed by whoever seals them.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use watchkeep_desk::{Actor, InputBody, Millis, Note};
+use watchkeep_rules::load::Retention;
 
 use super::committer::CHAIN;
 use super::engine::chain;
 use super::handle::Handle;
+use crate::generation::Generation;
 use crate::ledger;
-use crate::store::{Store, StoreError, Tx, events, outbox, writing};
+use crate::ledger::inputs::InputLogError;
+use crate::ledger::inputs::snapshot::{self, Snapshot};
+use crate::store::{Store, StoreError, Tx, events, marks, outbox, output, reading, records, writing};
 
-const DAY: i64 = 86_400_000;
 /// Between two rounds; the first comes as long after the start, when agents have come back.
 const EVERY: Duration = Duration::from_secs(3_600);
 /// Rows of one transaction.
 const PORTION: u32 = 500;
 /// Portions of one kind in one round; the rest waits for the next.
 const PORTIONS: usize = 200;
+/// Snapshots of the desk within the term of inputs: so much longer than their term, at most, inputs are kept.
+const SNAPSHOTS: i64 = 4;
 
-/// How long each kind is kept, milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Events as agents told them.
-    pub events: i64,
-    /// Effects that were carried out.
-    pub outbox: i64,
-    /// Bodies of facts.
-    pub facts: i64,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self { events: 30 * DAY, outbox: 90 * DAY, facts: 3 * 365 * DAY }
-    }
+/// Why a round did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    #[error("erase from the store")]
+    Store(#[from] StoreError),
+    #[error("forget old inputs")]
+    Inputs(#[from] InputLogError),
 }
 
 type Erase = fn(&mut dyn Tx, Millis, u32) -> Result<u64, StoreError>;
 
-/// One round. Returns what is to stand in the ledger.
+/// One round; `inputs` is the folder of the input log. What was erased is added to `notes`, to stand in the ledger, whatever
+/// comes after it.
 ///
 /// # Errors
-/// The store refuses; what was erased before stays erased, and the next round goes on.
-pub fn round(store: &mut dyn Store, terms: &Terms, now: Millis) -> Result<Vec<Note>, StoreError> {
+/// The store or the disk refuses; what was erased before stays erased, and the next round goes on.
+pub fn round(
+    store: &mut dyn Store,
+    inputs: &Path,
+    terms: &Retention,
+    now: Millis,
+    notes: &mut Vec<Note>,
+) -> Result<(), RetentionError> {
+    let facts_of_output: Erase = |tx, before, limit| ledger::erase_output(tx, CHAIN, before, limit);
     let facts: Erase = |tx, before, limit| ledger::erase_before(tx, CHAIN, before, limit);
-    let kinds: [(&str, i64, Erase); 3] = [
+    let kinds: [(&str, i64, Erase); 6] = [
         ("events", terms.events, events::forget),
-        ("outbox", terms.outbox, outbox::forget_done),
+        ("outputs_of_runs", terms.output, output::forget_of_runs),
+        ("attachments", terms.output, output::forget_of_incidents),
+        ("facts_of_output", terms.output, facts_of_output),
+        ("outbox", terms.notices, outbox::forget_done),
         ("facts", terms.facts, facts),
     ];
-    let mut notes = Vec::new();
     for (kind, term, erase) in kinds {
         let before = now.plus(-term);
         let mut count = 0;
@@ -68,39 +78,81 @@ pub fn round(store: &mut dyn Store, terms: &Terms, now: Millis) -> Result<Vec<No
             notes.push(Note::Erased { kind: kind.to_owned(), count, before });
         }
     }
-    Ok(notes)
+    forget_inputs(store, inputs, terms.inputs, now, notes)
 }
 
-/// Goes round until `stop` turns true.
-pub async fn run(mut store: Box<dyn Store>, core: Handle, now: fn() -> Millis, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            _ = stop.wait_for(|stop| *stop) => break,
-        }
-        let went = tokio::task::spawn_blocking(move || {
-            let notes = round(store.as_mut(), &Terms::default(), now());
-            (store, notes)
-        });
-        let Ok((back, notes)) = went.await else { return };
-        store = back;
-        match notes {
-            Ok(notes) => {
-                for note in notes {
-                    let noted = core.ask(InputBody::Noted { by: Actor::Controller, note }).await;
-                    noted.unwrap_or_else(|error| {
-                        tracing::error!(error = %chain(&error), "what was erased is not noted");
-                        Default::default()
-                    });
+/// Takes a snapshot where it is time, and forgets the inputs that one of before the term covers.
+fn forget_inputs(
+    store: &mut dyn Store,
+    inputs: &Path,
+    term: i64,
+    now: Millis,
+    notes: &mut Vec<Note>,
+) -> Result<(), RetentionError> {
+    let newest = snapshot::newest_at(inputs)?;
+    let last = reading(store, |tx| marks::committed(tx, CHAIN))?;
+    let is_due = |(_, at): &(u64, Millis)| newest.is_some_and(|newest| at.since(newest) >= term / SNAPSHOTS);
+    if last.as_ref().is_some_and(is_due) {
+        take_snapshot(store, inputs)?;
+    }
+    let before = now.plus(-term);
+    let forgotten = snapshot::forget(inputs, before)?;
+    if forgotten.inputs > 0 {
+        notes.push(Note::Erased { kind: "inputs".to_owned(), count: forgotten.inputs, before });
+    }
+    Ok(())
+}
+
+/// Keeps beside the input log what a desk would be restored from now; which input it is of.
+///
+/// # Errors
+/// The store cannot be read, or the disk refuses.
+pub fn take_snapshot(store: &mut dyn Store, inputs: &Path) -> Result<Option<u64>, RetentionError> {
+    let found = reading(store, |tx| Ok((marks::committed(tx, CHAIN)?, records::restore(tx)?)))?;
+    let (Some((order, at)), records) = found else { return Ok(None) };
+    Snapshot { order, at, records }.save(inputs)?;
+    Ok(Some(order))
+}
+
+/// What the task works on.
+pub struct Keeper {
+    pub store: Box<dyn Store>,
+    /// The folder of the input log.
+    pub inputs: PathBuf,
+    pub core: Handle,
+    pub generation: watch::Receiver<Arc<Generation>>,
+    pub now: fn() -> Millis,
+}
+
+impl Keeper {
+    /// Goes round until `stop` turns true.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let Self { mut store, inputs, core, generation, now } = self;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+            let (terms, folder) = (generation.borrow().retention, inputs.clone());
+            let went = tokio::task::spawn_blocking(move || {
+                let mut notes = Vec::new();
+                let went = round(store.as_mut(), &folder, &terms, now(), &mut notes);
+                (store, went, notes)
+            });
+            let Ok((back, went, notes)) = went.await else { return };
+            store = back;
+            for note in notes {
+                if let Err(error) = core.ask(InputBody::Noted { by: Actor::Controller, note }).await {
+                    tracing::error!(error = %chain(&error), "what was erased is not noted");
                 }
             }
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "what is older than its term is not erased; the next hour tries again")
+            if let Err(error) = went {
+                tracing::error!(error = %chain(&error), "what is older than its term is not erased; the next hour tries again");
             }
         }
+        // A connection to PostgreSQL is not to be closed on a thread of the runtime.
+        let _closed = tokio::task::spawn_blocking(move || drop(store)).await;
     }
-    // A connection to PostgreSQL is not to be closed on a thread of the runtime.
-    let _closed = tokio::task::spawn_blocking(move || drop(store)).await;
 }
 
 #[cfg(test)]
@@ -108,7 +160,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::store::{self, Columns, reading};
+    use crate::store::{self, Columns};
+
+    const DAY: i64 = 86_400_000;
+
+    fn went(store: &mut dyn Store, inputs: &Path, now: Millis) -> Vec<Note> {
+        let mut notes = Vec::new();
+        round(store, inputs, &Retention::default(), now, &mut notes).expect("went");
+        notes
+    }
 
     #[test]
     fn what_is_older_than_its_term_goes_and_all_else_stays() {
@@ -126,17 +186,18 @@ mod tests {
             text: String::new(),
         };
         // More than a portion, the last of them just within the term.
-        let term = Terms::default().events;
+        let term = Retention::default().events;
         let begin = now.0 - term - 1_200;
         writing(store.as_mut(), |tx| (begin..=now.0 - term).try_for_each(|at| events::save(tx, &seen(at))))
             .expect("saved");
-        let notes = round(store.as_mut(), &Terms::default(), now).expect("went");
+        let inputs = folder.path().join("inputs");
+        let notes = went(store.as_mut(), &inputs, now);
         let before = Millis(now.0 - term);
         assert_eq!(notes, [Note::Erased { kind: "events".into(), count: 1_200, before }]);
         let left = reading(store.as_mut(), |tx| {
             Columns::new("event", tx.query("SELECT COUNT(*) FROM event", &[])?.remove(0)).count()
         });
         assert_eq!(left.expect("read"), 1);
-        assert_eq!(round(store.as_mut(), &Terms::default(), now).expect("went"), [], "nothing is noted twice");
+        assert_eq!(went(store.as_mut(), &inputs, now), [], "nothing is noted twice");
     }
 }

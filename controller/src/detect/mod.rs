@@ -36,9 +36,10 @@ pub struct Rules {
 impl Rules {
     pub fn new(generation: &Generation) -> Self {
         let events = EventRules::new(&generation.config.rules.event_rules);
-        let metrics = MetricGroups::new(&generation.config.rules);
+        let metrics = MetricGroups::new(&generation.config.rules, &generation.installation);
         let checked = "a generation holds only rules that were checked";
-        Self { events: Arc::new(events.expect(checked)), metrics: metrics.expect(checked) }
+        let events = events.expect(checked).installed(&generation.installation);
+        Self { events: Arc::new(events), metrics: metrics.expect(checked) }
     }
 }
 

@@ -300,7 +300,7 @@ fn memory_lets_go_of_what_is_sealed_and_older_than_rules_look_back() {
     let far = "groups: [{name: far, rules: [{alert: Far, expr: 'max_over_time(reads_total[100m]) > 900'}]}]";
     let book = watchkeep_rules::load::load(&[("rules.yaml".into(), far.to_owned())]).expect("the test's own rules");
     let mut rules = Rules::default();
-    rules.metrics = MetricGroups::new(&book).expect("the test's own rules");
+    rules.metrics = MetricGroups::new(&book, &Arc::default()).expect("the test's own rules");
     let first = first_held(rules);
     assert!((80.0..=100.0).contains(&first), "100 minutes are 400 reports; from {first} on");
 }

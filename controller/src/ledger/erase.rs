@@ -20,3 +20,15 @@ pub fn erase_before(tx: &mut dyn Tx, chain: &str, before: Millis, limit: u32) ->
         WHERE l.chain = $1 AND l.learned_at < $2 AND b.body IS NOT NULL ORDER BY l.seq LIMIT $3)";
     tx.execute(sql, &[chain.into(), before.into(), limit.into()])
 }
+
+/// Erases the bodies of entries learned before `before` that hold what commands printed, the oldest first, `limit` at most;
+/// how many. What tells of a command that printed nothing stays.
+pub fn erase_output(tx: &mut dyn Tx, chain: &str, before: Millis, limit: u32) -> Result<u64, StoreError> {
+    let sql = "UPDATE ledger_body SET salt = NULL, body = NULL WHERE chain = $1 AND seq IN (
+        SELECT l.seq FROM ledger l JOIN ledger_body b ON b.chain = l.chain AND b.seq = l.seq
+        WHERE l.kind IN ('run.step_ended', 'run.late_result', 'stray_result', 'incident.attached')
+          AND l.chain = $1 AND l.learned_at < $2 AND b.body IS NOT NULL
+          AND (l.kind = 'incident.attached' OR b.body NOT LIKE '%\"stdout\":\"\",\"stderr\":\"\"%')
+        ORDER BY l.seq LIMIT $3)";
+    tx.execute(sql, &[chain.into(), before.into(), limit.into()])
+}

@@ -31,7 +31,7 @@ mod secret;
 mod verify;
 
 pub use append::{Head, append, head};
-pub use erase::{erase, erase_before};
+pub use erase::{erase, erase_before, erase_output};
 pub(crate) use inputs::crc32c;
 pub use read::{Cursor, CursorError, Direction, Entry, Filter, LIMIT_MAX, NEWEST, SubjectRef, bodies, facts, story};
 pub use report::{ChainReport, Fault, Field, Report};

@@ -35,7 +35,7 @@ pub use folder::Folder;
 pub use host::{Held, HostSeries, SharedSeries, Taken};
 pub use reader::{Ask, Asking, Question, Reader};
 pub use recover::{Recovered, Recovery, recover};
-pub use seal::{Covered, RETENTION_MS, Receipt, Sealer, Sealing, Settings};
+pub use seal::{Covered, Receipt, Sealer, Sealing, Settings};
 pub use tally::{SampleCounts, SampleReadings, Tally};
 pub use template::Templates;
 

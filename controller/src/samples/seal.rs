@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,14 +27,11 @@ pub const EVERY_MS: i64 = 300_000;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub folder: Folder,
-    /// Files older than this are removed.
-    pub retention_ms: i64,
+    /// Files older than this are removed, ms; may change while it runs.
+    pub retention_ms: Arc<AtomicI64>,
     /// The series that others write, which are sealed beside the hosts'.
     pub foreign: Arc<Foreign>,
 }
-
-/// How long block files are kept where nothing else is said: 15 days.
-pub const RETENTION_MS: i64 = 15 * 86_400_000;
 
 /// What a worker hands over to be sealed.
 #[derive(Debug)]
@@ -169,7 +167,10 @@ impl Sealer {
                 let sealed_at = sealing.sealed_at;
                 let receipt = sealing.write(&on_thread.folder, worker);
                 if worker == 0 {
-                    remove_old(&on_thread.folder, sealed_at.saturating_sub(on_thread.retention_ms));
+                    remove_old(
+                        &on_thread.folder,
+                        sealed_at.saturating_sub(on_thread.retention_ms.load(Ordering::Relaxed)),
+                    );
                 }
                 if told.send(receipt).is_err() {
                     return;

@@ -41,6 +41,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_problems"),
     migration!(6, "0006_lease_term"),
     migration!(7, "0007_outbox_channels"),
+    migration!(8, "0008_run_output"),
     migration!(10, "0010_host_state"),
     migration!(11, "0011_spool_renumbering"),
     migration!(20, "0020_access"),

@@ -25,6 +25,7 @@ pub mod marks;
 mod migrations;
 mod open;
 pub mod outbox;
+pub mod output;
 mod pool;
 mod postgres;
 pub mod queries;

@@ -4,7 +4,11 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use serde_json::json;
-use watchkeep::{replay, store};
+use watchkeep::core::retention;
+use watchkeep::ledger::inputs::{self, InputLog, snapshot};
+use watchkeep::replay;
+use watchkeep::store::{self, Database};
+use watchkeep_desk::{Millis, Record};
 
 use super::world::World;
 
@@ -47,6 +51,41 @@ fn alone(arguments: &[&str], data: &std::path::Path) -> Output {
         .expect("the command line runs")
 }
 
+/// With one input a file, so that all that the snapshot covers is forgotten.
+fn what_follows_a_snapshot_replays_without_what_was_before(
+    database: &Database,
+    data: &std::path::Path,
+    half: u64,
+    all: u64,
+) {
+    let (kept, whole) = (data.join("kept"), data.join("inputs"));
+    let mut log = InputLog::open_with(&kept, 1).expect("opened");
+    for input in inputs::read(&whole, 1).expect("listed") {
+        log.append(&[input.expect("whole")]).expect("appended");
+    }
+    let file = format!("{half:08}.snapshot");
+    std::fs::copy(whole.join(&file), kept.join(&file)).expect("copied");
+    let forgotten = snapshot::forget(&kept, Millis(i64::MAX)).expect("forgotten");
+    assert_eq!((forgotten.inputs, forgotten.up_to), (half, half));
+    let report = replay::replay(database, kept).expect("it can be replayed");
+    assert!(report.holds(), "{report}");
+    assert_eq!((report.from, report.inputs), (half + 1, all - half), "{report}");
+}
+
+/// Records that are not those that the facts lead to are found where the replay passes them.
+fn another_desk_on_the_way_is_found(database: &Database, data: &std::path::Path, half: u64) {
+    let inputs = data.join("inputs");
+    let whole = snapshot::load(&inputs, half).expect("read");
+    let mut other = whole.clone();
+    other.records.retain(|record| !matches!(record, Record::Incident(_)));
+    assert_ne!(other, whole, "there is an incident");
+    other.save(&inputs).expect("saved");
+    let report = replay::replay(database, inputs.clone()).expect("it can be replayed");
+    assert_eq!((report.strayed, report.holds()), (Some(half), false));
+    assert!(report.to_string().starts_with(&format!("the replay differs after input {half}: ")), "{report}");
+    whole.save(&inputs).expect("saved");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_controller_left_verifies_and_replays_until_a_byte_is_flipped() {
     let world = World::start().await;
@@ -54,15 +93,22 @@ async fn what_a_controller_left_verifies_and_replays_until_a_byte_is_flipped() {
     let start = json!({"runbook": "look", "incident": incident});
     assert!(world.admin.post("/api/v1/runs", &start).await.status.is_success());
     // Half of it before a restart, half after: the desk that was read back decides as the one that never stopped.
-    let world = World::start_in(world.stop().await).await;
+    let folder = world.stop().await;
+    let address = format!("sqlite:{}", folder.path().join("watchkeep.db").display());
+    let database = store::existing(&address).expect("it is there");
+    let mut store = database.writer().expect("connected");
+    let half = retention::take_snapshot(store.as_mut(), &folder.path().join("inputs")).expect("taken").expect("inputs");
+    drop(store);
+    let world = World::start_in(folder).await;
     world.facts(4).await;
     let folder = world.stop().await;
     let data = folder.path();
 
-    let database = store::existing(&format!("sqlite:{}", data.join("watchkeep.db").display())).expect("it is there");
     let report = replay::replay(&database, data.join("inputs")).expect("it can be replayed");
-    assert_eq!(report.difference, None);
+    assert_eq!((&report.difference, report.from, report.snapshots, report.strayed), (&None, 1, 1, None));
     assert!(report.inputs >= 8 && report.facts >= 10, "{report:?}");
+    what_follows_a_snapshot_replays_without_what_was_before(&database, data, half, report.inputs);
+    another_desk_on_the_way_is_found(&database, data, half);
     for (arguments, says) in [(["audit", "verify"].as_slice(), "the ledger holds"), (&["replay"], "the replay agrees")]
     {
         let output = alone(arguments, data);

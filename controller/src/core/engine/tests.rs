@@ -16,8 +16,8 @@ use crate::core::committer::{CHAIN, LedgerKeys};
 use crate::core::outlet::Outlet;
 use crate::generation::Generation;
 use crate::ledger::{self, LedgerSecret};
+use crate::samples::Folder;
 use crate::samples::foreign::Foreign;
-use crate::samples::{Folder, RETENTION_MS};
 use crate::store::{self, Columns, Database, Store as _, reading};
 
 const SESSION: [u8; 16] = [7; 16];
@@ -62,7 +62,7 @@ fn start(folder: &std::path::Path, database: &Database, acks: &Arc<Acks>) -> Eng
 fn samples(folder: &Path) -> Settings {
     let blocks = Folder::open(&folder.join("samples")).expect("it can be made");
     let (foreign, _) = Foreign::open(&folder.join("foreign"), &blocks, 0).expect("it can be made");
-    Settings { folder: blocks, retention_ms: RETENTION_MS, foreign: Arc::new(foreign) }
+    Settings { folder: blocks, retention_ms: Arc::new((15 * 86_400_000).into()), foreign: Arc::new(foreign) }
 }
 
 /// Says what an agent with these events says again and again until they are acknowledged.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchkeep_rules::metric::{MetricRules, Rule, Scope, Settings};
+use watchkeep_rules::metric::{Installation, MetricRules, Rule, Scope, Settings};
 use watchkeep_rules::model::{Group, RuleBook};
 use watchkeep_rules::promql::ast::{Expr, ExprKind, VectorSelector};
 use watchkeep_rules::promql::labels::NAME;
@@ -45,11 +45,11 @@ enum Place {
 }
 
 impl MetricGroups {
-    /// Parts the rules of a checked book.
+    /// Parts the rules of a checked book; their templates see the installation.
     ///
     /// # Errors
     /// A rule that was not checked: the sentence names it.
-    pub fn new(book: &RuleBook) -> Result<Self, String> {
+    pub fn new(book: &RuleBook, installation: &Arc<Installation>) -> Result<Self, String> {
         let groups: Vec<(&Group, Vec<Rule>)> =
             book.groups.iter().map(|group| (group, Rule::of_group(book, &group.file, &group.name))).collect();
         // All at once: a rule may read what a rule of another group records across hosts.
@@ -64,9 +64,11 @@ impl MetricGroups {
             }
             for (place, rules) in by_place {
                 if place != Place::Fleet {
-                    parted.foreign.push(Arc::new(RuleGroup::new(group, rules.clone(), false)?.foreign(place)));
+                    parted
+                        .foreign
+                        .push(Arc::new(RuleGroup::new(group, rules.clone(), false, installation)?.foreign(place)));
                 }
-                let group = Arc::new(RuleGroup::new(group, rules, place != Place::Fleet)?);
+                let group = Arc::new(RuleGroup::new(group, rules, place != Place::Fleet, installation)?);
                 match place {
                     Place::Hosts => parted.hosts.push(group),
                     Place::Presence => parted.presence.push(group),
@@ -85,7 +87,12 @@ impl MetricGroups {
 }
 
 impl RuleGroup {
-    fn new(group: &Group, rules: Vec<Rule>, hold_missing: bool) -> Result<Self, String> {
+    fn new(
+        group: &Group,
+        rules: Vec<Rule>,
+        hold_missing: bool,
+        installation: &Arc<Installation>,
+    ) -> Result<Self, String> {
         let mut settings = Settings {
             query_offset: group.query_offset,
             limit: usize::try_from(group.limit).unwrap_or(usize::MAX),
@@ -96,7 +103,7 @@ impl RuleGroup {
         Ok(Self {
             key: format!("{};{}", group.file, group.name),
             interval: group.interval.unwrap_or(INTERVAL).max(1_000),
-            rules: Arc::new(MetricRules::new(rules)?),
+            rules: Arc::new(MetricRules::new(rules)?.installed(Arc::clone(installation))),
             settings,
         })
     }

@@ -37,7 +37,7 @@ fn book(text: &str) -> RuleBook {
 }
 
 fn groups(text: &str) -> MetricGroups {
-    MetricGroups::new(&book(text)).expect("the test's own rules")
+    MetricGroups::new(&book(text), &std::sync::Arc::default()).expect("the test's own rules")
 }
 
 /// One host with its series, fed with one metric.

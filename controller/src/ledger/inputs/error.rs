@@ -15,8 +15,8 @@ pub enum InputLogError {
     #[error("\"{path}\" at byte {offset}: {found}; inputs from there on cannot be replayed from this file")]
     Damaged { path: PathBuf, offset: u64, found: String },
     /// A file that is no input log, or of a later format.
-    #[error("\"{path}\" does not begin with \"watchkeep inputs 1\"; move it out of the folder")]
-    Format { path: PathBuf },
+    #[error("\"{path}\" does not begin with \"{format}\"; move it out of the folder")]
+    Format { path: PathBuf, format: &'static str },
     #[error("input {found} was to be written where {expected} belongs")]
     Order { expected: u64, found: u64 },
     #[error("input {order} has {bytes} bytes; the log takes 16 MiB")]

@@ -12,14 +12,20 @@ pub(super) fn name(first: u64) -> String {
     format!("{first:08}.log")
 }
 
-/// The files with the orders that they begin with, lowest first. What is named otherwise is not ours.
+/// The files of inputs with the orders that they begin with, lowest first. What is named otherwise is not of the log.
 pub(super) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, InputLogError> {
+    list_ending(folder, "log")
+}
+
+/// The files `ORDER.ENDING`, lowest order first.
+pub(super) fn list_ending(folder: &Path, ending: &str) -> Result<Vec<(u64, PathBuf)>, InputLogError> {
     let failed = |cause| InputLogError::io("list", folder, cause);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let stem = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".log"));
-        if let Some(first) = stem.and_then(|stem| stem.parse::<u64>().ok()).filter(|first| *first > 0) {
+        let stem = path.file_stem().filter(|_| path.extension().is_some_and(|found| found == ending));
+        let number = stem.and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+        if let Some(first) = number.filter(|first| *first > 0) {
             files.push((first, path));
         }
     }
@@ -43,6 +49,18 @@ pub(super) fn create(folder: &Path, path: &Path, format: &[u8]) -> Result<File, 
     let file = made.map_err(|cause| InputLogError::io("make", path, cause))?;
     sync_folder(folder)?;
     Ok(file)
+}
+
+/// Makes a file that is to be put in the place of another, over what an earlier attempt left.
+pub(super) fn make_anew(path: &Path) -> Result<File, InputLogError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    made.map_err(|cause| InputLogError::io("make", path, cause))
+}
+
+/// Gives a whole, synced file its name.
+pub(super) fn put_in_place(folder: &Path, from: &Path, to: &Path) -> Result<(), InputLogError> {
+    std::fs::rename(from, to).map_err(|cause| InputLogError::io("put in place", to, cause))?;
+    sync_folder(folder)
 }
 
 pub(super) fn open(path: &Path) -> Result<File, InputLogError> {

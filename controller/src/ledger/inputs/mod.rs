@@ -5,14 +5,15 @@
 //! whenever a commit failed.
 //!
 //! **On disk.** `inputs/00000001.log`, each file named by the order of its first input, at least 8 digits; a line that
-//! names the format, then frames ([`frame`]): length, checksum, JSON. A file that has reached its size is followed by a
-//! new one. A write that was cut short by a crash leaves a broken frame at the end of the newest file: it is cut off on
+//! names the format, then frames ([`frame`]): length, checksum, JSON. A file that has reached its size, or is a day old, is
+//! followed by a new one. Old files go where a snapshot of the desk stands in for them ([`snapshot`]). A write that was cut short by a crash leaves a broken frame at the end of the newest file: it is cut off on
 //! opening. A broken frame anywhere else is damage, and is named by file and offset.
 
 mod error;
 mod files;
 mod frame;
 mod reader;
+pub mod snapshot;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -29,6 +30,8 @@ const FORMAT: &[u8] = b"watchkeep inputs 1\n";
 
 /// Bytes after which a file is followed by a new one, by default.
 pub const FILE_BYTES: u64 = 64 << 20;
+/// So long after its first input a file is followed by a new one as well, ms: whole files are forgotten, by age.
+const FILE_AGE: i64 = 86_400_000;
 
 /// The log, open for appending.
 pub struct InputLog {
@@ -45,6 +48,8 @@ struct Tail {
     file: File,
     /// Bytes that are whole.
     length: u64,
+    /// When its first input was judged.
+    began: Millis,
     /// A write failed and could not be taken back: what is on disk is unknown until the log is opened again.
     unknown: bool,
 }
@@ -93,10 +98,11 @@ impl InputLog {
             }
             frame::encode(&body, &mut frames);
         }
-        let Some(newest) = inputs.last() else { return Ok(()) };
+        let (Some(oldest), Some(newest)) = (inputs.first(), inputs.last()) else { return Ok(()) };
         let file_bytes = self.file_bytes;
-        if self.tail.as_ref().is_none_or(|tail| tail.length >= file_bytes) {
-            self.tail = Some(Tail::create(&self.folder, self.last + 1)?);
+        let is_full = |tail: &Tail| tail.length >= file_bytes || oldest.at.since(tail.began) >= FILE_AGE;
+        if self.tail.as_ref().is_none_or(is_full) {
+            self.tail = Some(Tail::create(&self.folder, self.last + 1, oldest.at)?);
         }
         self.tail.as_mut().expect("there is one by now").write(&frames)?;
         self.last = newest.order;
@@ -128,21 +134,6 @@ impl InputLog {
         Ok(cut)
     }
 
-    /// Removes whole files all of whose inputs were judged before `before`, never the newest; how many.
-    pub fn forget(&mut self, before: Millis) -> Result<usize, InputLogError> {
-        let files = files::list(&self.folder)?;
-        let mut removed = 0;
-        for pair in files.windows(2) {
-            let next_begins = reader::first_instant(&pair[1].1)?;
-            if next_begins.is_none_or(|at| at >= before) {
-                break;
-            }
-            files::remove(&self.folder, &pair[0].1)?;
-            removed += 1;
-        }
-        Ok(removed)
-    }
-
     /// Finds the newest file's whole frames, cuts off a broken end, and the last order.
     fn find_tail(&mut self) -> Result<(), InputLogError> {
         self.tail = None;
@@ -168,15 +159,16 @@ impl InputLog {
 }
 
 impl Tail {
-    fn create(folder: &Path, first: u64) -> Result<Self, InputLogError> {
+    fn create(folder: &Path, first: u64, began: Millis) -> Result<Self, InputLogError> {
         let path = folder.join(files::name(first));
         let file = files::create(folder, &path, FORMAT)?;
-        Ok(Self { path, file, length: FORMAT.len() as u64, unknown: false })
+        Ok(Self { path, file, length: FORMAT.len() as u64, began, unknown: false })
     }
 
     fn open(path: PathBuf, length: u64) -> Result<Self, InputLogError> {
         let file = files::open(&path)?;
-        Ok(Self { path, file, length, unknown: false })
+        let began = reader::first_instant(&path)?.unwrap_or_default();
+        Ok(Self { path, file, length, began, unknown: false })
     }
 
     fn write(&mut self, frames: &[u8]) -> Result<(), InputLogError> {

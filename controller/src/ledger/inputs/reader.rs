@@ -104,7 +104,7 @@ impl Frames {
         file.by_ref().take(begin).read_to_end(&mut format).map_err(failed)?;
         // A crash may leave a beginning of the first line; anything else is not ours.
         if !FORMAT.starts_with(&format) {
-            return Err(InputLogError::Format { path: path.to_owned() });
+            return Err(InputLogError::Format { path: path.to_owned(), format: "watchkeep inputs 1" });
         }
         Ok(Self { path: path.to_owned(), file, offset: begin, next: begin })
     }

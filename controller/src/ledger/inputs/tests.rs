@@ -131,21 +131,6 @@ fn damage_before_the_end_is_named() {
 const HEAD_AND_A_BIT: usize = 12;
 
 #[test]
-fn old_files_are_forgotten_but_never_the_newest() {
-    let folder = folder();
-    let mut log = InputLog::open_with(folder.path(), 200).expect("opened");
-    for order in 1..=20 {
-        log.append(&inputs(order..=order)).expect("appended");
-    }
-    log.forget(Millis(10_000)).expect("forgotten");
-    let left = orders(folder.path(), 1);
-    assert!(left[0] > 1 && left[0] <= 10, "begins at {}", left[0]);
-    log.forget(Millis(i64::MAX)).expect("forgotten");
-    assert_eq!(files::list(folder.path()).expect("listed").len(), 1);
-    assert_eq!(log.last(), 20);
-}
-
-#[test]
 fn a_foreign_file_is_refused_with_words() {
     let folder = folder();
     std::fs::write(folder.path().join("00000001.log"), b"something else").expect("written");

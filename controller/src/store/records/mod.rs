@@ -64,6 +64,6 @@ fn insert(tx: &mut dyn Tx, table: &str, key: &str, columns: &[(&str, Value)]) ->
     tx.execute(&sql, &values).map(drop)
 }
 
-fn json<T: serde::Serialize>(record: &T) -> String {
+pub(super) fn json<T: serde::Serialize>(record: &T) -> String {
     serde_json::to_string(record).expect("a record is plain data with text for keys")
 }

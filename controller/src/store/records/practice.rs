@@ -9,6 +9,7 @@ use watchkeep_desk::problems::Problem;
 use watchkeep_desk::runbooks::Run;
 
 use super::{StoreError, Tx, Value, insert, json};
+use crate::store::output;
 
 pub(super) fn incident(tx: &mut dyn Tx, incident: &Incident, live: bool, now: Millis) -> Result<(), StoreError> {
     let columns = [
@@ -27,6 +28,7 @@ pub(super) fn incident(tx: &mut dyn Tx, incident: &Incident, live: bool, now: Mi
         ("resolved_at", incident.resolution.as_ref().map(|resolution| resolution.at).into()),
         ("updated_at", now.into()),
         ("held", live.into()),
+        ("output", output::is_in_incident(incident).into()),
         ("body", json(incident).into()),
     ];
     insert(tx, "incident", "number", &columns)
@@ -90,6 +92,7 @@ pub(super) fn run(tx: &mut dyn Tx, run: &Run, live: bool, now: Millis) -> Result
         ("opened_at", run.opened_at.into()),
         ("updated_at", now.into()),
         ("held", live.into()),
+        ("output", output::is_in_run(run).into()),
         ("body", json(run).into()),
     ];
     insert(tx, "run", "number", &columns)

@@ -1,6 +1,9 @@
 //! What the ledger promises.
 
-use watchkeep_desk::ids::{IncidentId, RunId};
+use watchkeep_desk::ids::{CommandId, IncidentId, RunId};
+use watchkeep_desk::incidents::IncidentFact;
+use watchkeep_desk::input::Outcome;
+use watchkeep_desk::runbooks::RunFact;
 use watchkeep_desk::{Actor, Fact, FactBody, Input, InputBody, Millis, Reason, Subject};
 
 use crate::access::keys::{self, SigningKey};
@@ -245,6 +248,52 @@ pub(super) fn a_chain_written_anew_breaks_its_checkpoint(database: &Database) {
     let stranger = SigningKey::generate();
     let report = reading(&mut store, |tx| verify_with(tx, &stranger)).expect("read");
     assert!(report.to_string().contains("its signature is not one of the key"), "{report}");
+}
+
+/// A step that ended, having printed this.
+fn ended(stdout: &str, stderr: &str) -> Fact {
+    let body = RunFact::StepEnded {
+        step: 0,
+        name: "Look".into(),
+        attempt: 1,
+        command: CommandId([1; 16]),
+        outcome: Outcome::Done,
+        exit: Some(0),
+        stdout: stdout.into(),
+        stderr: stderr.into(),
+        cut: 0,
+        started_at: Millis(1),
+        finished_at: Millis(2),
+        changed: false,
+        refusal: None,
+        reason: String::new(),
+    };
+    Fact { body: FactBody::Run(body), ..fact(Subject::Run(RunId(1)), "") }
+}
+
+pub(super) fn what_commands_printed_is_erased_and_what_printed_nothing_stays(database: &Database) {
+    let attached = IncidentFact::Attached { run: RunId(1), name: "log.stdout".into(), text: String::new(), cut: 0 };
+    let attached = Fact { body: FactBody::Incident(attached), ..fact(Subject::Incident(IncidentId(1)), "") };
+    // What a command printed may look like the end of a fact.
+    let facts = [
+        ended("out", ""),
+        ended("", ""),
+        ended("", "err"),
+        attached,
+        fact(Subject::Run(RunId(1)), "a note"),
+        ended("\"stdout\":\"\",\"stderr\":\"\"", ""),
+    ];
+    let mut store = database.writer().expect("connected");
+    for order in 1..=2 {
+        store.write(&mut |tx| append(tx, order, &facts).map(drop)).expect("appended");
+    }
+    let mut erase =
+        |limit| writing(&mut store, |tx| ledger::erase_output(tx, CHAIN, Millis(2_000), limit)).expect("erased");
+    assert_eq!((erase(3), erase(3), erase(3)), (3, 1, 0), "of the first input, learned at 1 s");
+    let left =
+        reading(&mut store, |tx| tx.query("SELECT seq FROM ledger_body WHERE body IS NOT NULL ORDER BY seq", &[]));
+    let left: Vec<Value> = left.expect("read").into_iter().flatten().collect();
+    assert_eq!(left, [2, 5, 7, 8, 9, 10, 11, 12].map(Value::Int));
 }
 
 pub(super) fn an_erased_body_leaves_a_chain_that_holds(database: &Database) {

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 use watchkeep_desk::changes::Change;
 use watchkeep_desk::cmdb::{Ci, Class, Relation, RelationKind};
-use watchkeep_desk::ids::{CiId, IncidentId};
+use watchkeep_desk::ids::{CiId, IncidentId, RunId};
 use watchkeep_desk::incidents::{Incident, State};
 use watchkeep_desk::problems::Problem;
+use watchkeep_desk::runbooks::Run;
 use watchkeep_desk::{Millis, Record};
 use watchkeep_rules::selector::Selector;
 
 use crate::store::events::{self, Event};
 use crate::store::queries::{self, Page, cis::AsOf};
-use crate::store::{Database, Store, reading, records};
+use crate::store::{Database, Store, Tx, output, reading, records, writing};
 
 fn save(store: &mut dyn Store, records: &[Record], now: i64) {
     store.write(&mut |tx| records::save(tx, records, Millis(now))).expect("saved");
@@ -110,6 +111,59 @@ pub(super) fn the_desk_is_restored_from_what_is_live(database: &Database) {
     assert_eq!(restored, live);
     let closed = reading(&mut store, |tx| queries::incidents::get(tx, IncidentId(2))).expect("read").expect("kept");
     assert_eq!(closed.closed_at, Some(Millis(9)));
+}
+
+fn run(number: u64, stdout: &str, settled_at: Option<i64>) -> Run {
+    let step = json!({
+        "name": "Look", "state": "done", "attempts": 1, "failures": 0, "resends": 0, "commands": [], "sent_at": 1,
+        "ended_at": 2, "outcome": "done", "exit": 0, "changed": false, "stdout": stdout, "stderr": "", "reason": "",
+    });
+    let whole = json!({
+        "id": format!("RUN-{number}"), "runbook": "look", "title": "Look", "state": "succeeded",
+        "asked_by": {"kind": "controller"}, "incident": null, "key": null, "alert": null, "change": "CHG-1",
+        "agent": "web-1", "ci": null, "plan": {"runbook": "look", "agent": "web-1", "params": {}, "steps": [],
+        "verify_within": null, "change": "look"}, "plan_hash": "", "waiting": null, "approval_by": null,
+        "approved_by": null, "step": 0, "journal": [step], "verify_until": null, "outcome": null, "came_back": false,
+        "opened_at": 1, "started_at": 1, "finished_at": 2, "settled_at": settled_at,
+    });
+    made(whole, json!({}))
+}
+
+pub(super) fn what_commands_printed_is_forgotten_and_the_records_stay(database: &Database) {
+    let mut store = database.writer().expect("connected");
+    let attached =
+        json!({"attachments": [{"name": "log.stdout", "run": "RUN-1", "at": 2, "text": "secret", "cut": 0}]});
+    let over = json!({"state": "closed", "attachments": attached["attachments"]});
+    let old = [
+        Record::Run(run(1, "secret", Some(3))),
+        Record::Run(run(2, "", Some(3))),
+        Record::Run(run(3, "of a run that is not settled", None)),
+        Record::Incident(incident(1, over)),
+        Record::Incident(incident(2, attached)),
+    ];
+    save(&mut store, &old, 10);
+    save(&mut store, &[Record::Run(run(4, "touched later", Some(3)))], 20);
+    let mut forget = || {
+        let both = |tx: &mut dyn Tx| {
+            Ok((output::forget_of_runs(tx, Millis(20), 5)?, output::forget_of_incidents(tx, Millis(20), 5)?))
+        };
+        writing(&mut store, both).expect("forgotten")
+    };
+    assert_eq!((forget(), forget()), ((1, 1), (0, 0)));
+    let kept = reading(&mut store, |tx| {
+        let runs = [1, 3, 4].map(|number| queries::runs::get(tx, RunId(number)));
+        let runs: Vec<Run> = runs.into_iter().filter_map(|run| run.transpose()).collect::<Result<_, _>>()?;
+        let incidents = [1, 2].map(|number| queries::incidents::get(tx, IncidentId(number)));
+        let incidents: Vec<Incident> =
+            incidents.into_iter().filter_map(|incident| incident.transpose()).collect::<Result<_, _>>()?;
+        Ok((runs, incidents))
+    });
+    let (runs, incidents) = kept.expect("read");
+    let printed: Vec<&str> = runs.iter().map(|run| run.journal[0].stdout.as_str()).collect();
+    assert_eq!(printed, [output::ERASED, "of a run that is not settled", "touched later"]);
+    assert_eq!((runs[0].journal[0].stderr.as_str(), runs[0].journal[0].exit), ("", Some(0)));
+    let texts: Vec<&str> = incidents.iter().map(|incident| incident.attachments[0].text.as_str()).collect();
+    assert_eq!(texts, [output::ERASED, "secret"]);
 }
 
 pub(super) fn incidents_are_listed_newest_first(database: &Database) {
