@@ -142,6 +142,7 @@ fn join(work: &mut Work<'_>, id: IncidentId, rule: &RuleView<'_>, alert: &AlertC
     worsen(work, id, rule, alert);
     resolve::reconsider(work, id);
     if matches!(meeting, Meeting::Again | Meeting::Joins) {
+        problems::fires_again(work, id);
         runbooks::alert_fired(work, id);
         if runbooks::start_for_alert(work, id, rule, alert) == runbooks::Started::HandedOver {
             notice::page(work, id, "handed_over", None);

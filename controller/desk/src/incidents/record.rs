@@ -219,6 +219,19 @@ impl Incident {
         self.alerts_beyond == 0 && !self.alerts.is_empty() && self.alerts.iter().all(MemberAlert::is_clear)
     }
 
+    /// When what it tells of began.
+    pub fn began(&self) -> Millis {
+        // Of one that opened again, the first sight is that of what is long over.
+        if self.reopened == 0 { self.first_seen.min(self.since) } else { self.since }
+    }
+
+    /// Since when it is over: all its alerts are clear, or somebody says that it is.
+    pub fn over_since(&self) -> Option<Millis> {
+        let clear = self.clear_since.filter(|_| self.all_clear());
+        let said = self.resolution.as_ref().map(|resolution| resolution.at).or(self.closed_at);
+        [clear, said.filter(|_| !self.state.is_open())].into_iter().flatten().min()
+    }
+
     /// Adds a line to the timeline; the oldest goes where it is full.
     pub(crate) fn enter(&mut self, entry: TimelineEntry) {
         if self.timeline.len() >= TIMELINE_MAX {

@@ -31,6 +31,11 @@ pub(crate) fn incident_opened(work: &mut Work<'_>, id: IncidentId) {
     recur(work, id, &incident.key);
 }
 
+/// An alert of an open incident fires that did not before. What opened while it was clear was not linked with it.
+pub(crate) fn fires_again(work: &mut Work<'_>, id: IncidentId) {
+    correlate(work, id);
+}
+
 /// Something was learned of a host: what changed, or what needs what. Incidents around it that opened lately are looked at
 /// again, as a failure may be reported before the change behind it.
 pub(crate) fn surroundings_changed(work: &mut Work<'_>, host: CiId) {
@@ -66,7 +71,7 @@ fn links_of(work: &Work<'_>, incident: &Incident) -> (Vec<Link>, Option<Incident
     let above = incident_above(work, incident);
     let near = near(work, incident).into_iter().filter_map(|id| work.desk.incidents.get(&id));
     let mut links: Vec<Link> = near
-        .filter(|other| !kept_apart(incident, other))
+        .filter(|other| !kept_apart(incident, other) && fail_together(incident, other))
         .filter(|other| other.since.since(incident.since).abs() <= settings.correlate_within)
         .map(|other| scales.weigh(incident, other))
         .filter(|link| link.weight >= settings.joins_from)
@@ -101,9 +106,15 @@ fn incident_above(work: &Work<'_>, incident: &Incident) -> Option<IncidentId> {
         let of_it = work.desk.index.around(&Around::Own(need.ci), Millis(i64::MIN)).take(SHARING_MOST);
         of_it
             .filter_map(|id| work.desk.incidents.get(&id))
-            .find(|other| other.state.is_open() && other.id != incident.id)
+            .find(|other| other.state.is_open() && other.id != incident.id && fail_together(incident, other))
     });
     failed.next().map(|other| other.id)
+}
+
+/// Neither was over when the other began: what is mended is not behind what fails after.
+fn fail_together(a: &Incident, b: &Incident) -> bool {
+    let over_before = |one: &Incident, other: &Incident| one.over_since().is_some_and(|over| over <= other.began());
+    !over_before(a, b) && !over_before(b, a)
 }
 
 /// A person has taken one of the two out of a problem with the other.

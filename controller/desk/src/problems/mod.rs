@@ -19,7 +19,7 @@ mod record;
 mod surroundings;
 
 pub(crate) use acts::act;
-pub(crate) use correlate::{incident_opened, surroundings_changed};
+pub(crate) use correlate::{fires_again, incident_opened, surroundings_changed};
 pub use evidence::{Evidence, EvidenceKind, Link};
 pub use fact::{ProblemFact, ProblemOpening};
 pub use flow::{Action, State, table};

@@ -283,6 +283,67 @@ fn two_alerts_about_one_host_with_a_change_in_common_are_one_problem() {
 }
 
 #[test]
+fn hosts_that_were_away_and_came_back_are_not_behind_what_fails_after() {
+    let mut bench = Bench::new(quiet());
+    let hosts: Vec<String> = (1..5).map(|number| format!("box-{number}")).collect();
+    for (number, host) in (1..).zip(&hosts) {
+        bench.host(host, number);
+        bench.agent_down(host, AlertState::Firing);
+    }
+    bench.pass(MINUTE);
+    hosts.iter().for_each(|host| bench.agent_down(host, AlertState::Resolved));
+    bench.pass(30 * SECOND);
+    assert!(bench.incident(1).state.is_open(), "it resolves after two minutes");
+    hosts.iter().for_each(|host| drop(bench.fire(host, "app.service")));
+    assert_eq!(bench.incident(5).links, vec![]);
+    bench.pass(2 * MINUTE);
+    assert!(!bench.incident(1).state.is_open());
+    hosts.iter().for_each(|host| drop(bench.fire(host, "db.service")));
+    assert_eq!(bench.desk.problems().count(), 0, "{:#?}", bench.desk.problems().collect::<Vec<_>>());
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
+fn what_a_person_resolved_is_not_behind_what_fails_after() {
+    let mut bench = shop();
+    bench.agent_down("db-1", AlertState::Firing);
+    let (code, note) = ("fixed_by_person".parse().expect("a code"), "plugged in".to_owned());
+    let resolve = ActBody::IncidentResolve { incident: IncidentId(1), code, note };
+    assert_eq!(bench.act("alice", resolve), Ok(()));
+    bench.pass(MINUTE);
+    bench.fire("app-1", "app.service");
+    assert_eq!(bench.desk.problems().count(), 0);
+}
+
+#[test]
+fn what_began_while_the_other_still_failed_stands_together_with_it_though_it_is_told_later() {
+    let mut bench = shop();
+    bench.agent_down("db-1", AlertState::Firing);
+    bench.pass(20 * SECOND);
+    let seen = Millis(bench.at);
+    bench.pass(20 * SECOND);
+    bench.agent_down("db-1", AlertState::Resolved);
+    bench.pass(SECOND);
+    let late = AlertChange { happened_at: seen, ..unit_failed("app-1", "app.service", AlertState::Firing) };
+    bench.feed(InputBody::Alert(late));
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
+}
+
+#[test]
+fn what_was_clear_and_fails_again_is_compared_again() {
+    let mut bench = shop();
+    bench.fire("app-1", "app.service");
+    bench.pass(5 * SECOND);
+    bench.clear("app-1", "app.service");
+    bench.pass(5 * SECOND);
+    bench.agent_down("db-1", AlertState::Firing);
+    assert_eq!(bench.desk.problems().count(), 0);
+    bench.pass(5 * SECOND);
+    bench.fire("app-1", "app.service");
+    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
+}
+
+#[test]
 fn a_host_and_what_runs_on_it_are_one_problem() {
     let mut bench = shop();
     bench.host_alert("LoadHigh", "app-1", AlertState::Firing);
