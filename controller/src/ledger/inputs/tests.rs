@@ -137,3 +137,32 @@ fn a_foreign_file_is_refused_with_words() {
     let error = InputLog::open(folder.path()).map(drop).expect_err("refused").to_string();
     assert!(error.contains("does not begin with \"watchkeep inputs 1\"; move it"), "{error}");
 }
+
+#[test]
+fn what_was_measured_is_read_back_to_the_bit() {
+    let folder = folder();
+    let mut log = InputLog::open(folder.path()).expect("opened");
+    // Digits that a reader in a hurry takes for their neighbour, and numbers all over the range (a linear congruence).
+    let mut bits = 0.905_168_002_734_605_7_f64.to_bits();
+    let mut next = || {
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from_bits(bits)
+    };
+    let values = std::iter::repeat_with(&mut next).filter(|value| value.is_finite()).take(10_000);
+    let evidence: Vec<serde_json::Value> =
+        [0.905_168_002_734_605_7].into_iter().chain(values).map(Into::into).collect();
+    let change = watchkeep_desk::input::AlertChange {
+        rule: "Busy".into(),
+        labels: Default::default(),
+        annotations: Default::default(),
+        state: watchkeep_desk::input::AlertState::Firing,
+        happened_at: Millis(1),
+        agent: None,
+        reason: String::new(),
+        evidence,
+    };
+    let written = Input { body: InputBody::Alert(change), ..input(1) };
+    log.append(std::slice::from_ref(&written)).expect("appended");
+    let read = read(folder.path(), 1).expect("listed").next().expect("one").expect("whole");
+    assert!(read == written, "a value came back as its neighbour");
+}
