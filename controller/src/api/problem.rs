@@ -91,7 +91,10 @@ impl From<AskError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::internal("reading the store", &error)
+        match error {
+            StoreError::Cursor { .. } => Self::invalid(error.to_string()),
+            error => Self::internal("reading the store", &error),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ async fn each_fault_of_a_request_is_a_problem_with_its_reason() {
         ("/api/v1/incidents?limit=many", 400, "invalid", "limit"),
         ("/api/v1/facts?cursor=here", 400, "invalid", "\"here\" is no place in the ledger"),
         ("/api/v1/generations?cursor=here", 400, "invalid", "no cursor of this list"),
+        ("/api/v1/cis?cursor=here", 400, "invalid", "no cursor of this list"),
         ("/api/v1/cis?class=spoon", 400, "invalid", "\"spoon\" is no class"),
         ("/api/v1/cis?selector=%7Bx", 400, "invalid", "selector"),
     ] {
