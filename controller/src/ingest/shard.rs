@@ -156,7 +156,7 @@ impl Shard {
 
     /// Samples stay in memory as long as rules look back, ms.
     fn keep_ms(&self) -> i64 {
-        self.rules.metrics.reach().max(KEEP_MS)
+        self.rules.metrics.reach_of_hosts().max(KEEP_MS)
     }
 
     /// Reads back what block files have of the shard's hosts, before any of them says anything. Returns sentences about what

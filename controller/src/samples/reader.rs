@@ -160,6 +160,8 @@ impl Reader {
         let read = |error: std::io::Error| format!("list block files: {error}");
         let names = self.folder.list().map_err(read)?;
         let mut points: usize = found.iter().map(|(_, points)| points.len()).sum();
+        // What retention removed is forgotten here, too.
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| names.binary_search(name).is_ok());
         // A file has no sample from after it was sealed, but for clocks that are a little ahead.
         let wanted = names.iter().filter(|name| file::sealed_at(name).is_some_and(|at| at + 60_000 > question.after));
         for name in wanted {

@@ -110,7 +110,7 @@ impl Rounds {
     }
 
     fn reload(&mut self, groups: &MetricGroups, now: Millis) -> [FleetStep; 2] {
-        self.keep_ms = groups.reach().max(KEEP_MS);
+        self.keep_ms = groups.reach_across().max(KEEP_MS);
         let mut write = |written: &Written| write(&self.recorded, written);
         [(&mut self.metrics, &groups.fleet), (&mut self.foreign, &groups.foreign)]
             .map(|(metrics, groups)| metrics.reload(groups, now, &mut write, &mut self.health))

@@ -79,11 +79,20 @@ impl MetricGroups {
         Ok(parted)
     }
 
-    /// How far back the rules of hosts look, ms: the longest range with its offset, and the lookback.
-    pub fn reach(&self) -> i64 {
-        let groups = self.hosts.iter().chain(&self.presence).chain(&self.fleet);
-        groups.map(|group| group.reach()).max().unwrap_or(0)
+    /// How far back the rules of single hosts look, ms: the longest range with its offset, and the lookback. What those across
+    /// hosts look at beyond that is read from block files.
+    pub fn reach_of_hosts(&self) -> i64 {
+        reach_of(self.hosts.iter().chain(&self.presence))
     }
+
+    /// How far back those look that are evaluated over series of no one host, ms.
+    pub fn reach_across(&self) -> i64 {
+        reach_of(self.fleet.iter().chain(&self.foreign))
+    }
+}
+
+fn reach_of<'a>(groups: impl Iterator<Item = &'a Arc<RuleGroup>>) -> i64 {
+    groups.map(|group| group.reach()).max().unwrap_or(0)
 }
 
 impl RuleGroup {

@@ -193,9 +193,14 @@ fn rules_are_parted_by_what_they_need_and_know_how_far_they_look() {
     assert_eq!(names(&parted.hosts), ["load:doubled", "Busy"]);
     assert_eq!(names(&parted.presence), ["HostGone"]);
     assert_eq!(names(&parted.fleet), ["ManyBusy"]);
-    let far =
-        "groups:\n  - name: far\n    rules: [{alert: Far, expr: 'max_over_time(rate(x[5m])[1h:1m] offset 10m) > 1'}]\n";
-    assert_eq!(groups(far).reach(), (60 + 10 + 5 + 5) * 60 * SECOND);
+    let far = "groups:
+  - name: far
+    rules:
+      - {alert: Far, expr: 'max_over_time(rate(x[5m])[1h:1m] offset 10m) > 1'}
+      - {alert: Farther, expr: 'sum(rate(x[30d])) > 1'}
+";
+    assert_eq!(groups(far).reach_of_hosts(), (60 + 10 + 5 + 5) * 60 * SECOND, "no host keeps a month for the fleet");
+    assert_eq!(groups(far).reach_across(), (30 * 24 * 60 + 5) * 60 * SECOND);
 }
 
 #[test]
