@@ -54,6 +54,8 @@ pub struct Streams {
     pub seen: u64,
     /// The envelope's counter of the hello that they began with.
     pub counter: u64,
+    /// The layout that was last asked for, and when: each report of it says that it is missing.
+    pub layout_asked: Option<(Vec<u8>, Millis)>,
 }
 
 /// What the store keeps of a host between inputs, as one row of `host_state`.
@@ -149,7 +151,15 @@ impl Host {
         }
         reports.skip(0..hello.samples.first, now);
         reports.wait(now);
-        self.streams = Some(Streams { session, spool, reports, held_from: hello.samples.first, seen, counter });
+        self.streams = Some(Streams {
+            session,
+            spool,
+            reports,
+            held_from: hello.samples.first,
+            seen,
+            counter,
+            layout_asked: None,
+        });
         Begun { renumbered, forgotten: self.forget_spools() }
     }
 

@@ -481,6 +481,18 @@ impl Step<'_> {
         }
     }
 
+    /// Asks for a layout, unless that was done a moment ago: all reports under way are of it.
+    fn ask_for_layout(&mut self, layout: Vec<u8>) {
+        let Some(streams) = &mut self.host.streams else { return };
+        let asked = streams.layout_asked.as_ref().filter(|(asked, _)| *asked == layout);
+        if asked.is_none_or(|(_, at)| self.now.since(*at) >= ASK_AGAIN) {
+            streams.layout_asked = Some((layout.clone(), self.now));
+            let session = streams.session;
+            let reason = "unknown layout".to_owned();
+            self.resync(session, Resync { layouts: vec![layout], reason, ..Resync::default() });
+        }
+    }
+
     /// Asks for reports that were lost on the way; what is given up moves the mark, of which the agent is told.
     fn ask_for_reports(&mut self) {
         let Some(streams) = &mut self.host.streams else { return };
@@ -508,7 +520,7 @@ impl Step<'_> {
 
     fn report(&mut self, report: Report) -> Result<(), WireError> {
         let Some(streams) = &self.host.streams else { return Ok(()) };
-        let (session, is_of_it) = (streams.session, matter::is_hexadecimal_of(&streams.spool, &report.spool));
+        let is_of_it = matter::is_hexadecimal_of(&streams.spool, &report.spool);
         if self.host.is_condemned() {
             self.ask_for_spool(ASK_AGAIN);
             return Ok(());
@@ -518,8 +530,7 @@ impl Step<'_> {
             return Ok(());
         }
         let Some(layout) = self.layouts.get(&report.layout) else {
-            let reason = "unknown layout".to_owned();
-            self.resync(session, Resync { layouts: vec![report.layout], reason, ..Resync::default() });
+            self.ask_for_layout(report.layout);
             return Ok(());
         };
         let Some(at) = self.host.corrected_sample(report.at_ms, self.now) else {

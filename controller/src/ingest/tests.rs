@@ -344,6 +344,10 @@ fn a_layout_is_asked_for_and_then_its_reports_are_taken() {
     let (mut world, layout) = (World::greeted(1, 0), layout(&["nginx.service", "ssh.service"]));
     let asked = resync(&world.step(report(0, &layout, vec![1.0, 0.0]))).layouts;
     assert_eq!(asked, std::slice::from_ref(&layout.id));
+    let again = resync(&world.step(report(0, &layout, vec![1.0, 0.0]))).layouts;
+    assert_eq!(again, Vec::<Vec<u8>>::new(), "every report under way is of it");
+    world.now += 2_000;
+    assert_eq!(resync(&world.step(report(0, &layout, vec![1.0, 0.0]))).layouts, std::slice::from_ref(&layout.id));
     world.step(message(Kind::Layout, &layout));
     let proposal = world.step(report(0, &layout, vec![1.0, 0.0]));
     assert!(proposal.is_empty(), "samples need no commit: {proposal:?}");
