@@ -77,28 +77,30 @@ async fn enrol(
     }
     match read(body) {
         Ok(asked) => granted_or_not(&desk, asked, from).await,
-        Err(response) => {
+        Err((status, code, detail)) => {
             desk.limiter().refused(from.ip(), now());
-            response
+            problem(status, code, &detail)
         }
     }
 }
 
-/// What a host sent, or what it is answered where that does not read.
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Asked, Response> {
+/// What a host sent, or the problem that it is answered with where that does not read.
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Asked, (StatusCode, &'static str, String)> {
     let body = match body {
         Ok(body) => body,
         Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!("the request is larger than {BODY_BYTES} bytes");
-            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail));
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
         }
-        Err(_) => return Err(problem(StatusCode::BAD_REQUEST, "malformed", "the request did not arrive whole")),
+        Err(_) => {
+            return Err((StatusCode::BAD_REQUEST, "malformed", "the request did not arrive whole".to_owned()));
+        }
     };
     // The error's own text may quote the body, and with it the token.
     serde_json::from_slice(&body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = format!("the body is not {{token, name, csr_pem}} in JSON ({place})");
-        problem(StatusCode::BAD_REQUEST, "malformed", &detail)
+        (StatusCode::BAD_REQUEST, "malformed", detail)
     })
 }
 
