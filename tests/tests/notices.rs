@@ -59,7 +59,10 @@ fn a_channel_that_fails_neither_holds_up_nor_repeats_another() -> Result<()> {
     controller.ask(&["reload"])?;
     let sent = controller.ask(&["notice", "resend", id])?;
     ensure!(sent.ends_with("is sent again, to night"), "{sent}");
-    wait::until(PATIENCE, "the night to be told", || Ok(ensure!(times(&night, id)? == 1, "not yet")))?;
+    wait::until(PATIENCE, "the night to be told", || {
+        ensure!(times(&night, id)? == 1, "not yet");
+        Ok(())
+    })?;
     wait::until(PATIENCE, "that to be noted", || only(&controller, &["--channel", "night", "--state", "delivered"]))?;
     ensure!(times(&day, id)? == 1, "the day was told again");
 
@@ -67,7 +70,10 @@ fn a_channel_that_fails_neither_holds_up_nor_repeats_another() -> Result<()> {
     let said = fails(&controller, &["notice", "resend", id], REFUSED)?;
     ensure!(said.contains("every channel has taken it"), "{said}");
     controller.ask(&["notice", "resend", id, "--channel", "day"])?;
-    wait::until(PATIENCE, "the day to be told again", || Ok(ensure!(times(&day, id)? == 2, "not yet")))?;
+    wait::until(PATIENCE, "the day to be told again", || {
+        ensure!(times(&day, id)? == 2, "not yet");
+        Ok(())
+    })?;
     let said = fails(&controller, &["notice", "show", &"0".repeat(32)], NOT_FOUND)?;
     ensure!(said.contains("there is no notice 0000"), "{said}");
     let story = controller.ask(&["why", "INC-1"])?;
