@@ -203,7 +203,8 @@ pub struct Attachment {
 /// A tie to another incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// `earlier`: the same key before. `follows`: an incident of something that it needs.
+    /// `earlier`: the same key before. `follows`: an incident of something that it needs. `beside`: evidence ties them, but
+    /// the other's problem, which somebody has taken up, does not explain this one.
     pub kind: String,
     pub incident: IncidentId,
 }

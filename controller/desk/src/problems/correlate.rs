@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::evidence::Scales;
-use super::{Evidence, EvidenceKind, Link, Origin, State, history, members, surroundings};
-use crate::ids::{CiId, IncidentId, ProblemId};
+use super::{Evidence, EvidenceKind, Link, Origin, history, members, surroundings, unite};
+use crate::ids::{CiId, IncidentId};
 use crate::incidents::{self, Incident, IncidentFact, IncidentKey};
 use crate::index::Around;
 use crate::time::spoken as length;
@@ -61,7 +61,7 @@ fn correlate(work: &mut Work<'_>, id: IncidentId) {
     if let Some(above) = above {
         follow(work, id, above);
     }
-    unite(work, id, links);
+    unite::unite(work, id, links);
 }
 
 /// The links of an incident that are strong enough, strongest first; and the nearest open incident of what it needs.
@@ -136,72 +136,6 @@ fn follow(work: &mut Work<'_>, id: IncidentId, above: IncidentId) {
     }
     let body = FactBody::Incident(IncidentFact::Follows { incident: above });
     work.tell(Subject::Incident(id), Actor::Controller, vec![Reason::new("dependency", sentence)], body);
-}
-
-/// Puts the incident and those that it is linked with into one problem.
-fn unite(work: &mut Work<'_>, id: IncidentId, mut links: Vec<Link>) {
-    if members::live_problem_of(work, id).is_none() {
-        links.extend(of_its_key(work, id));
-    }
-    let own = members::live_problem_of(work, id);
-    let linked = links.iter().map(|link| link.other(id));
-    let mut problems: Vec<ProblemId> = own.into_iter().collect();
-    for problem in linked.filter_map(|other| members::live_problem_of(work, other)) {
-        if !problems.contains(&problem) {
-            problems.push(problem);
-        }
-    }
-    let target = problems.iter().copied().find(|problem| !may_merge(work, *problem));
-    let target = target.or_else(|| problems.iter().copied().min());
-    let Some(target) = target else {
-        let mut joined = vec![id];
-        for other in links.iter().map(|link| link.other(id)) {
-            if !members::any_apart(work, other, &joined) {
-                joined.push(other);
-            }
-        }
-        if joined.len() > 1 {
-            links.retain(|link| joined.contains(&link.other(id)));
-            members::open(work, Origin::Correlation, &joined, links, None, Actor::Controller, "");
-        }
-        return;
-    };
-    for other in problems.into_iter().filter(|problem| *problem != target) {
-        if may_merge(work, other) && !members::problems_apart(work, target, other) {
-            members::merge(work, other, target, Actor::Controller, "");
-        }
-    }
-    let lone = links.iter().map(|link| link.other(id)).filter(|other| members::live_problem_of(work, *other).is_none());
-    let mut joining: Vec<IncidentId> = own.is_none().then_some(id).into_iter().collect();
-    joining.extend(lone.filter(|other| *other != id));
-    let there = |work: &Work<'_>| -> Vec<IncidentId> {
-        work.desk.problems.get(&target).map(|problem| problem.incidents.iter().copied().collect()).unwrap_or_default()
-    };
-    joining.retain(|other| !members::any_apart(work, *other, &there(work)));
-    members::join(work, target, &joining, links, Actor::Controller);
-}
-
-/// The engine merges only what nobody has taken up.
-fn may_merge(work: &Work<'_>, id: ProblemId) -> bool {
-    work.desk
-        .problems
-        .get(&id)
-        .is_some_and(|p| matches!(p.state, State::New | State::Resolved) && p.origin == Origin::Correlation)
-}
-
-/// A link to an open problem that the incident's key belongs to.
-fn of_its_key(work: &Work<'_>, id: IncidentId) -> Option<Link> {
-    let incident = work.desk.incidents.get(&id)?;
-    let problem = work.desk.index.problem_of(&incident.key).and_then(|problem| work.desk.problems.get(&problem))?;
-    if !problem.state.is_open() {
-        return None;
-    }
-    let before: Vec<IncidentId> = problem.incidents.iter().copied().filter(|other| *other != id).collect();
-    let live = before.iter().rev().find(|other| work.desk.incidents.contains_key(other)).copied();
-    let other = live.filter(|_| !members::any_apart(work, id, &before))?;
-    let sentence = format!("{} is open, and has had incidents of this key", problem.id);
-    let evidence = Evidence { kind: EvidenceKind::SameKey, weight: work.config.settings.joins_from, sentence };
-    Some(Link::new(id, other, vec![evidence]))
 }
 
 /// The same key again and again is a problem of its own.

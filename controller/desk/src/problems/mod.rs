@@ -2,7 +2,7 @@
 //!
 //! [`Problem`] is the record, [`ProblemFact`] what happens to it, [`flow::FLOW`] its states as a table. As an incident opens,
 //! `surroundings` keeps what it needs and what changed around it; `evidence` weighs what it has in common with others that
-//! opened lately; `correlate` joins those whose evidence is strong enough; `candidates` ranks what may be the cause; `page`
+//! opened lately; `correlate` finds those whose evidence is strong enough, and `unite` makes them one problem; `candidates` ranks what may be the cause; `page`
 //! sees to it that people are paged once for all of them. Time alone is no evidence: it only says whom to look at.
 //! Other practices call what is named here and nothing else.
 
@@ -17,6 +17,7 @@ mod members;
 mod page;
 mod record;
 mod surroundings;
+mod unite;
 
 pub(crate) use acts::act;
 pub(crate) use correlate::{fires_again, incident_opened, surroundings_changed};

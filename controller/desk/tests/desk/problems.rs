@@ -303,6 +303,71 @@ fn hosts_that_were_away_and_came_back_are_not_behind_what_fails_after() {
     assert_eq!(bench.restored(), bench.desk);
 }
 
+/// A deploy failed on three hosts of ten, and somebody looks into it. Then all ten are away and come back.
+#[test]
+fn a_problem_that_somebody_has_taken_up_takes_in_only_what_its_candidates_explain() {
+    let mut bench = fleet(true);
+    let investigate = ActBody::ProblemInvestigate { problem: ProblemId(1), note: String::new() };
+    assert_eq!(bench.act("alice", investigate), Ok(()));
+    // Two of the hosts get a kernel, one of them with the package that failed.
+    for (host, version) in [("web-2", "1.5"), ("web-3", "1.4")] {
+        let package = |name: &str, version: &str| item("software_package", name, &[("version", version)], &[]);
+        bench.found(host, "package", vec![package("shop-app", version), package("linux-image", "6.1")]);
+    }
+    let hosts: Vec<String> = (0..10).map(|number| format!("web-{number}")).collect();
+    hosts.iter().for_each(|host| bench.agent_down(host, AlertState::Firing));
+    assert_eq!(
+        members(&bench.problem(1)),
+        ["INC-1", "INC-2", "INC-3", "INC-4", "INC-5", "INC-6"],
+        "those with the package"
+    );
+    bench.pass(MINUTE);
+    hosts.iter().for_each(|host| bench.agent_down(host, AlertState::Resolved));
+    bench.pass(MINUTE);
+    hosts.iter().skip(3).for_each(|host| drop(bench.fire(host, "db.service")));
+    assert_eq!(bench.problem(1).incidents.len(), 6);
+    assert_eq!(bench.desk.problems().count(), 1);
+}
+
+#[test]
+fn what_a_problem_somebody_has_taken_up_does_not_explain_is_a_problem_of_its_own_that_names_it() {
+    let mut bench = Bench::new(quiet());
+    for (number, name) in ["db-1", "app-1", "app-2"].into_iter().enumerate() {
+        bench.host(name, number + 1);
+        bench.package(name, "1.4");
+    }
+    bench.pass(MINUTE);
+    bench.package("app-1", "1.5");
+    bench.package("app-2", "1.5");
+    bench.pass(MINUTE);
+    bench.fire("app-1", "app.service");
+    bench.fire("app-2", "app.service");
+    bench.fire("app-1", "cron.service");
+    let investigate = ActBody::ProblemInvestigate { problem: ProblemId(1), note: String::new() };
+    assert_eq!(bench.act("alice", investigate), Ok(()));
+    // By hand comes in what has nothing to do with the package.
+    bench.fire("db-1", "db.service");
+    let join = ActBody::ProblemJoin { problem: ProblemId(1), incidents: ids(&[4]), note: String::new() };
+    assert_eq!(bench.act("alice", join), Ok(()));
+    bench.agent_down("db-1", AlertState::Firing);
+    let alone = bench.incident(5);
+    assert_eq!(alone.problem, None, "its host explains one of four");
+    let note = "PRB-1 (Several failures after package shop-app 1.4→1.5) is investigating, and what may be its cause does \
+                not explain this";
+    assert!(alone.timeline.iter().any(|entry| entry.sentence == format!("note: {note}")), "{:#?}", alone.timeline);
+    assert!(
+        alone.links.iter().any(|link| link.kind == "beside" && link.incident == IncidentId(4)),
+        "{:?}",
+        alone.links
+    );
+    bench.fire("db-1", "cron.service");
+    let own = bench.problem(2);
+    assert_eq!(members(&own), ["INC-5", "INC-6"]);
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages().last().map(String::as_str), Some("opened PRB-2"));
+    assert_eq!(bench.restored(), bench.desk);
+}
+
 #[test]
 fn what_a_person_resolved_is_not_behind_what_fails_after() {
     let mut bench = shop();
