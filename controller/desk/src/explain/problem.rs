@@ -48,6 +48,7 @@ fn news(why: &str) -> String {
         "opened" => "the problem is new".to_owned(),
         "reopened" => "an incident of it opened again".to_owned(),
         "worse" => "it got worse".to_owned(),
+        "another" => "another kind of failure joined it".to_owned(),
         "resolved" => "all its incidents are over".to_owned(),
         "incidents_over" => "all its incidents are over; the problem itself is not".to_owned(),
         other => other.replace('_', " "),

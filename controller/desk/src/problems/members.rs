@@ -156,7 +156,7 @@ fn leave(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, actor: Actor,
     let Some(record) = work.incident_mut(incident) else { return };
     record.problem = None;
     record.workaround = None;
-    record.paging = Paging { waiting: None, paged: paged.filter(|_| record.state.is_open()) };
+    record.paging = Paging { paged: paged.filter(|_| record.state.is_open()), ..Paging::default() };
     let body = FactBody::Incident(IncidentFact::LeftProblem { problem: id, note: note.to_owned() });
     work.tell(Subject::Incident(incident), actor, Vec::new(), body);
 }

@@ -27,5 +27,5 @@ pub use flow::{Action, State, table};
 pub(crate) use history::mark_of;
 pub(crate) use members::{expire, incident_changed, incident_over, incident_reopened, live_problem_of};
 pub(crate) use page::{announce, due, follow_up};
-pub use record::{Candidate, Origin, Paging, Problem, TIMELINE_MAX, Workaround};
+pub use record::{Candidate, Origin, Paging, Problem, TIMELINE_MAX, Told, Workaround};
 pub use surroundings::{Need, Surroundings, Suspect};

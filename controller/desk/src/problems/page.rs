@@ -2,14 +2,18 @@
 //!
 //! A page waits for `group_wait`, the incident does not. An incident that joins a problem gives its waiting page to it, and
 //! one that has paged already has paged for it. Then the incidents are quiet: people are told again only when the problem
-//! gets worse than what they were paged with, when it comes back after all was over, and once when all is over.
+//! gets worse than what they were paged with, when another kind of failure joins than they were paged for (by rule and class
+//! of item, once each), when it comes back after all was over, and once when all is over.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::members::tell;
-use super::{Paging, Problem, ProblemFact};
+use super::record::TOLD_MAX;
+use super::{Paging, Problem, ProblemFact, Told};
 use crate::ids::{IncidentId, ProblemId};
-use crate::incidents::{self, IncidentFact};
+use crate::incidents::{self, Incident, IncidentFact};
 use crate::work::Work;
 use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision};
 
@@ -22,7 +26,9 @@ const LATEST: usize = 5;
 pub(crate) fn announce(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, why: &str) {
     let Some(problem) = work.desk.problems.get(&id) else { return };
     let sentence = match problem.paging.paged {
-        Some(level) if level <= problem.priority => format!("{id} has paged for it as P{level}"),
+        Some(level) if level <= problem.priority && problem.paging.waiting.is_none() => {
+            format!("{id} has paged for it as P{level}")
+        }
         _ => {
             wait(work, id, why);
             format!("{id} pages for it")
@@ -62,7 +68,9 @@ pub(super) fn take_over(work: &mut Work<'_>, id: ProblemId, incident: IncidentId
     work.clear_timer(&timer);
     let Some(record) = work.incident_mut(incident) else { return };
     let paging = std::mem::take(&mut record.paging);
-    let paging = Paging { paged: paging.paged.filter(|_| record.state.is_open()), ..paging };
+    let mut paging = Paging { paged: paging.paged.filter(|_| record.state.is_open()), ..paging };
+    let known = work.desk.incidents.get(&incident).filter(|_| paging.paged.is_some());
+    paging.told.extend(known.map(|incident| kind_of(work, incident)));
     inherit(work, id, &paging);
     if let Some(until) = waits_until {
         let timer = TimerKind::ProblemPage { problem: id };
@@ -79,6 +87,8 @@ pub(super) fn inherit(work: &mut Work<'_>, id: ProblemId, paging: &Paging) {
     }
     work.edit_problem(id, |problem| {
         problem.paging.paged = [problem.paging.paged, paging.paged].into_iter().flatten().min();
+        let room = TOLD_MAX.saturating_sub(problem.paging.told.len());
+        problem.paging.told.extend(paging.told.iter().take(room).cloned());
         if problem.paging.waiting.is_none() {
             problem.paging.waiting.clone_from(&paging.waiting);
         }
@@ -90,29 +100,73 @@ pub(super) fn inherit(work: &mut Work<'_>, id: ProblemId, paging: &Paging) {
     }
 }
 
-/// After anything that bears on it: a page that was told already no longer waits; one that got worse does.
+/// After anything that bears on it: a page that was told already no longer waits; what got worse does, and what is new.
 pub(super) fn reconsider(work: &mut Work<'_>, id: ProblemId) {
     let Some(problem) = work.desk.problems.get(&id) else { return };
-    match (problem.paging.paged, problem.paging.waiting.is_some()) {
-        (Some(level), true) if level <= problem.priority => {
+    let Some(level) = problem.paging.paged else { return };
+    match news(work, problem, level) {
+        Some(why) => {
+            work.edit_problem(id, |problem| problem.paging.waiting = None);
+            wait(work, id, why);
+        }
+        None if problem.paging.waiting.is_some() => {
             work.clear_timer(&TimerKind::ProblemPage { problem: id });
             work.edit_problem(id, |problem| problem.paging.waiting = None);
         }
-        (Some(level), false) if problem.priority < level => wait(work, id, "worse"),
-        _ => {}
+        None => {}
     }
+}
+
+/// What there is to tell of a problem that people were paged for at a level.
+fn news(work: &Work<'_>, problem: &Problem, level: u8) -> Option<&'static str> {
+    if problem.priority < level {
+        return Some("worse");
+    }
+    is_of_another_kind(work, problem).then_some("another")
+}
+
+/// What kind of failure an incident tells of.
+fn kind_of(work: &Work<'_>, incident: &Incident) -> Told {
+    let item = incident.ci.and_then(|ci| work.desk.cmdb.graph().get(ci));
+    Told { rule: incident.rule.clone(), class: item.map(|ci| ci.class) }
+}
+
+/// Whether an incident that still fails is of another kind than people were paged for. One that follows from another of the problem is
+/// no news: it fails because that does.
+fn is_of_another_kind(work: &Work<'_>, problem: &Problem) -> bool {
+    let follows = |incident: &Incident| {
+        incident.links.iter().any(|link| link.kind == "follows" && problem.incidents.contains(&link.incident))
+    };
+    let known = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id));
+    let mut failing = known.filter(|incident| incident.over_since().is_none() && !follows(incident));
+    problem.paging.told.len() < TOLD_MAX
+        && failing.any(|incident| !problem.paging.told.contains(&kind_of(work, incident)))
+}
+
+/// Remembers what kinds of failure people are paged for now.
+fn remember_kinds(work: &mut Work<'_>, id: ProblemId) {
+    let Some(problem) = work.desk.problems.get(&id) else { return };
+    let known = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id));
+    let open = known.filter(|incident| incident.state.is_open());
+    let kinds: BTreeSet<Told> = open.map(|incident| kind_of(work, incident)).collect();
+    let room = TOLD_MAX.saturating_sub(problem.paging.told.len());
+    work.edit_problem(id, |problem| problem.paging.told.extend(kinds.into_iter().take(room)));
 }
 
 /// `group_wait` is over.
 pub(crate) fn due(work: &mut Work<'_>, id: ProblemId) {
+    let Some(problem) = work.desk.problems.get(&id) else { return };
+    // What joined may be mended by now.
+    let is_told = problem.paging.paged.is_some_and(|level| news(work, problem, level).is_none());
     let mut why = None;
     work.edit_problem(id, |problem| {
-        why = problem.paging.waiting.take();
+        why = problem.paging.waiting.take().filter(|_| !is_told);
         if why.is_some() {
             problem.paging.paged = Some(problem.priority);
         }
     });
     if let Some(why) = why {
+        remember_kinds(work, id);
         notify(work, id, &why);
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Link, State};
 use crate::Millis;
+use crate::cmdb::Class;
 use crate::fact::{Actor, Reason};
 use crate::ids::{CiId, IncidentId, ProblemId};
 use crate::incidents::{IncidentKey, TimelineEntry};
@@ -19,6 +20,9 @@ pub(crate) const INCIDENTS_MAX: usize = 1_000;
 pub(crate) const KEYS_MAX: usize = 256;
 /// Links kept: the ones by which the incidents hang together.
 pub(crate) const LINKS_MAX: usize = 256;
+
+/// Kinds of failure that one problem pages for; past that it pages for no further kind.
+pub(crate) const TOLD_MAX: usize = 32;
 
 words! {
     /// How a problem came to be opened.
@@ -76,6 +80,17 @@ pub struct Paging {
     /// The priority that people were paged with; none before that, and again when all is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paged: Option<u8>,
+    /// Of a problem: what people were paged for, as rules and classes of items; [`TOLD_MAX`] at most.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub told: BTreeSet<Told>,
+}
+
+/// A kind of failure that people were paged for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Told {
+    pub rule: String,
+    /// Of what it is about; none where the CMDB does not know that.
+    pub class: Option<Class>,
 }
 
 impl Paging {
