@@ -21,6 +21,14 @@ pub(super) fn sentence(fact: &ProblemFact) -> String {
         }
         ProblemFact::Merged { into, note } => format!("became part of {into}{}", noted(note)),
         ProblemFact::Split { incidents, note } => format!("{} taken out{}", named(incidents), noted(note)),
+        ProblemFact::GaveBack { problem, incidents, to, note } => {
+            let to = to.word().replace('_', " ");
+            format!("{problem} stands by itself again with {}; now {to}{}", named(incidents), noted(note))
+        }
+        ProblemFact::CameBack { from, incidents, to, note } => {
+            let to = to.word().replace('_', " ");
+            format!("came out of {from} again with {}: {to} as before{}", named(incidents), noted(note))
+        }
         ProblemFact::Moved { action, to, workaround, note, .. } => {
             let workaround = workaround.as_ref().map(|text| format!(", workaround: {text}")).unwrap_or_default();
             let (action, to) = (action.word().replace('_', " "), to.word().replace('_', " "));

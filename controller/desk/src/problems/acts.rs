@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::members::{self, tell};
+use super::parts;
 use super::{Action, Evidence, EvidenceKind, Link, Origin, Problem, ProblemFact, State, Workaround, flow};
 use crate::ids::{IncidentId, ProblemId};
-use crate::incidents::IncidentFact;
 use crate::input::ActBody;
 use crate::work::Work;
-use crate::{Actor, FactBody, Refusal, Subject, TimerKind};
+use crate::{Actor, Refusal, TimerKind};
 
 /// Incidents that one act may name.
 const NAMED_MOST: usize = 100;
@@ -42,7 +42,7 @@ pub(crate) fn act(work: &mut Work<'_>, who: &str, act: &ActBody) -> Result<(), R
         ActBody::ProblemClose { problem, note } => close(work, who, *problem, note),
         ActBody::ProblemCancel { problem, note } => {
             allowed(work, *problem, Action::Cancel, note)?;
-            members::disband(work, *problem, person(who), note);
+            parts::disband(work, *problem, person(who), note);
             members::move_to(work, *problem, Action::Cancel, person(who), note, Vec::new());
             Ok(())
         }
@@ -126,7 +126,7 @@ fn create(work: &mut Work<'_>, who: &str, incidents: &[IncidentId], title: &str,
     let title = (!title.is_empty()).then(|| title[..title.floor_char_boundary(TITLE_BYTES)].to_owned());
     reconcile(work, &incidents);
     let links = by_hand(work, who, &incidents);
-    members::open(work, Origin::Hand, &incidents, links, title, person(who), note);
+    members::open(work, Origin::Hand, &incidents, links, title, None, person(who), note);
     Ok(())
 }
 
@@ -157,7 +157,7 @@ fn merge(work: &mut Work<'_>, who: &str, from: ProblemId, into: ProblemId, note:
         .flat_map(|problem| problem.incidents.iter().copied())
         .collect();
     reconcile(work, &all);
-    members::merge(work, from, into, person(who), note);
+    parts::merge(work, from, into, person(who), note);
     Ok(())
 }
 
@@ -175,7 +175,7 @@ fn split(work: &mut Work<'_>, who: &str, id: ProblemId, incidents: &[IncidentId]
         return Err(Refusal::new("invalid", sentence));
     }
     let out: Vec<IncidentId> = out.into_iter().collect();
-    members::split(work, id, &out, person(who), note);
+    parts::split(work, id, &out, person(who), note);
     Ok(())
 }
 
@@ -201,12 +201,8 @@ fn known_error(work: &mut Work<'_>, who: &str, id: ProblemId, text: &str, note: 
         note: note.to_owned(),
     };
     tell(work, id, person(who), Vec::new(), fact);
-    for incident in incidents {
-        let Some(record) = work.incident_mut(incident) else { continue };
-        record.workaround = Some(text.clone());
-        let body = FactBody::Incident(IncidentFact::WorkaroundKnown { problem: id, workaround: text.clone() });
-        work.tell(Subject::Incident(incident), person(who), Vec::new(), body);
-    }
+    let incidents: Vec<IncidentId> = incidents.into_iter().collect();
+    parts::show_workaround(work, id, &incidents, &person(who));
     Ok(())
 }
 

@@ -39,6 +39,21 @@ pub enum ProblemFact {
         incidents: Vec<IncidentId>,
         note: String,
     },
+    /// What a merge had brought in is a problem of its own again.
+    GaveBack {
+        problem: ProblemId,
+        incidents: Vec<IncidentId>,
+        /// Its own state from now on.
+        to: State,
+        note: String,
+    },
+    /// It is a problem of its own again, as it was before it became part of that one.
+    CameBack {
+        from: ProblemId,
+        incidents: Vec<IncidentId>,
+        to: State,
+        note: String,
+    },
     Moved {
         action: Action,
         from: State,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::record::{INCIDENTS_MAX, KEYS_MAX, LINKS_MAX};
-use super::{Action, Link, Origin, Paging, Problem, ProblemFact, ProblemOpening, State, candidates, flow, page};
+use super::{
+    Action, Link, Origin, Paging, Problem, ProblemFact, ProblemOpening, State, Workaround, candidates, flow, page,
+};
 use crate::ids::{IncidentId, ProblemId};
 use crate::incidents::{Incident, IncidentFact};
 use crate::time::spoken as length;
@@ -47,6 +49,7 @@ pub(super) fn open(
     incidents: &[IncidentId],
     mut links: Vec<Link>,
     title: Option<String>,
+    workaround: Option<Workaround>,
     actor: Actor,
     note: &str,
 ) -> ProblemId {
@@ -67,7 +70,7 @@ pub(super) fn open(
         incidents,
         links,
         candidates,
-        workaround: None,
+        workaround,
         paging: Paging::default(),
         opened_at: work.at,
         opened_by: actor.clone(),
@@ -75,6 +78,7 @@ pub(super) fn open(
         resolution: String::new(),
         closed_at: None,
         merged_into: None,
+        parts: Vec::new(),
         timeline: Vec::new(),
         timeline_before: 0,
     };
@@ -139,7 +143,7 @@ fn why(links: &[Link]) -> Vec<Reason> {
 }
 
 /// What joining means for the incident: it names the problem, shows its workaround and no longer pages by itself.
-fn enter(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, actor: Actor) {
+pub(super) fn enter(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, actor: Actor) {
     let workaround = work.desk.problems.get(&id).and_then(|problem| problem.workaround.clone());
     let workaround = workaround.map(|workaround| workaround.text);
     let Some(record) = work.incident_mut(incident) else { return };
@@ -150,19 +154,18 @@ fn enter(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, actor: Actor)
     page::take_over(work, id, incident);
 }
 
-/// Takes an incident out of its problem; it stays as told as it was under it.
-fn leave(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, actor: Actor, note: &str) {
-    let paged = work.desk.problems.get(&id).and_then(|problem| problem.paging.paged);
+/// Takes an incident out of its problem; it stays as told as it was under it, and pages itself where that was still to come.
+pub(super) fn leave(work: &mut Work<'_>, id: ProblemId, incident: IncidentId, actor: Actor, note: &str) {
     let Some(record) = work.incident_mut(incident) else { return };
     record.problem = None;
     record.workaround = None;
-    record.paging = Paging { paged: paged.filter(|_| record.state.is_open()), ..Paging::default() };
     let body = FactBody::Incident(IncidentFact::LeftProblem { problem: id, note: note.to_owned() });
     work.tell(Subject::Incident(incident), actor, Vec::new(), body);
+    page::give_back(work, id, incident);
 }
 
 /// A resolved problem takes in an incident that is open: it is not over.
-fn wake(work: &mut Work<'_>, id: ProblemId) {
+pub(super) fn wake(work: &mut Work<'_>, id: ProblemId) {
     let Some(problem) = work.desk.problems.get(&id) else { return };
     if problem.state != State::Resolved || !any_open(work, problem) {
         return;
@@ -225,89 +228,6 @@ pub(super) fn settle(work: &mut Work<'_>, id: ProblemId) {
     page::reconsider(work, id);
 }
 
-/// Makes one problem part of another.
-pub(super) fn merge(work: &mut Work<'_>, from: ProblemId, into: ProblemId, actor: Actor, note: &str) {
-    let Some(problem) = work.desk.problems.get(&from).cloned() else { return };
-    work.clear_timer(&TimerKind::ProblemPage { problem: from });
-    work.clear_timer(&TimerKind::ProblemClose { problem: from });
-    let at = work.at;
-    work.edit_problem(from, |problem| {
-        problem.state = State::Closed;
-        problem.closed_at = Some(at);
-        problem.merged_into = Some(into);
-        problem.paging = Paging::default();
-    });
-    tell(work, from, actor.clone(), Vec::new(), ProblemFact::Merged { into, note: note.to_owned() });
-    let incidents: Vec<IncidentId> = problem.incidents.iter().copied().collect();
-    let workaround = problem.workaround.clone();
-    work.edit_problem(into, |record| {
-        record.incidents.extend(incidents.iter().copied().take(INCIDENTS_MAX.saturating_sub(record.incidents.len())));
-        record.keys.extend(problem.keys.iter().take(KEYS_MAX.saturating_sub(record.keys.len())).cloned());
-        record.links.extend(problem.links.iter().cloned());
-        record.links.sort_by_key(|link| (std::cmp::Reverse(link.weight), link.a, link.b));
-        record.links.truncate(LINKS_MAX);
-        record.workaround = record.workaround.take().or(workaround);
-    });
-    let fact = ProblemFact::TookIn { problem: from, incidents: incidents.clone(), note: note.to_owned() };
-    tell(work, into, actor.clone(), Vec::new(), fact);
-    for incident in incidents {
-        enter(work, into, incident, actor.clone());
-    }
-    page::inherit(work, into, &problem.paging);
-    wake(work, into);
-    settle(work, into);
-}
-
-/// Takes incidents out of a problem; the engine does not put them back. Several stay together, as a problem of their own.
-pub(super) fn split(work: &mut Work<'_>, id: ProblemId, out: &[IncidentId], actor: Actor, note: &str) {
-    let Some(problem) = work.desk.problems.get(&id) else { return };
-    let (paged, workaround) = (problem.paging.paged, problem.workaround.clone());
-    let stay: BTreeSet<IncidentId> = problem.incidents.iter().copied().filter(|known| !out.contains(known)).collect();
-    let keys = stay.iter().filter_map(|id| work.desk.incidents.get(id)).map(|known| known.key.clone()).collect();
-    let is_out = |link: &Link| out.contains(&link.a) && out.contains(&link.b);
-    let links: Vec<Link> = problem.links.iter().filter(|link| is_out(link)).cloned().collect();
-    work.edit_problem(id, |problem| {
-        problem.incidents.clone_from(&stay);
-        problem.keys = keys;
-        problem.links.retain(|link| stay.contains(&link.a) && stay.contains(&link.b));
-    });
-    let fact = ProblemFact::Split { incidents: out.to_vec(), note: note.to_owned() };
-    tell(work, id, actor.clone(), Vec::new(), fact);
-    for incident in out {
-        leave(work, id, *incident, actor.clone(), note);
-        if let Some(record) = work.incident_mut(*incident) {
-            record.apart.extend(&stay);
-        }
-    }
-    if out.len() > 1 {
-        let new = open(work, Origin::Hand, out, links, None, actor, note);
-        work.edit_problem(new, |problem| {
-            problem.paging.paged = paged;
-            problem.workaround = workaround;
-        });
-    }
-    settle(work, id);
-    over(work, id);
-}
-
-/// Lets every incident go: the problem was none.
-pub(super) fn disband(work: &mut Work<'_>, id: ProblemId, actor: Actor, note: &str) {
-    let Some(problem) = work.desk.problems.get(&id) else { return };
-    let (all, waiting) = (problem.incidents.clone(), problem.paging.waiting.clone());
-    work.clear_timer(&TimerKind::ProblemPage { problem: id });
-    for incident in &all {
-        leave(work, id, *incident, actor.clone(), note);
-        if let Some(record) = work.incident_mut(*incident) {
-            record.apart.extend(all.iter().copied().filter(|other| other != incident));
-        }
-        // Nobody has been told of them yet: each tells of itself.
-        if let Some(why) = &waiting {
-            crate::incidents::page(work, *incident, why, None);
-        }
-    }
-    work.edit_problem(id, |problem| problem.paging = Paging::default());
-}
-
 fn any_open(work: &Work<'_>, problem: &Problem) -> bool {
     let known = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id));
     known.into_iter().any(|incident| incident.state.is_open())
@@ -321,7 +241,7 @@ pub(crate) fn incident_over(work: &mut Work<'_>, id: IncidentId) {
 }
 
 /// Where all its incidents are over, so is what people were paged for; and the problem, unless somebody has taken it up.
-fn over(work: &mut Work<'_>, id: ProblemId) {
+pub(super) fn over(work: &mut Work<'_>, id: ProblemId) {
     let Some(problem) = work.desk.problems.get(&id) else { return };
     if any_open(work, problem) {
         return;

@@ -80,6 +80,33 @@ pub(super) fn take_over(work: &mut Work<'_>, id: ProblemId, incident: IncidentId
     }
 }
 
+/// An incident leaves: it is told of as far as its problem was; a page that still waits there waits for it alone.
+pub(super) fn give_back(work: &mut Work<'_>, id: ProblemId, incident: IncidentId) {
+    let (Some(problem), Some(record)) = (work.desk.problems.get(&id), work.desk.incidents.get(&incident)) else {
+        return;
+    };
+    let is_open = record.state.is_open();
+    let told = problem.paging.paged.filter(|level| {
+        is_open && *level <= record.priority.level && problem.paging.told.contains(&kind_of(work, record))
+    });
+    let why = problem.paging.waiting.as_deref().filter(|_| is_open && told.is_none());
+    // Of the incident by itself nothing was told yet.
+    let why = why.map(|why| if why == "reopened" { why } else { "opened" }.to_owned());
+    let waits_until = work.desk.timers.find(&TimerKind::ProblemPage { problem: id }).map(|timer| timer.due);
+    let due = waits_until.unwrap_or_else(|| work.at.plus(work.config.settings.group_wait.max(0)));
+    if why.is_some() {
+        work.set_timer(due, TimerKind::IncidentPage { incident });
+    }
+    let paged = problem_paged(work, id).filter(|_| is_open && why.is_none());
+    if let Some(record) = work.incident_mut(incident) {
+        record.paging = Paging { waiting: why, paged, ..Paging::default() };
+    }
+}
+
+fn problem_paged(work: &Work<'_>, id: ProblemId) -> Option<u8> {
+    work.desk.problems.get(&id).and_then(|problem| problem.paging.paged)
+}
+
 /// Takes over what was told, and what waits.
 pub(super) fn inherit(work: &mut Work<'_>, id: ProblemId, paging: &Paging) {
     if paging.is_quiet() {

@@ -35,6 +35,10 @@ words! {
     }
 }
 
+/// Problems remembered that became part of one, and entries of the timeline that each keeps.
+pub(crate) const PARTS_MAX: usize = 8;
+pub(crate) const PART_TIMELINE: usize = 50;
+
 /// What probably lies behind incidents, or is being looked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
@@ -64,10 +68,24 @@ pub struct Problem {
     pub closed_at: Option<Millis>,
     /// It became part of that one.
     pub merged_into: Option<ProblemId>,
+    /// Problems that became part of it, the newest last, [`PARTS_MAX`] at most; older ones stay in it for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The newest [`TIMELINE_MAX`] entries.
     pub timeline: Vec<TimelineEntry>,
     /// Older entries, which only the ledger has.
     pub timeline_before: u64,
+}
+
+/// A problem that became part of another, so that splitting its incidents out brings it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// As it was, with the incidents that came in; without links, which the other has, and without parts of its own.
+    pub problem: Box<Problem>,
+    /// The state of the other before, where this one brought it further.
+    pub before: Option<State>,
+    /// The other had no workaround, and has this one's.
+    pub gave_workaround: bool,
 }
 
 /// How people were told of what is going on now, of an incident by itself or of a problem.

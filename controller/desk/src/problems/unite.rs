@@ -4,7 +4,7 @@
 //! person has taken up means something by now, and takes in only what its own candidates explain. The rest makes a problem of
 //! its own, which names the other.
 
-use super::{Evidence, EvidenceKind, Link, Origin, Problem, State, members};
+use super::{Evidence, EvidenceKind, Link, Origin, Problem, State, members, parts};
 use crate::ids::{IncidentId, ProblemId};
 use crate::incidents::{self, Incident, IncidentFact};
 use crate::work::Work;
@@ -59,7 +59,7 @@ fn found(work: &mut Work<'_>, id: IncidentId, mut links: Vec<Link>, beside: &[(P
     }
     links.retain(|link| joined.contains(&link.other(id)));
     let note = beside.first().and_then(|(problem, _)| not_explained(work, *problem)).unwrap_or_default();
-    members::open(work, Origin::Correlation, &joined, links, None, Actor::Controller, &note);
+    members::open(work, Origin::Correlation, &joined, links, None, None, Actor::Controller, &note);
 }
 
 /// Brings the incident, and what it is linked with, into one of these problems.
@@ -68,7 +68,7 @@ fn gather(work: &mut Work<'_>, id: IncidentId, problems: &[ProblemId], links: Ve
     let Some(target) = fixed.or_else(|| problems.iter().copied().min()) else { return };
     for other in problems.iter().copied().filter(|problem| *problem != target) {
         if may_merge(work, other) && !members::problems_apart(work, target, other) && takes_all(work, target, other) {
-            members::merge(work, other, target, Actor::Controller, "");
+            parts::merge(work, other, target, Actor::Controller, "");
         }
     }
     let linked = links.iter().map(|link| link.other(id));

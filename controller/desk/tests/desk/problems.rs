@@ -492,18 +492,133 @@ fn a_merge_is_undone_by_a_split() {
     assert_eq!(bench.act("alice", create(ids(&[3, 4]), "")), Ok(()));
     let refused = bench.act("alice", create(ids(&[4]), "")).expect_err("it stands in one");
     assert_eq!(refused.sentence, "INC-4 stands in PRB-2; merge that problem, or split INC-4 out of it first");
+    let (workaround, note) = ("restart it twice".to_owned(), String::new());
+    let known = ActBody::ProblemKnownError { problem: ProblemId(2), workaround, note };
+    assert_eq!(bench.act("alice", known), Ok(()));
+    let before = bench.problem(2);
     let merge = ActBody::ProblemMerge { problem: ProblemId(2), into: ProblemId(1), note: "one cable".to_owned() };
     assert_eq!(bench.act("bob", merge), Ok(()));
     assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2", "INC-3", "INC-4"]);
     let (state, into) = (bench.problem(2).state, bench.problem(2).merged_into);
     assert_eq!((state, into), (State::Closed, Some(ProblemId(1))));
+    // What is known of the one is known of both.
+    assert_eq!(bench.problem(1).state, State::KnownError);
+    assert_eq!(workarounds(&bench, 1..=4), [Some("restart it twice"); 4].map(|text| text.map(str::to_owned)));
+    let told = |sentence: &str| sentence == "PRB-1 is a known error; workaround: restart it twice";
+    assert!(bench.incident(1).timeline.iter().any(|line| told(&line.sentence)), "{:#?}", bench.incident(1).timeline);
+
     let note = "two cables".to_owned();
     let split = ActBody::ProblemSplit { problem: ProblemId(1), incidents: ids(&[3, 4]), note };
     assert_eq!(bench.act("bob", split), Ok(()));
-    assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
-    assert_eq!(members(&bench.problem(3)), ["INC-3", "INC-4"]);
-    assert_eq!(bench.problem(1).title, "the left ones");
+    let (left, right) = (bench.problem(1), bench.problem(2));
+    assert_eq!((members(&left), left.state), (vec!["INC-1".to_owned(), "INC-2".to_owned()], State::New));
+    assert_eq!((left.title.as_str(), left.workaround, left.parts), ("the left ones", None, vec![]));
+    assert_eq!((members(&right), right.state), (vec!["INC-3".to_owned(), "INC-4".to_owned()], State::KnownError));
+    assert_eq!((right.merged_into, right.closed_at, right.opened_at), (None, None, before.opened_at));
+    assert_eq!((&right.title, &right.workaround, &right.links), (&before.title, &before.workaround, &before.links));
+    let last = &right.timeline.last().expect("it tells").sentence;
+    assert_eq!(last, "came out of PRB-1 again with INC-3, INC-4: known error as before: two cables");
+    assert!(right.timeline.starts_with(&before.timeline), "{:#?}", right.timeline);
+    let text = Some("restart it twice".to_owned());
+    assert_eq!(workarounds(&bench, 1..=4), [None, None, text.clone(), text]);
+    assert_eq!(bench.incident(3).problem, Some(ProblemId(2)));
+    assert!(!bench.records.contains_key(&("problem", ProblemId(3).to_string())), "no third one");
     assert_eq!(bench.restored(), bench.desk);
+}
+
+fn workarounds(bench: &Bench, numbers: std::ops::RangeInclusive<u64>) -> Vec<Option<String>> {
+    numbers.map(|number| bench.incident(number).workaround).collect()
+}
+
+/// Boxes that have nothing in common, an incident each.
+fn boxes(count: u64) -> Bench {
+    let mut bench = Bench::new(quiet());
+    for number in 1..=count {
+        let name = format!("box-{number}");
+        bench.host(&name, usize::try_from(number).expect("a few"));
+        bench.fire(&name, "app.service");
+    }
+    bench
+}
+
+fn put_together(bench: &mut Bench, incidents: &[u64]) {
+    let (title, note) = (String::new(), String::new());
+    let create = ActBody::ProblemCreate { incidents: ids(incidents), title, note };
+    assert_eq!(bench.act("alice", create), Ok(()));
+}
+
+fn take_out(bench: &mut Bench, incidents: &[u64]) {
+    let note = "not that".to_owned();
+    let split = ActBody::ProblemSplit { problem: ProblemId(1), incidents: ids(incidents), note };
+    assert_eq!(bench.act("alice", split), Ok(()));
+}
+
+#[test]
+fn what_is_taken_out_of_a_known_error_shows_the_workaround_that_goes_with_it() {
+    let mut bench = boxes(4);
+    put_together(&mut bench, &[1, 2, 3, 4]);
+    let (workaround, note) = ("restart it twice".to_owned(), String::new());
+    let known = ActBody::ProblemKnownError { problem: ProblemId(1), workaround, note };
+    assert_eq!(bench.act("alice", known), Ok(()));
+    take_out(&mut bench, &[3, 4]);
+    let text = bench.problem(2).workaround.map(|workaround| workaround.text);
+    assert_eq!(text.as_deref(), Some("restart it twice"));
+    assert_eq!(workarounds(&bench, 3..=4), [text.clone(), text]);
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
+fn what_is_taken_out_before_its_problem_has_paged_is_told_of() {
+    for (out, pages) in [(&[3][..], ["opened PRB-1", "opened INC-3"]), (&[3, 4], ["opened PRB-1", "opened PRB-2"])] {
+        let mut bench = boxes(4);
+        put_together(&mut bench, &[1, 2, 3, 4]);
+        bench.pass(5 * SECOND);
+        take_out(&mut bench, out);
+        assert_eq!(bench.restored(), bench.desk);
+        bench.pass(6 * SECOND);
+        assert_eq!(bench.pages().into_iter().collect::<BTreeSet<_>>(), pages.map(str::to_owned).into(), "{out:?}");
+        bench.pass(MINUTE);
+        assert_eq!(bench.pages().len(), 2);
+    }
+}
+
+#[test]
+fn what_is_taken_out_after_its_problem_has_paged_is_told() {
+    let mut bench = boxes(4);
+    put_together(&mut bench, &[1, 2, 3, 4]);
+    bench.pass(MINUTE);
+    take_out(&mut bench, &[3]);
+    take_out(&mut bench, &[4]);
+    bench.pass(MINUTE);
+    assert_eq!(bench.pages(), ["opened PRB-1"]);
+}
+
+#[test]
+fn a_merge_takes_in_only_what_has_room() {
+    let mut bench = Bench::new(quiet());
+    (0..20).for_each(|number| bench.host(&format!("box-{number}"), number));
+    for number in 0..1_005 {
+        bench.fire(&format!("box-{}", number % 20), &format!("unit-{number}.service"));
+    }
+    put_together(&mut bench, &[1]);
+    let numbers: Vec<u64> = (2..=995).collect();
+    for chunk in numbers.chunks(100) {
+        let join = ActBody::ProblemJoin { problem: ProblemId(1), incidents: ids(chunk), note: String::new() };
+        assert_eq!(bench.act("alice", join), Ok(()));
+    }
+    put_together(&mut bench, &(996..=1_005).collect::<Vec<_>>());
+    let merge = ActBody::ProblemMerge { problem: ProblemId(2), into: ProblemId(1), note: String::new() };
+    assert_eq!(bench.act("bob", merge), Ok(()));
+    let problem = bench.problem(1);
+    assert_eq!(problem.incidents.len(), 1_000);
+    for number in 996..=1_005 {
+        let stands_in = (number <= 1_000).then_some(ProblemId(1));
+        assert_eq!(bench.incident(number).problem, stands_in, "INC-{number}");
+        assert_eq!(problem.incidents.contains(&IncidentId(number)), stands_in.is_some(), "INC-{number}");
+    }
+    bench.pass(MINUTE);
+    let beyond: Vec<String> = (1_001..=1_005).map(|number| format!("opened INC-{number}")).collect();
+    assert_eq!(bench.pages().iter().filter(|page| page.contains("INC")).cloned().collect::<Vec<_>>(), beyond);
 }
 
 #[test]
