@@ -254,6 +254,16 @@ pub(super) fn over(work: &mut Work<'_>, id: ProblemId) {
         work.set_timer(work.at.plus(close_after), TimerKind::ProblemClose { problem: id });
     }
     page::over(work, id);
+    close_later(work, id);
+}
+
+/// Resolved, and all over: it closes by age, counted from when both are so.
+fn close_later(work: &mut Work<'_>, id: ProblemId) {
+    let is_resolved = work.desk.problems.get(&id).is_some_and(|problem| problem.state == State::Resolved);
+    let timer = TimerKind::ProblemClose { problem: id };
+    if is_resolved && work.desk.timers.find(&timer).is_none() {
+        work.set_timer(work.at.plus(work.config.settings.close_after), timer);
+    }
 }
 
 /// An incident opened again, by an alert or by hand.
@@ -279,8 +289,11 @@ pub(crate) fn incident_changed(work: &mut Work<'_>, id: IncidentId) {
     }
 }
 
-/// Resolved for long enough.
+/// Resolved for long enough. While an incident of it is open it waits for that.
 pub(crate) fn expire(work: &mut Work<'_>, id: ProblemId) {
+    if work.desk.problems.get(&id).is_some_and(|problem| any_open(work, problem)) {
+        return;
+    }
     let sentence = format!("it has been resolved for {}", length(work.config.settings.close_after));
     move_to(work, id, Action::Expire, Actor::Controller, "", vec![Reason::new("close", sentence)]);
 }

@@ -594,6 +594,24 @@ fn what_is_taken_out_after_its_problem_has_paged_is_told() {
 }
 
 #[test]
+fn a_resolved_problem_does_not_close_while_an_incident_of_it_is_open() {
+    let mut bench = boxes(2);
+    put_together(&mut bench, &[1, 2]);
+    let resolve = ActBody::ProblemResolve { problem: ProblemId(1), note: "a new cable".to_owned() };
+    assert_eq!(bench.act("alice", resolve), Ok(()));
+    bench.clear("box-1", "app.service");
+    bench.pass(4 * DAY);
+    assert_eq!(bench.problem(1).state, State::Resolved, "INC-2 is open");
+    bench.clear("box-2", "app.service");
+    bench.pass(MINUTE);
+    assert!(!bench.incident(2).state.is_open());
+    assert_eq!(bench.problem(1).state, State::Resolved, "it may come back");
+    bench.pass(4 * DAY);
+    assert_eq!(bench.problem(1).state, State::Closed);
+    assert_eq!(bench.restored(), bench.desk);
+}
+
+#[test]
 fn a_merge_takes_in_only_what_has_room() {
     let mut bench = Bench::new(quiet());
     (0..20).for_each(|number| bench.host(&format!("box-{number}"), number));
