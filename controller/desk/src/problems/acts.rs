@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::members::{self, tell};
+use super::members::{self, Beginning, tell};
 use super::parts;
 use super::{Action, Evidence, EvidenceKind, Link, Origin, Problem, ProblemFact, State, Workaround, flow};
 use crate::ids::{IncidentId, ProblemId};
@@ -126,7 +126,8 @@ fn create(work: &mut Work<'_>, who: &str, incidents: &[IncidentId], title: &str,
     let title = (!title.is_empty()).then(|| title[..title.floor_char_boundary(TITLE_BYTES)].to_owned());
     reconcile(work, &incidents);
     let links = by_hand(work, who, &incidents);
-    members::open(work, Origin::Hand, &incidents, links, title, None, person(who), note);
+    let beginning = Beginning { title, note, ..Beginning::default() };
+    members::open(work, Origin::Hand, &incidents, links, person(who), beginning);
     Ok(())
 }
 

@@ -155,5 +155,6 @@ fn recur(work: &mut Work<'_>, id: IncidentId, key: &IncidentKey) {
         Evidence { kind: EvidenceKind::SameKey, weight: work.config.settings.joins_from, sentence: sentence.clone() };
     let pairs = again.windows(2).map(|pair| Link::new(pair[0], pair[1], vec![evidence.clone()])).collect();
     let title = format!("{key} comes back again and again");
-    members::open(work, Origin::Recurrence, &again, pairs, Some(title), None, Actor::Controller, &sentence);
+    let beginning = members::Beginning { title: Some(title), note: &sentence, ..members::Beginning::default() };
+    members::open(work, Origin::Recurrence, &again, pairs, Actor::Controller, beginning);
 }

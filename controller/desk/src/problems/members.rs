@@ -42,16 +42,24 @@ pub(super) fn problems_apart(work: &Work<'_>, one: ProblemId, other: ProblemId) 
     one.incidents.iter().any(|id| any_apart(work, *id, &others))
 }
 
+/// What a problem begins with beside its incidents.
+#[derive(Default)]
+pub(super) struct Beginning<'a> {
+    /// None: one made of its candidates.
+    pub title: Option<String>,
+    pub workaround: Option<Workaround>,
+    /// Why it is opened, a sentence; empty where the links say it all.
+    pub note: &'a str,
+}
+
 /// Opens a problem of these incidents.
 pub(super) fn open(
     work: &mut Work<'_>,
     origin: Origin,
     incidents: &[IncidentId],
     mut links: Vec<Link>,
-    title: Option<String>,
-    workaround: Option<Workaround>,
     actor: Actor,
-    note: &str,
+    Beginning { title, workaround, note }: Beginning<'_>,
 ) -> ProblemId {
     let id = ProblemId(work.next_number("problem"));
     links.truncate(LINKS_MAX);

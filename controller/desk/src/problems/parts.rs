@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::members::{self, enter, leave, settle, tell, wake};
+use super::members::{self, Beginning, enter, leave, settle, tell, wake};
 use super::record::{INCIDENTS_MAX, KEYS_MAX, LINKS_MAX, PART_TIMELINE, PARTS_MAX};
 use super::{Action, Link, Origin, Paging, Part, Problem, ProblemFact, State, page};
 use crate::ids::{IncidentId, ProblemId};
@@ -146,7 +146,14 @@ pub(super) fn split(work: &mut Work<'_>, id: ProblemId, out: &[IncidentId], acto
     match part {
         Some(part) => bring_back(work, id, part, links, &actor, note),
         None if out.len() > 1 => {
-            members::open(work, Origin::Hand, out, links, None, workaround, actor, note);
+            members::open(
+                work,
+                Origin::Hand,
+                out,
+                links,
+                actor,
+                Beginning { workaround, note, ..Beginning::default() },
+            );
         }
         None => {}
     }

@@ -59,7 +59,8 @@ fn found(work: &mut Work<'_>, id: IncidentId, mut links: Vec<Link>, beside: &[(P
     }
     links.retain(|link| joined.contains(&link.other(id)));
     let note = beside.first().and_then(|(problem, _)| not_explained(work, *problem)).unwrap_or_default();
-    members::open(work, Origin::Correlation, &joined, links, None, None, Actor::Controller, &note);
+    let beginning = members::Beginning { note: &note, ..members::Beginning::default() };
+    members::open(work, Origin::Correlation, &joined, links, Actor::Controller, beginning);
 }
 
 /// Brings the incident, and what it is linked with, into one of these problems.
