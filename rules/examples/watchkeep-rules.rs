@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use watchkeep_rules::promql::Features;
-use watchkeep_rules::{explain, load, test};
+use watchkeep_rules::{explain, lint, load, test};
 
 fn main() -> ExitCode {
     let (features, args): (Vec<String>, Vec<String>) =
@@ -50,9 +50,9 @@ fn explain_rules(files: &[PathBuf]) -> ExitCode {
 }
 
 fn check(files: &[PathBuf]) -> ExitCode {
-    match load::read_files(files).and_then(|files| load::check(&files)) {
-        Ok(_) => {
-            println!("no faults");
+    match load::read_files(files).and_then(|files| Ok(lint::checked(&files, &load::check(&files)?))) {
+        Ok(checked) => {
+            println!("{checked}");
             ExitCode::SUCCESS
         }
         Err(faults) => {

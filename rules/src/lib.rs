@@ -11,6 +11,7 @@ pub mod events;
 pub mod explain;
 pub mod fault;
 pub mod jinja;
+pub mod lint;
 pub mod load;
 pub mod metric;
 pub mod model;

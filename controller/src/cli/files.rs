@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use watchkeep_rules::{Faults, explain, load, schema, test};
+use watchkeep_rules::{Faults, explain, lint, load, schema, test};
 
 use super::client::Client;
 use super::judge::DeskJudge;
@@ -65,23 +65,10 @@ fn explain_rules(files: &[PathBuf], format: Format) -> Outcome {
 
 /// Checks rule files and runbooks together; they may use runbooks that ship.
 pub fn check(files: &[PathBuf], format: Format) -> Outcome {
-    match load::read_files(files).and_then(|files| load::check(&files)) {
-        Ok(book) => {
-            let found = json!({
-                "event_rules": book.event_rules.len(),
-                "alert_rules": book.alert_rules.len(),
-                "runbooks": book.runbooks.len(),
-            });
-            output::one(format, &found, |found| {
-                format!(
-                    "no faults: {} event rules, {} alert rules, {} runbooks\n",
-                    found["event_rules"], found["alert_rules"], found["runbooks"]
-                )
-            });
-            Ok(())
-        }
-        Err(faults) => Err(found(&faults, format)),
-    }
+    let checked = load::read_files(files).and_then(|files| Ok(lint::checked(&files, &load::check(&files)?)));
+    let checked = checked.map_err(|faults| found(&faults, format))?;
+    output::one(format, &json!(checked), |_| format!("{checked}\n"));
+    Ok(())
 }
 
 /// Says the faults.

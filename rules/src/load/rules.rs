@@ -111,25 +111,9 @@ pub(super) fn labels(
                 alerts.check_queries(check, value, &template);
             }
         });
-        if name == "severity" && !text.contains("{{") {
-            check_severity(check, value, &text);
-        }
         found.insert(name, text);
     }
     found
-}
-
-/// Any severity is a label like another; a near miss of the three that give an urgency is a slip.
-fn check_severity(check: &mut Checker<'_>, node: &Node, text: &str) {
-    const KNOWN: [&str; 3] = ["critical", "warning", "info"];
-    if KNOWN.contains(&text) {
-        return;
-    }
-    if let Some(near) = crate::near::near(text, KNOWN) {
-        check
-            .fault(node, format!("severity '{text}' gives no urgency; critical, warning and info do"))
-            .near(Some(near));
-    }
 }
 
 pub(super) fn annotations(check: &mut Checker<'_>, fields: &Fields<'_>, alerts: &Alerts) -> BTreeMap<String, String> {
