@@ -108,7 +108,13 @@ async fn shown(state: &ApiState, id: ProblemId) -> Result<Value, Problem> {
                 "agent": known.agent, "opened_at": known.opened_at})
         })
         .collect();
+    let all = problem.incidents.clone();
+    let open = state.core.look(move |desk, _| {
+        let known = all.iter().filter_map(|id| desk.incident(*id));
+        known.filter(|incident| incident.state.is_open()).count()
+    });
     let mut answer = json!(problem);
+    answer["incidents_open"] = open.await?.into();
     answer["incidents_in_short"] = in_short.into();
     Ok(answer)
 }
@@ -301,7 +307,7 @@ macro_rules! noted {
 noted! {
     investigate ProblemInvestigate "Somebody looks for the cause.";
     fix ProblemFix "The fix is being made.";
-    resolve ProblemResolve "The cause is gone.";
+    resolve ProblemResolve "The cause is gone. `incidents_open` says how many of its incidents are not over: it closes after them.";
     reopen ProblemReopen "It was not.";
     close ProblemClose "Done with it.";
     cancel ProblemCancel "It was none: its incidents stand by themselves again.";

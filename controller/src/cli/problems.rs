@@ -169,7 +169,17 @@ fn done(act: &str, problem: &Value) -> String {
         "note" => format!("{id}: noted.\n"),
         "join" | "split" => format!("{id} has {} now.\n", incidents.join(", ")),
         "merge" => format!("{id} is part of {} now.\n", word(problem, "merged_into")),
+        "resolve" => format!("{id} is {} now.{}\n", word(problem, "state"), still_open(problem)),
         _ => format!("{id} is {} now.\n", word(problem, "state")),
+    }
+}
+
+/// What a problem that is resolved waits for before it closes.
+fn still_open(problem: &Value) -> String {
+    match problem["incidents_open"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(1) => " One of its incidents is still open; it does not close before that is over.".to_owned(),
+        Some(open) => format!(" {open} of its incidents are still open; it does not close before they are over."),
     }
 }
 
@@ -213,4 +223,23 @@ fn card(problem: &Value) -> String {
         card.push_str(&format!("  {}  {}\n", clock(at), word(entry, "sentence")));
     }
     card
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolving_says_how_many_incidents_are_still_open() {
+        let said = |open: u64| done("resolve", &json!({"id": "PRB-1", "state": "resolved", "incidents_open": open}));
+        assert_eq!(said(0), "PRB-1 is resolved now.\n");
+        assert_eq!(
+            said(1),
+            "PRB-1 is resolved now. One of its incidents is still open; it does not close before that is over.\n"
+        );
+        assert_eq!(
+            said(30),
+            "PRB-1 is resolved now. 30 of its incidents are still open; it does not close before they are over.\n"
+        );
+    }
 }
