@@ -9,6 +9,8 @@ use watchkeep_tests::webhook::Receiver;
 use watchkeep_tests::{Controller, Host, Setup, ledger, wait};
 
 const SECRET: &str = "a secret of two";
+/// What an agent that is linked to its controller by TLS may hold resident: 6 MB.
+const AGENT_KIB: u64 = 6_000_000 / 1024;
 /// From the kill to the open incident.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -50,6 +52,9 @@ fn a_killed_nginx_opens_an_incident_is_restarted_by_a_signed_command_and_the_led
         "no journal was attached: {evidence}"
     );
 
+    let resident = host.agent_resident_kib()?;
+    println!("the agent holds {resident} KiB resident");
+    ensure!(resident < AGENT_KIB, "the agent holds {resident} KiB resident");
     the_run_is_a_change(&controller)?;
     one_page_was_sent(&receiver)?;
     why_tells_the_whole_story(&controller)?;

@@ -27,6 +27,16 @@ impl Host {
     }
 }
 
+impl Host {
+    /// KiB of memory that the installed agent holds resident now (`VmRSS`).
+    pub fn agent_resident_kib(&self) -> Result<u64> {
+        let pid = self.run(["systemctl", "show", "--value", "--property=MainPID", "watchkeep-agent"])?;
+        let status = self.run(["cat", &format!("/proc/{pid}/status")])?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the agent has no VmRSS")?;
+        line.trim().trim_end_matches(" kB").parse().with_context(|| format!("read VmRSS of {line:?}"))
+    }
+}
+
 /// The agent's Debian package, as `make package` leaves it.
 fn package() -> Result<PathBuf> {
     let folder = built::target()?.join("debian");

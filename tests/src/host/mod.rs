@@ -9,6 +9,7 @@ mod cable;
 mod cgroup;
 mod disk;
 mod link;
+mod memory;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -28,6 +29,7 @@ pub use cable::Cable;
 use cgroup::Cgroup;
 pub use disk::SmallDisk;
 use link::Link;
+pub use memory::MemoryLimit;
 
 const BOOT_BOUND: Duration = Duration::from_secs(60);
 /// Seconds that one command on a host may take.
