@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
@@ -60,6 +61,8 @@ pub struct Options {
     pub names: Vec<String>,
     /// Take the lease of the desk from a controller that holds it.
     pub take_over: bool,
+    /// How long agents' certificates live; they renew them before a third of it is left.
+    pub agent_certificate_life: Duration,
 }
 
 /// Where a running controller is reached.
@@ -135,7 +138,7 @@ impl Controller {
 
     async fn build(options: Options, claimed: Claimed, database: Database) -> anyhow::Result<Self> {
         let data = claimed.dir.clone();
-        let ca = Ca::open(&data.0, clock::now().0)?;
+        let ca = Ca::open(&data.0, clock::now().0)?.agents_for(options.agent_certificate_life);
         let server = ca.server(&options.names, clock::now().0)?;
         let command_key = Arc::new(SigningKey::open(&data.0, Purpose::Command)?);
         let credentials = Credentials::issue(&ca, server.clone(), Arc::clone(&command_key))?;
@@ -485,9 +488,8 @@ pub async fn stop_signal() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::access::ca::AGENT_LIFE;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_part_that_ends_by_itself_is_named_and_the_controller_with_it_not_ready() {
@@ -504,6 +506,7 @@ mod tests {
             database: None,
             names: Vec::new(),
             take_over: false,
+            agent_certificate_life: AGENT_LIFE,
         };
         let controller = Controller::start(options).await.expect("it starts");
         let still_well = tokio::time::timeout(Duration::from_millis(1_500), controller.broken()).await;

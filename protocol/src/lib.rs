@@ -16,6 +16,7 @@ pub mod layout;
 pub mod limits;
 pub mod mac;
 pub mod matter;
+pub mod renewal;
 pub mod session;
 pub mod token;
 pub mod topic;

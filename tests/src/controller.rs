@@ -28,13 +28,21 @@ pub struct Setup {
     pub database: Option<String>,
     /// The broker of another make that it reaches agents through; its own without it.
     pub broker: Option<SocketAddr>,
+    /// How long agents' certificates live, as `10s`; the controller's default without it.
+    pub certificate_life: Option<String>,
     /// Path below the configuration directory → content.
     pub files: Vec<(String, String)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { address: Ipv4Addr::LOCALHOST.into(), database: None, broker: None, files: Vec::new() }
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            database: None,
+            broker: None,
+            certificate_life: None,
+            files: Vec::new(),
+        }
     }
 }
 
@@ -94,6 +102,9 @@ impl Controller {
             None => command.args(["--mqtt-listen", &self.mqtt.to_string()]),
         };
         command.args(["--name", &self.setup.address.to_string()]);
+        if let Some(life) = &self.setup.certificate_life {
+            command.args(["--agent-certificate-life", life]);
+        }
         if let Some(database) = &self.setup.database {
             command.args(["--database", database]);
         }

@@ -40,6 +40,12 @@ impl HostKey {
         Some(Self { pair })
     }
 
+    /// Whether this certificate (DER) carries the key.
+    pub fn is_in(&self, certificate: &[u8]) -> bool {
+        let public = self.pair.public_key().as_ref();
+        certificate.windows(public.len()).any(|part| part == public)
+    }
+
     /// ECDSA with SHA-256 over `message`, ASN.1.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature = self.pair.sign(&SystemRandom::new(), message);

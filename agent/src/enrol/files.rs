@@ -50,7 +50,11 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), EnrolError> {
     file.write_all(content).and_then(|()| file.sync_all()).map_err(failed("write", &beside))?;
     inherit_owner(&beside)?;
     fs::rename(&beside, path).map_err(failed("put in place", path))?;
-    let directory = path.parent().unwrap_or(Path::new("."));
+    sync(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes what was renamed or removed in this directory durable.
+pub fn sync(directory: &Path) -> Result<(), EnrolError> {
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed("sync", directory))
 }
 

@@ -12,11 +12,14 @@
 //! | `controller.json` | name, broker, command keys; written last, so that it says "enrolled" | 0600 |
 //!
 //! and, for `act`, `ACT_STATE/authority.json` (see [`Authority`]). Each file appears whole or not at all. Running it again
-//! goes on where it stopped, with the same key; once enrolled, it says so and changes nothing.
+//! goes on where it stopped, with the same key; once enrolled, it says so and changes nothing. [`renewal`] replaces key and
+//! certificate before they are over.
 
 mod csr;
 pub mod files;
 mod http;
+pub mod renewal;
+mod validity;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +34,7 @@ use crate::link::Credentials;
 
 pub use csr::HostKey;
 pub use http::client_config;
+pub use validity::Validity;
 
 /// The longest that one exchange with the controller may take.
 const EXCHANGE: Duration = Duration::from_secs(30);
@@ -42,6 +46,8 @@ pub struct Identity {
     pub name: String,
     /// `mqtts://host:port`.
     pub broker: String,
+    /// `https://host:port`, where it enrolled and its certificate is renewed.
+    pub url: String,
     pub certificate_pem: String,
     pub ca_pem: String,
     /// A secret: `Debug` is blank.
@@ -157,6 +163,7 @@ impl Identity {
     /// [`EnrolError::NotEnrolled`] where there is none yet.
     pub fn load(state: &Path) -> Result<Self, EnrolError> {
         let directory = state.join("identity");
+        renewal::recover(state)?;
         let last = directory.join("controller.json");
         let text = files::read(&last)?.ok_or_else(|| EnrolError::NotEnrolled { path: last.clone() })?;
         let controller: Controller = serde_json::from_str(&text)
@@ -168,12 +175,18 @@ impl Identity {
         Ok(Self {
             name: controller.name,
             broker: controller.broker,
+            url: controller.url,
             certificate_pem: part("cert.pem")?,
             ca_pem: part("ca.pem")?,
             key_pem: Secret(part("key.pem")?),
             sealed: controller.sealed,
             command_keys: controller.command_keys,
         })
+    }
+
+    /// From when until when the certificate holds; `None` where it cannot be read.
+    pub fn validity(&self) -> Option<Validity> {
+        Validity::of(&csr::from_pem(&self.certificate_pem)?)
     }
 
     /// What keys are agreed on with, where messages are sealed.

@@ -83,6 +83,15 @@ impl Carrier {
         })
     }
 
+    /// From the next connection on, this identity is shown; of it only key and certificate may be others than before.
+    ///
+    /// # Errors
+    /// Key or certificate cannot be used.
+    pub fn show(&mut self, identity: &Identity) -> Result<(), EnrolError> {
+        self.tls = Arc::new(client_config(identity)?);
+        Ok(())
+    }
+
     /// Begins a connection. With `resume` the broker goes on with the session of the connection before, and a will that
     /// waits there is not sent; that session must have been seen to work, since its subscription is trusted to be there.
     pub fn connect(&mut self, resume: bool) -> Connection {

@@ -19,6 +19,11 @@ impl Link {
         self
     }
 
+    /// From the next connection on, keys are agreed on by these. The link must not be connected.
+    pub fn reseal(&mut self, credentials: Credentials) {
+        self.seal = Some(Seal::new(credentials));
+    }
+
     /// The first message of a connection.
     pub(super) fn begin<D: Disk>(&mut self, world: &mut World<'_, D>) -> Output {
         let Some(seal) = &mut self.seal else { return self.hello(world) };

@@ -1,11 +1,13 @@
 //! What the loop holds, and what it does with each thing that comes.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use watchkeep_protocol::{CommandResult, Inventory, MatterBody, Report, Status};
 
+use super::renewal::Renewal;
 use super::workers::{Ask, Collected, Worker};
 use super::{RunError, draw};
 use crate::act::client::{Client, News};
@@ -27,6 +29,9 @@ pub struct Parts {
     pub link: Link,
     pub spool: Spool<FolderDisk>,
     pub carrier: Carrier,
+    pub renewal: Renewal,
+    /// The agent's own directory.
+    pub state: PathBuf,
     pub act: Client,
     pub collect: Worker<SpoolFigures, Collected>,
     pub discover: Worker<Ask, Option<Inventory>>,
@@ -36,6 +41,8 @@ pub struct Body {
     link: Link,
     spool: Spool<FolderDisk>,
     carrier: Carrier,
+    pub renewal: Renewal,
+    state: PathBuf,
     pub connection: Option<Connection>,
     connect_at: Option<Instant>,
     /// The broker's session was seen to work: what we said in it was answered.
@@ -59,6 +66,8 @@ impl Body {
             link: parts.link,
             spool: parts.spool,
             carrier: parts.carrier,
+            renewal: parts.renewal,
+            state: parts.state,
             connection: None,
             connect_at: None,
             resume: false,
@@ -91,9 +100,36 @@ impl Body {
             Heard::Message { topic, payload } => self.step(Input::Incoming { topic: &topic, payload: &payload }),
             Heard::Down(why) => {
                 tracing::warn!("no connection to the broker: {why}");
-                self.connection = None;
+                self.disconnect();
                 self.step(Input::Disconnected);
             }
+        }
+    }
+
+    /// Drops the connection. Where it showed one of two certificates and the controller never answered, the other is next.
+    fn disconnect(&mut self) {
+        self.connection = None;
+        if !self.link.is_up() && self.renewal.refused() {
+            self.show();
+        }
+    }
+
+    /// The controller gave a new certificate: the link goes on with it.
+    pub fn take_certificate(&mut self) {
+        tracing::info!("the controller gave a new certificate: connecting with it");
+        self.connection = None;
+        self.step(Input::Disconnected);
+        self.show();
+    }
+
+    /// The next connection shows what renewing says. The link is not connected.
+    fn show(&mut self) {
+        let shown = self.renewal.shown();
+        let credentials = shown.credentials(&self.state);
+        match self.carrier.show(shown).and(credentials) {
+            Ok(Some(credentials)) => self.link.reseal(credentials),
+            Ok(None) => {}
+            Err(error) => tracing::error!("a certificate cannot be shown: {error}"),
         }
     }
 
@@ -140,6 +176,12 @@ impl Body {
     /// Does what the link says.
     fn carry(&mut self, outputs: Vec<Output>) {
         self.resume |= self.link.is_up();
+        if self.link.is_up()
+            && self.renewal.is_on_trial()
+            && let Err(error) = self.renewal.answered()
+        {
+            tracing::error!("{:#}", anyhow::Error::from(error));
+        }
         for output in outputs {
             match output {
                 Output::Connect { after_ms } => {
@@ -147,7 +189,7 @@ impl Body {
                 }
                 Output::Reconnect { after_ms, why } => {
                     tracing::warn!("the connection is dropped: {why}");
-                    self.connection = None;
+                    self.disconnect();
                     self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms));
                 }
                 Output::Publish { topic, payload } => {

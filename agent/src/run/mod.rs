@@ -7,6 +7,7 @@
 
 mod body;
 mod heap;
+mod renewal;
 mod workers;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ use crate::observe::{self, HostWatch, Observer, Units};
 use crate::root::Root;
 use crate::spool::{FolderDisk, Limits, Spool, SpoolError};
 use body::{Body, Parts, heard};
+use renewal::Renewal;
 use workers::{collecting, discovering};
 
 /// Sightings and events that wait for the spool, each; senders wait while it is full.
@@ -103,7 +105,8 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     let folder = state.join("spool");
     let disk = FolderDisk::open(&folder).map_err(|source| RunError::SpoolFolder { path: folder, source })?;
     let spool = Spool::open(disk, Limits::default(), draw())?;
-    let carrier = Carrier::new(&identity, session)?;
+    let renewal = Renewal::begin(state, identity.clone())?;
+    let carrier = Carrier::new(renewal.shown(), session)?;
     let at = &config.events.socket;
     let listener = event::bind(at).map_err(|source| RunError::Events { path: at.clone(), source })?;
 
@@ -116,12 +119,14 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     tasks.spawn(event::listen(listener, events));
     let link = Link::new(identity.name.clone(), session, greeting(config, root));
     let parts = Parts {
-        link: match identity.credentials(state)? {
+        link: match renewal.shown().credentials(state)? {
             Some(credentials) => link.sealed(credentials),
             None => link,
         },
         spool,
         carrier,
+        renewal,
+        state: state.clone(),
         act: Client::begin(config.act.socket.clone()),
         collect: collecting(Collectors::new(root, &config.collect, units.clone())).map_err(system("start a thread"))?,
         discover: discovering(Discoverer::new(root.clone(), state, &config.collect, units))
@@ -160,6 +165,7 @@ async fn live(
             collected = body.collect.answer() => body.report(collected),
             found = body.discover.answer() => body.spool_inventory(found),
             news = body.act.news(), if body.has_room_for_outcomes() => body.take_news(news),
+            () = body.renewal.given() => body.take_certificate(),
             _ = report.tick() => body.collect(),
             _ = look.tick() => body.look(),
             () = &mut stop, if last_words.is_none() => {

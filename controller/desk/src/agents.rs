@@ -31,9 +31,10 @@ pub(crate) fn unseen(work: &mut Work<'_>, ci: CiId) {
 pub(crate) fn change(work: &mut Work<'_>, change: &AgentChange) {
     let actor = match &change.what {
         AgentEvent::Revoked { by, .. } => Actor::Person(by.clone()),
-        AgentEvent::Said { .. } | AgentEvent::Connected { .. } | AgentEvent::Renumbered { .. } => {
-            Actor::Agent(change.agent.clone())
-        }
+        AgentEvent::Said { .. }
+        | AgentEvent::Connected { .. }
+        | AgentEvent::Renewed { .. }
+        | AgentEvent::Renumbered { .. } => Actor::Agent(change.agent.clone()),
         AgentEvent::Enrolled { .. } | AgentEvent::Lost { .. } | AgentEvent::Suspicious { .. } => Actor::Controller,
     };
     enter(work, &change.agent, &change.what);
@@ -70,6 +71,10 @@ fn enter(work: &mut Work<'_>, name: &str, what: &AgentEvent) {
             agent.revoked = false;
             agent.since = at;
         }
+        // What was revoked or enrolled again since has no place to be taken.
+        AgentEvent::Renewed { serial, before } if agent.serial == *before && !agent.revoked => {
+            agent.serial.clone_from(serial);
+        }
         AgentEvent::Revoked { serial, .. } if agent.serial == *serial || agent.serial.is_empty() => {
             agent.revoked = true;
             agent.session = None;
@@ -88,7 +93,8 @@ fn enter(work: &mut Work<'_>, name: &str, what: &AgentEvent) {
             agent.lost = Some(reason.clone());
             agent.since = at;
         }
-        AgentEvent::Revoked { .. }
+        AgentEvent::Renewed { .. }
+        | AgentEvent::Revoked { .. }
         | AgentEvent::Lost { .. }
         | AgentEvent::Renumbered { .. }
         | AgentEvent::Suspicious { .. }

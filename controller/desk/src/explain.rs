@@ -115,6 +115,9 @@ pub fn sentence(subject: &Subject, body: &FactBody) -> String {
 fn agent(event: &AgentEvent) -> String {
     match event {
         AgentEvent::Enrolled { serial, .. } => format!("enrolled with certificate {}", short(serial)),
+        AgentEvent::Renewed { serial, before } => {
+            format!("renewed its certificate: {} takes the place of {}", short(serial), short(before))
+        }
         AgentEvent::Revoked { serial, reason, .. } => {
             format!("certificate {} was revoked{}", short(serial), noted(reason))
         }

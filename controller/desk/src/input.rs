@@ -131,6 +131,11 @@ pub enum AgentEvent {
         labels: BTreeMap<String, String>,
         token: String,
     },
+    /// The agent asked with its certificate `before` for one with a new key, which takes its place.
+    Renewed {
+        serial: String,
+        before: String,
+    },
     Revoked {
         serial: String,
         by: String,

@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike as _, Days, Utc};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
@@ -19,16 +18,17 @@ use watchkeep_protocol::topic::is_agent_name;
 use super::holder::CertificateReader;
 use super::{AccessError, hex, private_file, random};
 
+const DAY: Duration = Duration::from_secs(86_400);
 /// The CA itself lives this long.
-const CA_DAYS: u64 = 20 * 365;
+const CA_LIFE: Duration = DAY.saturating_mul(20 * 365);
 /// A server certificate, made anew at each start.
-const SERVER_DAYS: u64 = 2 * 365;
-/// An agent's certificate. Renewing is not built yet, so this is long; a certificate is ended by revoking it.
-pub const AGENT_DAYS: u64 = 5 * 365;
+const SERVER_LIFE: Duration = DAY.saturating_mul(2 * 365);
+/// An agent's certificate, where nothing else was asked for. The agent renews it; revoking ends it.
+pub const AGENT_LIFE: Duration = DAY.saturating_mul(5 * 365);
 /// A list of revoked certificates is taken for so long, milliseconds; past it brokers refuse everybody.
 const REVOCATION_LIST_MS: i64 = 2 * 365 * 86_400_000;
-/// Certificates begin this early, for hosts whose clock is behind.
-const BACKDATED_DAYS: u64 = 1;
+/// Certificates begin this early, for hosts whose clock is behind; by as much as they live where that is less.
+const BACKDATED: Duration = DAY;
 
 /// A certificate authority, open for signing.
 pub struct Ca {
@@ -36,6 +36,7 @@ pub struct Ca {
     pem: String,
     fingerprint: [u8; 32],
     issuer: Issuer<'static, KeyPair>,
+    agent_life: Duration,
 }
 
 /// A certificate of an agent.
@@ -45,7 +46,7 @@ pub struct Issued {
     /// 32 lower-case hexadecimal digits; what revocation names.
     pub serial: String,
     pub pem: String,
-    /// UTC milliseconds; to the day.
+    /// UTC milliseconds; to the second.
     pub not_after: i64,
 }
 
@@ -102,7 +103,14 @@ impl Ca {
         let fingerprint = Sha256::digest(&block.contents).into();
         let issuer = Issuer::from_ca_cert_der(&block.contents.as_slice().into(), key)
             .map_err(failed("read the CA's certificate"))?;
-        Ok(Self { directory, pem, fingerprint, issuer })
+        Ok(Self { directory, pem, fingerprint, issuer, agent_life: AGENT_LIFE })
+    }
+
+    /// The same, signing agents' certificates for so long: whole seconds, a second at least.
+    #[must_use]
+    pub fn agents_for(mut self, life: Duration) -> Self {
+        self.agent_life = Duration::from_secs(life.as_secs().max(1));
+        self
     }
 
     /// The CA's certificate, PEM.
@@ -156,8 +164,7 @@ impl Ca {
     /// # Errors
     /// None of its own; it cannot be signed.
     pub fn revocation_list(&self, revoked: &[(String, i64)], now: i64) -> Result<String, AccessError> {
-        let at =
-            |millis: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        let at = |millis| rcgen::date_time_ymd(1970, 1, 1) + since_epoch(millis);
         let entry = |(serial, when): &(String, i64)| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&bytes_of_hex(serial)),
             revocation_time: at(*when),
@@ -194,7 +201,7 @@ impl Ca {
         now: i64,
     ) -> Result<Pair, AccessError> {
         let key = new_key()?;
-        dress(&mut params, called, SERVER_DAYS, now, serial_bytes(random()));
+        dress(&mut params, called, SERVER_LIFE, now, serial_bytes(random()));
         params.extended_key_usages = vec![usage];
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed("sign a certificate"))?;
         Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
@@ -217,7 +224,7 @@ impl Ca {
         }
         let serial = serial_bytes(serial);
         let mut params = CertificateParams::default();
-        let not_after = dress(&mut params, agent, AGENT_DAYS, now, serial);
+        let not_after = dress(&mut params, agent, self.agent_life, now, serial);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate =
             params.signed_by(&request.0.public_key, &self.issuer).map_err(failed("sign a certificate"))?;
@@ -273,7 +280,7 @@ fn create(now: i64) -> Result<(String, String), AccessError> {
     let key = new_key()?;
     let mut params = CertificateParams::default();
     let name = format!("watchkeep CA {}", hex(&random::<4>()));
-    dress(&mut params, &name, CA_DAYS, now, serial_bytes(random()));
+    dress(&mut params, &name, CA_LIFE, now, serial_bytes(random()));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key).map_err(failed("sign the CA's own certificate"))?;
@@ -281,22 +288,23 @@ fn create(now: i64) -> Result<(String, String), AccessError> {
 }
 
 /// What all certificates have in common; returns when it ends, UTC milliseconds.
-fn dress(params: &mut CertificateParams, name: &str, days: u64, now: i64, serial: [u8; 16]) -> i64 {
-    let now = DateTime::<Utc>::from_timestamp_millis(now).unwrap_or(DateTime::UNIX_EPOCH);
-    let begin = now.checked_sub_days(Days::new(BACKDATED_DAYS)).unwrap_or(now).date_naive();
-    let end = now.checked_add_days(Days::new(days)).unwrap_or(now).date_naive();
-    let day = |date: chrono::NaiveDate| {
-        let (month, day) = (date.month() as u8, date.day() as u8);
-        rcgen::date_time_ymd(date.year(), month, day)
-    };
-    params.not_before = day(begin);
-    params.not_after = day(end);
+fn dress(params: &mut CertificateParams, name: &str, life: Duration, now: i64, serial: [u8; 16]) -> i64 {
+    // Certificates tell whole seconds.
+    let now = Duration::from_secs(since_epoch(now).as_secs());
+    let end = now.saturating_add(life);
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + now.saturating_sub(life.min(BACKDATED));
+    params.not_after = epoch + end;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    end.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+    i64::try_from(end.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn since_epoch(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn new_key() -> Result<KeyPair, AccessError> {

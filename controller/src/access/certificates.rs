@@ -1,6 +1,6 @@
 //! The certificates that agents hold: which is in force for which name.
 //!
-//! A row is written in the transaction that takes a use of the token. The desk learns of it as an input of its own: until
+//! A row is written in the transaction that takes a use of the token, or that ends the certificate which asked for it. The desk learns of it as an input of its own: until
 //! [`mark_told`] stands in the transaction that commits that input, [`untold`] brings the certificate up again, so that an
 //! enrolment is neither lost nor told twice.
 
@@ -16,6 +16,9 @@ use crate::store::{Columns, Row, StoreError, Tx};
 /// Names tried after the one that was asked for: `web-3-2` … ; past them the host is refused.
 const SUFFIXES: u32 = 1_000;
 
+/// Begins what stands for the token of a certificate that was renewed; the serial of the one before follows.
+const RENEWAL: &str = "renewal:";
+
 /// A certificate and how it came to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -23,7 +26,7 @@ pub struct Certificate {
     pub agent: String,
     /// The name that the host asked for; another than `agent` where that was taken.
     pub wanted: String,
-    /// The id of the enrolment token.
+    /// The id of the enrolment token, or `renewal:` and the serial of the certificate that asked for this one.
     pub token: String,
     pub pem: String,
     /// The operator's word, from the token.
@@ -35,10 +38,10 @@ impl Certificate {
     /// What the desk is to learn of it.
     pub fn changes(&self) -> Vec<AgentChange> {
         let change = |what| AgentChange { agent: self.agent.clone(), happened_at: Millis(self.issued_at), what };
-        let mut all = vec![change(AgentEvent::Enrolled {
-            serial: self.serial.clone(),
-            labels: self.labels.clone(),
-            token: self.token.clone(),
+        let serial = self.serial.clone();
+        let mut all = vec![change(match self.token.strip_prefix(RENEWAL) {
+            Some(before) => AgentEvent::Renewed { serial, before: before.to_owned() },
+            None => AgentEvent::Enrolled { serial, labels: self.labels.clone(), token: self.token.clone() },
         })];
         if self.wanted != self.agent {
             let detail = format!("asked for the name \"{}\", which another host holds", self.wanted);
@@ -108,6 +111,35 @@ pub fn of_key(tx: &mut dyn Tx, token: &str, key_hash: [u8; 32]) -> Result<Option
          ORDER BY issued_at DESC LIMIT 1"
     );
     tx.query(&sql, &[token.into(), key_hash.into()])?.into_iter().next().map(read).transpose()
+}
+
+/// The certificate with this serial, where it is in force.
+pub fn of_serial(tx: &mut dyn Tx, serial: &str) -> Result<Option<Certificate>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM certificate WHERE serial = $1 AND revoked_at IS NULL AND quarantined = 0");
+    tx.query(&sql, &[serial.into()])?.into_iter().next().map(read).transpose()
+}
+
+/// The certificate in force that the one with serial `before` already brought to this key: its answer was lost.
+pub fn renewed_from(tx: &mut dyn Tx, before: &str, key_hash: [u8; 32]) -> Result<Option<Certificate>, StoreError> {
+    of_key(tx, &format!("{RENEWAL}{before}"), key_hash)
+}
+
+/// Keeps, untold, the certificate that takes the place of `before`, which ends with it.
+pub fn renew(
+    tx: &mut dyn Tx,
+    before: &Certificate,
+    issued: Issued,
+    key_hash: [u8; 32],
+    now: i64,
+) -> Result<Certificate, StoreError> {
+    tx.execute(
+        "UPDATE certificate SET revoked_at = $2, revoked_by = $3, revoked_why = 'renewed' WHERE serial = $1",
+        &[before.serial.as_str().into(), now.into(), format!("agent:{}", before.agent).into()],
+    )?;
+    let token = format!("{RENEWAL}{}", before.serial);
+    keep(tx, &issued, (&issued.agent, &token, key_hash, &before.labels), now)?;
+    let Issued { agent, serial, pem, .. } = issued;
+    Ok(Certificate { serial, wanted: agent.clone(), agent, token, pem, labels: before.labels.clone(), issued_at: now })
 }
 
 /// Certificates that the desk has not learnt of, oldest first.
@@ -222,6 +254,30 @@ mod tests {
             keep(tx, &issued("web-3", "2"), ("web-3", "enrol-1", [1; 32], &labels), 6)?;
             assert_eq!(in_force(tx, "", 10)?, [("web-3".to_owned(), "2".to_owned())]);
             assert_eq!(free_name(tx, "web-3")?.as_deref(), Some("web-3-2"));
+            Ok(())
+        })
+        .expect("written");
+    }
+
+    #[test]
+    fn a_renewed_certificate_takes_the_place_of_the_one_before_under_its_name_and_labels() {
+        let mut store = Sqlite::fresh().expect("a database");
+        writing(&mut store, |tx| {
+            let labels = BTreeMap::from([("environment".to_owned(), "production".to_owned())]);
+            keep(tx, &issued("web-3-2", "1"), ("web-3", "enrol-1", [0; 32], &labels), 5)?;
+            let before = of_serial(tx, "1")?.expect("in force");
+            let renewed = renew(tx, &before, issued("web-3-2", "2"), [1; 32], 6)?;
+            let told = AgentEvent::Renewed { serial: "2".to_owned(), before: "1".to_owned() };
+            assert_eq!(renewed.changes().into_iter().map(|change| change.what).collect::<Vec<_>>(), [told]);
+            assert_eq!(of_serial(tx, "1")?, None);
+            assert_eq!(of_serial(tx, "2")?.as_ref(), Some(&renewed));
+            assert_eq!(renewed.labels, labels);
+            assert_eq!(in_force(tx, "", 10)?, [("web-3-2".to_owned(), "2".to_owned())]);
+            // The answer was lost: the same key gets the same certificate, until that is revoked.
+            assert_eq!(renewed_from(tx, "1", [1; 32])?, Some(renewed));
+            assert_eq!(renewed_from(tx, "1", [2; 32])?, None);
+            assert_eq!(revoke(tx, "web-3-2", "token:1", "stolen", 7)?.as_deref(), Some("2"));
+            assert_eq!(renewed_from(tx, "1", [1; 32])?, None);
             Ok(())
         })
         .expect("written");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -40,6 +41,9 @@ pub struct Where {
     /// Decide in place of a controller that holds the lease of this database, and is not known to be dead; it ends by itself
     #[arg(long)]
     take_over: bool,
+    /// How long agents' certificates live, as 90d or 12h: they renew them before a third of it is left
+    #[arg(long, value_name = "TIME", default_value = "1825d", value_parser = life)]
+    agent_certificate_life: Duration,
 }
 
 impl Where {
@@ -54,6 +58,7 @@ impl Where {
             database: self.database,
             names: self.names,
             take_over: self.take_over,
+            agent_certificate_life: self.agent_certificate_life,
         }
     }
 }
@@ -103,5 +108,36 @@ impl Up {
 impl Serve {
     pub fn run(self) -> Outcome {
         controller::serve(self.at.options(self.data)).map_err(|error| failure(&error))
+    }
+}
+
+/// A whole number with `s`, `m`, `h` or `d`; a second to twenty years, which is what the CA lives.
+fn life(text: &str) -> Result<Duration, String> {
+    const LONGEST_SECS: u64 = 20 * 365 * 86_400;
+    let wrong = || format!("\"{text}\" is no time from 1s to 7300d; write for example 90d or 12h");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let unit_secs = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let secs = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_secs));
+    secs.filter(|secs| (1..=LONGEST_SECS).contains(secs)).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_s_life_has_a_unit_and_bounds() {
+        for (text, secs) in [("1s", 1), ("90d", 7_776_000), ("12h", 43_200), ("7300d", 630_720_000)] {
+            assert_eq!(life(text), Ok(Duration::from_secs(secs)));
+        }
+        for text in ["", "0s", "5", "d", "1y", "-1d", "7301d", "99999999999999999999d", "1ä"] {
+            assert!(life(text).is_err_and(|error| error.contains("90d or 12h")), "{text}");
+        }
     }
 }

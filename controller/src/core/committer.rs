@@ -351,9 +351,10 @@ impl Committer {
 /// What follows for certificates and the outbox: the desk has learnt of one, has revoked one, knows what became of a command.
 fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<(), StoreError> {
     match &input.body {
-        InputBody::Agent(AgentChange { what: AgentEvent::Enrolled { serial, .. }, .. }) => {
-            certificates::mark_told(tx, serial)?;
-        }
+        InputBody::Agent(AgentChange {
+            what: AgentEvent::Enrolled { serial, .. } | AgentEvent::Renewed { serial, .. },
+            ..
+        }) => certificates::mark_told(tx, serial)?,
         InputBody::Agent(AgentChange { agent, what: AgentEvent::Lost { reason, .. }, .. })
             if reason == "quarantined" =>
         {

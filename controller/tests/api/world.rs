@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use watchkeep::access::ca::AGENT_LIFE;
 use watchkeep::controller::{Controller, Options};
 use watchkeep::core::clock;
 use watchkeep_desk::InputBody;
@@ -94,6 +95,7 @@ impl World {
             database: None,
             names: Vec::new(),
             take_over: false,
+            agent_certificate_life: AGENT_LIFE,
         };
         let controller = Controller::start(options).await.expect("the controller starts");
         let token = fs::read_to_string(controller.data.token()).expect("the first token");

@@ -5,19 +5,23 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use watchkeep::access::ca::Ca;
-use watchkeep::access::certificates::Certificate;
+use watchkeep::access::certificates::{self, Certificate};
 use watchkeep::access::enrolment_tokens::{self, NewToken};
 use watchkeep::access::keys::{Purpose, SigningKey};
 use watchkeep::access::random;
 use watchkeep::fleet::enrol::{self, EnrolConfig, EnrolHandle, Given, Office};
 use watchkeep::store::{self, Database, writing};
+use watchkeep_desk::input::AgentEvent;
+use watchkeep_protocol::renewal::signed_bytes;
 use watchkeep_protocol::token::Token;
 
 use crate::client::{Client, Wish};
-use crate::world::{Heard, Host, World, key_and_request, now};
+use crate::world::{Heard, Host, World, host_of, key_and_request, now};
 
 /// An enrolment listener beside a broker, with a database of its own.
 struct Registry {
@@ -83,7 +87,11 @@ impl Registry {
     }
 
     async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, Value) {
-        let request = self.client.post(self.url("/enrol")).header("content-type", "application/json").body(body);
+        self.post_to("/enrol", body).await
+    }
+
+    async fn post_to(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request = self.client.post(self.url(path)).header("content-type", "application/json").body(body);
         let response = request.send().await.expect("an answer");
         let (status, kind) = (response.status().as_u16(), response.headers().get("content-type").cloned());
         let text = response.text().await.expect("a body");
@@ -95,6 +103,17 @@ impl Registry {
     async fn enrol(&self, token: &Token, name: &str, request: &str) -> (u16, Value) {
         let body = json!({"token": token.to_text(), "name": name, "csr_pem": request});
         self.post(body.to_string()).await
+    }
+
+    /// Asks for a certificate in place of `pem`, signed by `key`.
+    async fn renew(&self, pem: &str, key: &str, request: &str) -> (u16, Value) {
+        let der = x509_parser::pem::parse_x509_pem(pem.as_bytes()).expect("PEM").1.contents;
+        let key = rcgen::KeyPair::from_pem(key).expect("a key");
+        let signature = rcgen::SigningKey::sign(&key, &signed_bytes(request)).expect("signed");
+        let body = json!({
+            "certificate": STANDARD.encode(der), "csr_pem": request, "signature": STANDARD.encode(signature),
+        });
+        self.post_to("/renew", body.to_string()).await
     }
 
     fn told(&self) -> Vec<Certificate> {
@@ -298,6 +317,54 @@ async fn as_many_hosts_as_a_token_has_uses_enrol_from_one_address_without_waitin
         assert_eq!((status, text(&problem, "code")), (403, "token_used_up"), "{problem}");
     }
     let registry = Arc::into_inner(registry).expect("no host holds it any more");
+    registry.handle.stop().await;
+    world.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_renewed_by_its_holder_alone_and_while_it_is_in_force() {
+    let world = World::new().await;
+    let registry = Registry::beside(&world).await;
+    let (key, request) = key_and_request("web-3");
+    let (_, enrolled) = registry.enrol(&registry.token(1, hour()), "web-3", &request).await;
+    let old = text(&enrolled, "certificate_pem");
+    let serial = registry.told()[0].serial.clone();
+
+    // Whoever has seen the certificate has not its key.
+    let (new_key, new_request) = key_and_request("web-3");
+    let (status, problem) = registry.renew(old, &new_key, &new_request).await;
+    assert_eq!((status, text(&problem, "code")), (403, "signature_invalid"), "{problem}");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let stranger = host_of(&Ca::open(elsewhere.path(), now()).expect("another CA"), "web-3");
+    let (status, problem) = registry.renew(&stranger.certificate, &stranger.key, &new_request).await;
+    assert_eq!((status, text(&problem, "code")), (403, "certificate_invalid"), "{problem}");
+    let (status, problem) = registry.post_to("/renew", r#"{"certificate": "§", "csr_pem": "", "signature": ""}"#).await;
+    assert_eq!((status, text(&problem, "code")), (400, "malformed"), "{problem}");
+
+    // Its holder gets one under the same name, whatever the request asks for, and the desk learns of it once.
+    let (new_key, new_request) = key_and_request("web-1");
+    let (status, renewed) = registry.renew(old, &key, &new_request).await;
+    assert_eq!((status, text(&renewed, "name")), (200, "web-3"), "{renewed}");
+    let new = text(&renewed, "certificate_pem");
+    let told = registry.told();
+    let learnt: Vec<AgentEvent> = told[1].changes().into_iter().map(|change| change.what).collect();
+    assert_eq!(learnt, [AgentEvent::Renewed { serial: told[1].serial.clone(), before: serial }]);
+    assert_eq!(told[1].labels, told[0].labels);
+
+    // The answer was lost: the same request gets the same certificate; another one gets none from the old certificate.
+    assert_eq!(text(&registry.renew(old, &key, &new_request).await.1, "certificate_pem"), new);
+    let (_, another) = key_and_request("web-3");
+    let (status, problem) = registry.renew(old, &key, &another).await;
+    assert_eq!((status, text(&problem, "code")), (403, "certificate_not_in_force"), "{problem}");
+
+    // What is revoked is not renewed.
+    let mut store = registry.database.writer().expect("a connection");
+    writing(store.as_mut(), |tx| certificates::revoke(tx, "web-3", "token:1", "stolen", now())).expect("written");
+    let (status, problem) = registry.renew(new, &new_key, &another).await;
+    assert_eq!((status, text(&problem, "code")), (403, "certificate_not_in_force"), "{problem}");
+    assert!(text(&problem, "detail").contains("enrol again"), "{problem}");
+    let (status, _) = registry.renew(old, &key, &new_request).await;
+    assert_eq!(status, 403, "nor is its answer said again");
     registry.handle.stop().await;
     world.broker.stop().await;
 }

@@ -1,9 +1,10 @@
 //! Enrolment: where a host becomes an agent.
 //!
 //! An HTTPS listener of its own, without client certificates: `GET /ca` gives the CA's certificate, which a host compares
-//! with the fingerprint in its token before it trusts anything, and `POST /enrol` turns a token and a certificate request
-//! into a certificate. Requests are small; an address that brings refusals upon itself again and again is made to wait, one
-//! that enrols thousands of hosts is not; a connection ends after 30 s.
+//! with the fingerprint in its token before it trusts anything, `POST /enrol` turns a token and a certificate request into a
+//! certificate, and `POST /renew` a certificate in force and a request that its key signed into the next one. Requests are
+//! small; an address that brings refusals upon itself again and again is made to wait, one that enrols thousands of hosts is
+//! not; a connection ends after 30 s.
 
 mod limiter;
 mod listener;
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use limiter::Limiter;
-pub use office::{EnrolError, Given, Granted, Office, Tell};
+pub use office::{EnrolError, Given, Granted, Office, Renewal, Tell};
 
 /// Where hosts enrol.
 #[derive(Clone, Debug)]

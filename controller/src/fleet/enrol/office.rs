@@ -1,14 +1,17 @@
-//! The office: takes a token, a name and a certificate request, and grants a certificate or says why not. Blocking.
+//! The office: takes a token, a name and a certificate request, or an agent's certificate and a request, and grants a
+//! certificate or says why not. Blocking.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
+use watchkeep_protocol::renewal;
 use watchkeep_protocol::token::Token;
 use watchkeep_protocol::topic::is_agent_name;
 
 use crate::access::ca::{Ca, CertificateRequest, Issued};
 use crate::access::certificates::{self, Certificate};
 use crate::access::enrolment_tokens::{self, EnrolmentToken, TokenRefusal};
+use crate::access::holder::CertificateReader;
 use crate::access::{AccessError, random};
 use crate::store::{Store, StoreError, Tx, writing};
 
@@ -22,8 +25,21 @@ pub struct Office {
     /// A connection that writes, of the office's own.
     store: Mutex<Box<dyn Store>>,
     ca: Ca,
+    /// Of the same CA.
+    reader: CertificateReader,
     given: Given,
     tell: Tell,
+}
+
+/// What an agent sends to get a new certificate.
+#[derive(Clone, Debug)]
+pub struct Renewal<'a> {
+    /// The certificate in force, DER.
+    pub certificate: &'a [u8],
+    /// Of the new key, PEM.
+    pub request_pem: &'a str,
+    /// By the key of the certificate in force, over [`renewal::signed_bytes`].
+    pub signature: &'a [u8],
 }
 
 /// What every agent is given.
@@ -63,6 +79,12 @@ pub enum EnrolError {
     Request(AccessError),
     #[error("\"{wanted}\" and a thousand names with a suffix are taken; choose another with --name")]
     NamesTaken { wanted: String },
+    #[error("the certificate to be renewed is not taken: {0}; enrol again")]
+    Holder(AccessError),
+    #[error("the request is not signed by the key of the certificate that it comes with")]
+    NotSigned,
+    #[error("the certificate with serial {serial} is not in force for \"{agent}\" any more; enrol again")]
+    NotInForce { agent: String, serial: String },
     #[error("the enrolment was not kept")]
     Store(#[from] StoreError),
     #[error("the enrolment was kept but not taken up: {found}; enrol again with the same token")]
@@ -70,20 +92,22 @@ pub enum EnrolError {
 }
 
 impl EnrolError {
-    /// Whether anybody could have been told so who has no token of ours. With a good token the secret was right, and nobody
-    /// guesses.
+    /// Whether anybody could have been told so who has no token and no certificate of ours. With a good one the secret was
+    /// right, and nobody guesses.
     pub fn is_a_strangers(&self) -> bool {
         match self {
             Self::TokenDamaged { .. } | Self::Token(TokenRefusal::Unknown) | Self::Name { .. } => true,
+            Self::Holder(_) | Self::NotSigned => true,
             Self::Request(error) => matches!(error, AccessError::Request { .. }),
-            Self::Token(_) | Self::NamesTaken { .. } | Self::Store(_) | Self::NotTold { .. } => false,
+            Self::Token(_) | Self::NotInForce { .. } | Self::NamesTaken { .. } => false,
+            Self::Store(_) | Self::NotTold { .. } => false,
         }
     }
 }
 
 impl Office {
     pub fn new(store: Box<dyn Store>, ca: Ca, given: Given, tell: Tell) -> Self {
-        Self { store: Mutex::new(store), ca, given, tell }
+        Self { store: Mutex::new(store), reader: ca.reader(), ca, given, tell }
     }
 
     /// The CA's certificate, PEM.
@@ -101,6 +125,42 @@ impl Office {
         let request = CertificateRequest::parse(request_pem).map_err(EnrolError::Request)?;
         let application = Application { token: &token, name, request: &request, serial: random(), now };
         let certificate = writing(self.store().as_mut(), |tx| application.decide(tx, &self.ca))??;
+        self.grant(certificate)
+    }
+
+    /// Gives an agent a certificate over a new key, under the same name, in place of the one that it holds. Asking again with
+    /// the same new key gives the same certificate, also with the old one that is at an end by then: the answer was lost.
+    ///
+    /// # Errors
+    /// A certificate that is not this CA's, over, revoked or in quarantine, and a request that its key did not sign.
+    pub fn renew(&self, asked: &Renewal<'_>, now: i64) -> Result<Granted, EnrolError> {
+        let holder = self.reader.read(asked.certificate, now).map_err(EnrolError::Holder)?;
+        if !holder.signed(&renewal::signed_bytes(asked.request_pem), asked.signature) {
+            return Err(EnrolError::NotSigned);
+        }
+        let request = CertificateRequest::parse(asked.request_pem).map_err(EnrolError::Request)?;
+        let key_hash: [u8; 32] = Sha256::digest(request.public_key()).into();
+        let serial = random();
+        let decide = |tx: &mut dyn Tx| {
+            if let Some(certificate) = certificates::renewed_from(tx, &holder.serial, key_hash)? {
+                return Ok(Ok(certificate));
+            }
+            let before = certificates::of_serial(tx, &holder.serial)?.filter(|before| before.agent == holder.name);
+            let Some(before) = before else {
+                let (agent, serial) = (holder.name.clone(), holder.serial.clone());
+                return Ok(Err(EnrolError::NotInForce { agent, serial }));
+            };
+            match self.ca.sign_agent(&before.agent, &request, serial, now) {
+                Ok(issued) => certificates::renew(tx, &before, issued, key_hash, now).map(Ok),
+                Err(error) => Ok(Err(EnrolError::Request(error))),
+            }
+        };
+        let certificate = writing(self.store().as_mut(), decide)??;
+        self.grant(certificate)
+    }
+
+    /// Gives the certificate out once the desk knows of it.
+    fn grant(&self, certificate: Certificate) -> Result<Granted, EnrolError> {
         (self.tell)(&certificate).map_err(|found| EnrolError::NotTold { found })?;
         Ok(Granted {
             name: certificate.agent,

@@ -1,4 +1,4 @@
-//! The two routes, and what they answer. Errors are problem+json (RFC 9457) with a stable `code`.
+//! The routes, and what they answer. Errors are problem+json (RFC 9457) with a stable `code`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,14 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::listener::Caller;
-use super::{EnrolError, Given, Granted, Limiter, Office};
+use super::{EnrolError, Given, Granted, Limiter, Office, Renewal};
 use crate::access::enrolment_tokens::TokenRefusal;
 use crate::access::{AccessError, Secret};
 
@@ -34,6 +37,16 @@ struct Asked {
     token: Secret<String>,
     name: String,
     csr_pem: String,
+}
+
+/// What an agent sends to have its certificate renewed.
+#[derive(Deserialize)]
+struct Renewed {
+    /// The one in force, DER in base64.
+    certificate: Base64,
+    csr_pem: String,
+    /// By its key, in base64.
+    signature: Base64,
 }
 
 /// What it gets.
@@ -55,8 +68,11 @@ pub fn routes(office: Arc<Office>) -> Router {
     let limiter = Arc::new(Mutex::new(Limiter::new(now())));
     Router::new()
         .route("/enrol", post(enrol))
+        .route("/renew", post(renew))
         .route("/ca", get(ca))
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "not_found", "there are GET /ca and POST /enrol here") })
+        .fallback(|| async {
+            problem(StatusCode::NOT_FOUND, "not_found", "there are GET /ca, POST /enrol and POST /renew here")
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(Desk { office, limiter })
 }
@@ -72,68 +88,109 @@ async fn enrol(
     ConnectInfo(Caller(from)): ConnectInfo<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if let Err(wait) = desk.limiter().hears(from.ip(), now()) {
-        return too_often(wait);
-    }
-    match read(body) {
-        Ok(asked) => granted_or_not(&desk, asked, from).await,
-        Err((status, code, detail)) => {
-            desk.limiter().refused(from.ip(), now());
-            problem(status, code, &detail)
+    match desk.read::<Asked>(from, body, "{token, name, csr_pem}") {
+        Ok(asked) => {
+            let wanted = asked.name.clone();
+            let decide = move |office: &Office| office.enrol(asked.token.reveal(), &asked.name, &asked.csr_pem, now());
+            desk.granted_or_not(decide, Some(&wanted), from).await
         }
+        Err(response) => *response,
     }
 }
 
-/// What a host sent, or the problem that it is answered with where that does not read.
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Asked, (StatusCode, &'static str, String)> {
-    let body = match body {
-        Ok(body) => body,
-        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the request is larger than {BODY_BYTES} bytes");
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+async fn renew(
+    State(desk): State<Desk>,
+    ConnectInfo(Caller(from)): ConnectInfo<Caller>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match desk.read::<Renewed>(from, body, "{certificate, csr_pem, signature} with both but the request in base64") {
+        Ok(asked) => {
+            let decide = move |office: &Office| {
+                let (certificate, signature) = (&asked.certificate.0, &asked.signature.0);
+                office.renew(&Renewal { certificate, request_pem: &asked.csr_pem, signature }, now())
+            };
+            desk.granted_or_not(decide, None, from).await
         }
-        Err(_) => {
-            return Err((StatusCode::BAD_REQUEST, "malformed", "the request did not arrive whole".to_owned()));
-        }
-    };
-    // The error's own text may quote the body, and with it the token.
-    serde_json::from_slice(&body).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        let detail = format!("the body is not {{token, name, csr_pem}} in JSON ({place})");
-        (StatusCode::BAD_REQUEST, "malformed", detail)
-    })
-}
-
-async fn granted_or_not(desk: &Desk, asked: Asked, from: SocketAddr) -> Response {
-    let wanted = asked.name.clone();
-    let office = desk.office.clone();
-    let work = move || office.enrol(asked.token.reveal(), &asked.name, &asked.csr_pem, now());
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(granted)) => {
-            tracing::info!(agent = granted.name, %from, "enrolled");
-            answer(granted, &wanted)
-        }
-        Ok(Err(error)) => {
-            if error.is_a_strangers() {
-                desk.limiter().refused(from.ip(), now());
-            }
-            refusal(&error, from)
-        }
-        Err(error) => {
-            tracing::error!(%error, "an enrolment ended badly");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the controller failed; its log says how")
-        }
+        Err(response) => *response,
     }
 }
 
 impl Desk {
+    /// What was sent, or what it is answered where that does not read or the caller has to wait.
+    fn read<T: DeserializeOwned>(
+        &self,
+        from: SocketAddr,
+        body: Result<Bytes, BytesRejection>,
+        shape: &str,
+    ) -> Result<T, Box<Response>> {
+        if let Err(wait) = self.limiter().hears(from.ip(), now()) {
+            return Err(Box::new(too_often(wait)));
+        }
+        read(body, shape).inspect_err(|_| self.limiter().refused(from.ip(), now()))
+    }
+
+    /// What the office decides, off the runtime's threads. `wanted` is the name that an enrolment asks for.
+    async fn granted_or_not(
+        &self,
+        decide: impl FnOnce(&Office) -> Result<Granted, EnrolError> + Send + 'static,
+        wanted: Option<&str>,
+        from: SocketAddr,
+    ) -> Response {
+        let office = self.office.clone();
+        match tokio::task::spawn_blocking(move || decide(&office)).await {
+            Ok(Ok(granted)) => {
+                let what = if wanted.is_some() { "enrolled" } else { "certificate renewed" };
+                tracing::info!(agent = granted.name, %from, "{what}");
+                answer(granted, wanted)
+            }
+            Ok(Err(error)) => {
+                if error.is_a_strangers() {
+                    self.limiter().refused(from.ip(), now());
+                }
+                refusal(&error, from)
+            }
+            Err(error) => {
+                tracing::error!(%error, "an enrolment ended badly");
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the controller failed; its log says how")
+            }
+        }
+    }
+
     fn limiter(&self) -> MutexGuard<'_, Limiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn answer(granted: Granted, wanted: &str) -> Response {
-    let notice = (granted.name != wanted).then(|| {
+fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, shape: &str) -> Result<T, Box<Response>> {
+    let malformed = |detail: &str| Box::new(problem(StatusCode::BAD_REQUEST, "malformed", detail));
+    let body = match body {
+        Ok(body) => body,
+        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("the request is larger than {BODY_BYTES} bytes");
+            return Err(Box::new(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail)));
+        }
+        Err(_) => return Err(malformed("the request did not arrive whole")),
+    };
+    // The error's own text may quote the body, and with it the token.
+    serde_json::from_slice(&body).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let detail = format!("the body is not {shape} in JSON ({place})");
+        malformed(&detail)
+    })
+}
+
+/// Bytes that travel in base64.
+struct Base64(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        STANDARD.decode(text).map(Self).map_err(|_| D::Error::custom("this is no base64"))
+    }
+}
+
+fn answer(granted: Granted, wanted: Option<&str>) -> Response {
+    let notice = wanted.filter(|wanted| granted.name != *wanted).map(|wanted| {
         format!("the name \"{wanted}\" is held by another host; this one is \"{}\" from now on", granted.name)
     });
     let Granted { name, certificate_pem, ca_pem, given: Given { broker, sealed, command_keys } } = granted;
@@ -150,6 +207,9 @@ fn refusal(error: &EnrolError, from: SocketAddr) -> Response {
         EnrolError::Name { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "name_invalid"),
         EnrolError::Request(AccessError::Request { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "request_invalid"),
         EnrolError::Request(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        EnrolError::Holder(_) => (StatusCode::FORBIDDEN, "certificate_invalid"),
+        EnrolError::NotSigned => (StatusCode::FORBIDDEN, "signature_invalid"),
+        EnrolError::NotInForce { .. } => (StatusCode::FORBIDDEN, "certificate_not_in_force"),
         EnrolError::NamesTaken { .. } => (StatusCode::CONFLICT, "names_taken"),
         EnrolError::Store(_) | EnrolError::NotTold { .. } => (StatusCode::SERVICE_UNAVAILABLE, "try_again"),
     };
