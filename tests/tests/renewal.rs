@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watchkeep_tests::{Agent, Controller, Setup, wait};
 
-/// Renewed when a third of it is left: every seven seconds, or thereabouts.
+/// A certificate begins as long before as it lives: a third of it all is left after some three seconds.
 const LIFE: &str = "10s";
 
 fn short_lived() -> Result<Controller> {
