@@ -9,6 +9,7 @@ use std::sync::Once;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::runtime::Runtime;
+use watchkeep::access::ca::AGENT_LIFE;
 use watchkeep::access::enrolment_tokens::{self, NewToken};
 use watchkeep::access::random;
 use watchkeep::controller::{Controller, Options};
@@ -51,6 +52,7 @@ impl Inside {
             broker_ca: None,
             database: None,
             names: Vec::new(),
+            agent_certificate_life: AGENT_LIFE,
             take_over: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
