@@ -1,8 +1,8 @@
 //! The certificates that agents hold: which is in force for which name.
 //!
-//! A row is written in the transaction that takes a use of the token, or that ends the certificate which asked for it. The desk learns of it as an input of its own: until
-//! [`mark_told`] stands in the transaction that commits that input, [`untold`] brings the certificate up again, so that an
-//! enrolment is neither lost nor told twice.
+//! A row is written in the transaction that takes a use of the token, or that ends the certificate which asked for it. The
+//! desk learns of it as an input of its own: until [`mark_told`] stands in the transaction that commits that input,
+//! [`untold`] brings the certificate up again, so that an enrolment is neither lost nor told twice.
 
 use std::collections::BTreeMap;
 
