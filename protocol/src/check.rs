@@ -8,7 +8,7 @@ use prost::Message;
 use crate::command::{Action, Run, Service};
 use crate::layout::{Block, Template};
 use crate::matter::{MatterBody, Will};
-use crate::session::{Hello, Resync, Span};
+use crate::session::{Hello, Resync, Span, Unsent};
 use crate::topic::{Kind, is_agent_name};
 use crate::{
     Ack, Command, CommandBody, CommandResult, Envelope, Event, Inventory, Item, Layout, LayoutChange, Matter, Offer,
@@ -137,6 +137,9 @@ impl Check for Hello {
         empty_or("command nonce", &self.command_nonce, 16)?;
         empty_or("policy hash", &self.policy_hash, 32)?;
         empty_or("key share", &self.key_share, 32)?;
+        let Unsent { matters, samples } = self.unsent_from();
+        let holds = matters <= self.matters.next && samples <= self.samples.next;
+        ensure(holds, "unsent", || format!("{matters} and {samples} are beyond what is held"))?;
         check_labels(&self.claims)
     }
 }

@@ -29,4 +29,4 @@ pub use inventory::{Inventory, Item, Relation};
 pub use layout::{Block, Layout, LayoutChange, Metric, MetricKind, Report, Row, Template};
 pub use mac::{CounterWindow, SessionKey};
 pub use matter::{Event, Matter, MatterBody, Status, Will};
-pub use session::{Ack, Hello, Resync, Span};
+pub use session::{Ack, Hello, Resync, Span, Unsent};

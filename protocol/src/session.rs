@@ -49,6 +49,27 @@ pub struct Hello {
     /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`).
     #[prost(string, tag = "13")]
     pub boot_id: String,
+    /// Until the controller has answered: from where on nothing was ever sent under this spool id, by this process or by
+    /// those before it that were not answered. A controller that has taken something from there on took it from another
+    /// past: the host was put back to a snapshot, or cloned. Without it that holds from the ends of both streams on.
+    #[prost(message, optional, tag = "14")]
+    pub unsent: Option<Unsent>,
+}
+
+/// Numbers of both streams from which on nothing was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Unsent {
+    #[prost(uint64, tag = "1")]
+    pub matters: u64,
+    #[prost(uint64, tag = "2")]
+    pub samples: u64,
+}
+
+impl Hello {
+    /// As in [`Hello::unsent`], also where it is absent.
+    pub fn unsent_from(&self) -> Unsent {
+        self.unsent.unwrap_or(Unsent { matters: self.matters.next, samples: self.samples.next })
+    }
 }
 
 /// What the controller has taken, and how much more it takes.

@@ -107,6 +107,7 @@ proptest! {
 fn whole() -> Vec<Vec<u8>> {
     vec![
         examples::hello().encode_to_vec(),
+        examples::hello_unsent().encode_to_vec(),
         examples::layout().encode_to_vec(),
         examples::layout_change().encode_to_vec(),
         examples::report().encode_to_vec(),
@@ -172,6 +173,7 @@ fn each_example_is_accepted() {
     let wrap = |body: Vec<u8>| Envelope { version: 1, session: vec![0; 16], body, ..Envelope::default() };
     for (kind, bytes) in [
         (Kind::Hello, examples::hello().encode_to_vec()),
+        (Kind::Hello, examples::hello_unsent().encode_to_vec()),
         (Kind::Layout, examples::layout().encode_to_vec()),
         (Kind::Layout, examples::layout_change().encode_to_vec()),
         (Kind::Report, examples::report().encode_to_vec()),
@@ -218,6 +220,8 @@ fn each_fault_is_named() {
     assert_eq!(said(&Ack { sealed: 4, taken: 3, ..examples::ack() }), "sealed: 4 is beyond taken 3");
     assert_eq!(said(&Layout { id: vec![0; 32], ..examples::layout() }), "layout id: is not that of its blocks");
     assert_eq!(said(&Hello { spool: vec![1], ..examples::hello() }), "spool id: 1 bytes, not 16");
+    let unsent = Some(Unsent { matters: 13, samples: 0 });
+    assert_eq!(said(&Hello { unsent, ..examples::hello() }), "unsent: 13 and 0 are beyond what is held");
     assert_eq!(said(&Span { first: 2, next: 1 }), "span: 2..1 runs backwards");
     let beyond = said(&Span { first: 0, next: limits::NUMBER_MAX + 1 });
     assert_eq!(beyond, "span: 4611686018427387905, at most 4611686018427387904 is taken");

@@ -40,6 +40,7 @@ fn check<T: Message + Default + PartialEq + Debug>(name: &str, example: &T) {
 #[test]
 fn every_released_message_still_reads_the_same() {
     check("hello", &examples::hello());
+    check("hello-unsent", &examples::hello_unsent());
     check("layout", &examples::layout());
     check("layout-change", &examples::layout_change());
     check("report", &examples::report());

@@ -251,6 +251,7 @@ impl Link {
             key_share: Vec::new(),
             claims: greeting.claims,
             boot_id: greeting.boot_id,
+            unsent: world.spool.unsent(),
         };
         self.asked_at = world.now;
         self.publish(Kind::Hello, &hello)
@@ -317,6 +318,7 @@ impl Link {
         }
         let first = !std::mem::replace(&mut self.welcomed, true);
         if first {
+            steps.extend(world.spool.answered().err().iter().map(trouble));
             self.matters_acked = ack.matters.max(matters.first);
             self.reports_taken = ack.taken.max(samples.first);
             self.rewind();

@@ -124,6 +124,24 @@ fn nothing_but_hello_goes_before_the_first_ack() {
 }
 
 #[test]
+fn hello_says_what_was_never_sent_until_it_is_answered() {
+    let mut host = Host::new();
+    host.matter("early");
+    let first = opened::<Hello>(&host.step(Input::Connected)[0]);
+    assert_eq!(first.unsent, Some(Unsent { matters: 0, samples: 0 }));
+    let ack = host.ack(0, 0, 10);
+    host.down(Kind::Ack, &ack);
+    host.step(Input::Disconnected);
+    let second = opened::<Hello>(&host.step(Input::Connected)[0]);
+    assert_eq!((second.unsent, second.unsent_from()), (None, Unsent { matters: 1, samples: 0 }));
+    let asked = Resync { new_spool: true, ..Resync::default() };
+    let renumbered = host.down(Kind::Resync, &asked);
+    let hello = renumbered.iter().find(|output| kinds(std::slice::from_ref(output)) == ["hello"]);
+    let hello = opened::<Hello>(hello.expect("a hello with the new id"));
+    assert_eq!(hello.unsent, Some(Unsent { matters: 0, samples: 0 }));
+}
+
+#[test]
 fn each_nonce_is_said_in_one_hello() {
     let mut host = Host::welcomed(10);
     assert!(host.link.wants_nonce());

@@ -10,7 +10,9 @@
 //! 1. A number that was handed out to be sent never stands for other content under the same spool id. Matters are sendable
 //!    once synced; sample numbers are reserved in `state` before use, so that a crash leaves a gap instead of reuse.
 //! 2. A segment goes when all its records lie below the mark, and only after the mark is durable.
-//! 3. A record does not know the spool's id: [`Spool::renumber`] is one atomic replacement of `state` and keeps all that is
+//! 3. `state` says from where on no number was ever sent, until the controller answers: by that it tells a host that was put
+//!    back to a snapshot, whose numbers others had before.
+//! 4. A record does not know the spool's id: [`Spool::renumber`] is one atomic replacement of `state` and keeps all that is
 //!    held, each under its number, in the new spool.
 //!
 //! It is a step function over [`Disk`]: no clock, no chance, no thread. A disk that hangs hangs the agent, which is seen as
@@ -24,7 +26,7 @@ mod state;
 mod stream;
 
 use prost::Message as _;
-use watchkeep_protocol::{Block, Matter, MatterBody, Report, Span, Status, limits};
+use watchkeep_protocol::{Block, Matter, MatterBody, Report, Span, Status, Unsent, limits};
 
 pub use disk::{Disk, FolderDisk};
 use layouts::Layouts;
@@ -100,6 +102,7 @@ impl<D: Disk> Spool<D> {
         matters.sync(&mut disk, limits.segment_bytes)?;
         state.clean = false;
         state.samples_reserved = samples.next;
+        state.unsent.get_or_insert(Unsent { matters: matters.next, samples: samples.next });
         state::write(&mut disk, &state)?;
         Ok(Self { disk, limits, state, matters, samples, layouts, skipped, repairs })
     }
@@ -117,6 +120,25 @@ impl<D: Disk> Spool<D> {
     /// Reports held. There may be gaps: see [`Spool::report_from`].
     pub fn samples(&self) -> Span {
         Span { first: self.samples.first, next: self.samples.next }
+    }
+
+    /// From where on nothing of what is held, or comes, was sent under this id; `None` once the controller has answered.
+    pub fn unsent(&self) -> Option<Unsent> {
+        let unsent = self.state.unsent?;
+        let held = |number: u64, Span { first, next }: Span| number.clamp(first, next);
+        Some(Unsent { matters: held(unsent.matters, self.matters()), samples: held(unsent.samples, self.samples()) })
+    }
+
+    /// The controller has answered: from now on numbers are sent.
+    ///
+    /// # Errors
+    /// What the disk says; it is written with what is written next, and a process that begins before that may have all
+    /// that it holds numbered anew.
+    pub fn answered(&mut self) -> Result<(), SpoolError> {
+        match self.state.unsent.take() {
+            Some(_) => self.put_state(self.state.clone()),
+            None => Ok(()),
+        }
     }
 
     /// Bytes on disk, matters and samples.
@@ -236,7 +258,7 @@ impl<D: Disk> Spool<D> {
     /// # Errors
     /// What the disk says; the old id is in force then.
     pub fn renumber(&mut self, id: [u8; 16]) -> Result<(), SpoolError> {
-        self.put_state(State { id, ..self.state.clone() })
+        self.put_state(State { id, unsent: Some(Unsent::default()), ..self.state.clone() })
     }
 
     /// The reports that were given up since this was last asked.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use watchkeep_protocol::{Event, MatterBody, Report, Span};
+use watchkeep_protocol::{Event, MatterBody, Report, Span, Unsent};
 
 use super::memory::MemoryDisk;
 use super::{Disk as _, FolderDisk, Limits, Spool};
@@ -211,4 +211,53 @@ fn real_files_hold_it_and_one_process_at_a_time() {
     let lost = (0..20).filter(|n| spool.matter(*n).expect("reads").expect("held").at_ms != *n as i64).count();
     assert_eq!(lost, 1, "the torn record alone");
     assert_eq!(spool.report_from(0).expect("reads").expect("held").at_ms, 1);
+}
+
+#[test]
+fn what_was_never_sent_is_known_until_the_controller_answers() {
+    let disk = MemoryDisk::new();
+    let unsent = |matters, samples| Some(Unsent { matters, samples });
+    let mut spool = open(&disk);
+    assert_eq!(spool.unsent(), unsent(0, 0));
+    add(&mut spool, &["a"]);
+    spool.add_report(report(1)).expect("appended");
+    spool.close().expect("closed");
+    let mut spool = open(&disk);
+    assert_eq!(spool.unsent(), unsent(0, 0), "the process before was not answered");
+    spool.answered().expect("written");
+    assert_eq!(spool.unsent(), None);
+    add(&mut spool, &["b"]);
+    spool.close().expect("closed");
+    let mut spool = open(&disk);
+    assert_eq!(spool.unsent(), unsent(2, 1), "the process before was answered, and may have sent all that it had");
+    spool.answered().expect("written");
+    spool.acked(1, 1).expect("acked");
+    spool.renumber([9; 16]).expect("renumbered");
+    assert_eq!(spool.unsent(), unsent(1, 1), "of what is held nothing was sent under the new id");
+    let snapshot = disk.cloned();
+    spool.answered().expect("written");
+    assert_eq!(open(&snapshot).unsent(), unsent(1, 1));
+}
+
+#[test]
+fn what_was_given_up_before_it_was_sent_is_held_by_nobody() {
+    let mut spool = open(&MemoryDisk::new());
+    for at in 0..100 {
+        spool.add_report(report(at)).expect("appended");
+    }
+    let first = spool.samples().first;
+    assert!(first > 0, "more than fits");
+    assert_eq!(spool.unsent(), Some(Unsent { matters: 0, samples: first }));
+}
+
+#[test]
+fn that_the_controller_answered_holds_though_the_disk_does_not_take_it() {
+    let disk = MemoryDisk::new();
+    let mut spool = open(&disk);
+    disk.fail_at(1);
+    assert!(spool.answered().is_err());
+    assert_eq!(spool.unsent(), None, "what is sent from now on is sent");
+    disk.fail_at(0);
+    spool.close().expect("closed");
+    assert_eq!(open(&disk).unsent(), Some(Unsent { matters: 0, samples: 0 }), "of this start");
 }

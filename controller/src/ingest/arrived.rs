@@ -56,6 +56,11 @@ impl Arrived {
         self.below
     }
 
+    /// No report of this number or a higher one has come.
+    pub fn end(&self) -> u64 {
+        self.beyond.last().map_or(self.below, |came| came.end)
+    }
+
     /// Report `number` came; whether it is the first time.
     pub fn take(&mut self, number: u64, now: Millis) -> bool {
         let known = number < self.below || self.beyond.iter().any(|came| came.contains(&number));
@@ -71,14 +76,6 @@ impl Arrived {
         if !none.is_empty() {
             self.insert(none, now);
         }
-    }
-
-    /// The agent holds nothing from `next` on: what came of that is another past, of a host that was restored.
-    pub fn cut(&mut self, next: u64) {
-        self.beyond.retain_mut(|came| {
-            came.end = came.end.min(next);
-            !came.is_empty()
-        });
     }
 
     /// The agent begins anew at the mark: what is missing comes by itself first.
@@ -238,11 +235,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_restored_host_does_not_hold_yet_is_new_when_it_comes() {
-        let mut arrived = after(&[12, 13, 15], 0);
-        arrived.cut(13);
-        assert!(!arrived.take(12, Millis(0)) && arrived.take(13, Millis(0)) && arrived.take(15, Millis(0)));
-        assert_eq!(arrived.missing(Millis(9_000)), spans(&[(10, 12), (14, 15)]));
+    fn the_end_is_behind_all_that_came() {
+        for (came, end) in [(&[][..], 10), (&[10, 11], 12), (&[11], 12), (&[12, 15, 13], 16)] {
+            assert_eq!(after(came, 0).end(), end, "{came:?}");
+        }
     }
 
     #[test]

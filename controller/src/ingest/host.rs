@@ -54,8 +54,46 @@ pub struct Streams {
     pub seen: u64,
     /// The envelope's counter of the hello that they began with.
     pub counter: u64,
+    /// The highest counter of the session, and when it came.
+    newest: (u64, Millis),
     /// The layout that was last asked for, and when: each report of it says that it is missing.
     pub layout_asked: Option<(Vec<u8>, Millis)>,
+}
+
+/// How a hello stands to what its session said before, by the envelopes' counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    InOrder,
+    /// A later one overtook it.
+    Late,
+    /// The process counts on from an earlier number: its host was put back to a snapshot of its memory.
+    Rewound,
+}
+
+/// What overtakes a message comes this shortly before it, ms.
+const OVERTAKES_MS: i64 = 30_000;
+
+impl Streams {
+    /// Judges a hello of `session` with this counter.
+    pub fn judge(&self, session: [u8; 16], counter: u64, now: Millis) -> Counted {
+        let (newest, at) = self.newest;
+        if session != self.session || counter >= newest {
+            Counted::InOrder
+        } else if now.since(at) >= OVERTAKES_MS {
+            Counted::Rewound
+        } else if counter < self.counter {
+            Counted::Late
+        } else {
+            Counted::InOrder
+        }
+    }
+
+    /// A message of the session came.
+    pub fn heard(&mut self, counter: u64, now: Millis) {
+        if counter >= self.newest.0 {
+            self.newest = (counter, now);
+        }
+    }
 }
 
 /// What the store keeps of a host between inputs, as one row of `host_state`.
@@ -90,6 +128,9 @@ const SPOOLS: usize = 8;
 pub struct Begun {
     /// A spool that was asked for has come in place of a condemned one.
     pub renumbered: bool,
+    /// Reports were taken under numbers that the agent never sent: of another past, before the host was put back to a
+    /// snapshot, or of its clone.
+    pub other_past: bool,
     /// Spools whose marks went.
     pub forgotten: Vec<String>,
 }
@@ -138,6 +179,7 @@ impl Host {
         let before = self.streams.take();
         let same_session = before.as_ref().is_some_and(|before| before.session == session);
         self.complained &= same_session;
+        let newest = before.as_ref().filter(|_| same_session).map(|before| before.newest);
         let before = before.filter(|before| before.spool == spool);
         let seen = before.as_ref().filter(|_| same_session).map_or(0, |before| before.seen).max(hello.matters.first);
         // Reports keep their numbers from process to process: what is in memory is not taken again, at an instant that the
@@ -146,9 +188,7 @@ impl Host {
         let known = before.map(|before| before.reports);
         let sealed = self.sealed.as_ref().filter(|sealed| sealed.spool == spool);
         let mut reports = known.or_else(|| sealed.map(Arrived::sealed)).unwrap_or_default();
-        if !same_session {
-            reports.cut(hello.samples.next);
-        }
+        let other_past = reports.end() > hello.unsent_from().samples;
         reports.skip(0..hello.samples.first, now);
         reports.wait(now);
         self.streams = Some(Streams {
@@ -158,9 +198,10 @@ impl Host {
             held_from: hello.samples.first,
             seen,
             counter,
+            newest: newest.map_or((counter, now), |newest| newest.max((counter, now))),
             layout_asked: None,
         });
-        Begun { renumbered, forgotten: self.forget_spools() }
+        Begun { renumbered, other_past, forgotten: self.forget_spools() }
     }
 
     /// Reports of that spool below this number are in block files; 0 where none are.

@@ -12,7 +12,7 @@ use watchkeep_protocol::topic::Kind;
 use watchkeep_protocol::{Ack, Envelope, Hello, Layout, Matter, Report, Resync, WireError};
 use watchkeep_rules::promql::series::Series;
 
-use super::host::{Host, KeptHost, Streams};
+use super::host::{Counted, Host, KeptHost, Streams};
 use super::matter::{self, content, hexadecimal, unhexadecimal};
 use super::proposal::{Down, Proposal};
 use super::{Numbered, report};
@@ -391,26 +391,17 @@ impl Step<'_> {
         }
         let envelope = Envelope::read(from.payload)?;
         let (client, session) = (Some(from.client), session_of(&envelope.session));
-        // A hello that was overtaken by a later one says that the agent lives, and no more: it may have another spool by now.
-        let late = |live: &Streams| live.session == session && envelope.counter < live.counter;
-        if from.kind == Kind::Hello && self.host.streams.as_ref().is_some_and(late) {
-            self.note(Heard::Message { client, session });
-            return Ok(());
-        }
         if from.kind == Kind::Hello {
-            let hello = envelope.open_checked::<Hello>(from.kind)?;
-            if self.hear(Heard::Hello { client, session, hello: &hello }) {
-                self.hello(session, envelope.counter, &hello);
-            }
-            return Ok(());
+            return self.greeted(client, session, &envelope);
         }
         if !self.hear(Heard::Message { client, session }) {
             return Ok(());
         }
-        if self.host.streams.as_ref().is_none_or(|live| live.session != session) {
+        let Some(streams) = self.host.streams.as_mut().filter(|live| live.session == session) else {
             self.ask_for_hello(session, "this session is not known here");
             return Ok(());
-        }
+        };
+        streams.heard(envelope.counter, self.now);
         match from.kind {
             Kind::Layout => take_layout(self.layouts, envelope.open_checked(from.kind)?),
             Kind::Report => self.report(envelope.open_checked(from.kind)?),
@@ -423,7 +414,25 @@ impl Step<'_> {
         }
     }
 
-    fn hello(&mut self, session: [u8; 16], counter: u64, hello: &Hello) {
+    /// A hello that was overtaken by a later one says that the agent lives, and no more: it may have another spool by now.
+    fn greeted(&mut self, client: Option<&str>, session: [u8; 16], envelope: &Envelope) -> Result<(), WireError> {
+        let counter = envelope.counter;
+        let judged = self.host.streams.as_ref().map(|live| live.judge(session, counter, self.now));
+        if judged == Some(Counted::Late) {
+            self.note(Heard::Message { client, session });
+            return Ok(());
+        }
+        let hello = envelope.open_checked::<Hello>(Kind::Hello)?;
+        if self.hear(Heard::Hello { client, session, hello: &hello }) {
+            self.hello(session, counter, &hello, judged == Some(Counted::Rewound));
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, session: [u8; 16], counter: u64, hello: &Hello, rewound: bool) {
+        if rewound {
+            self.host.streams = None;
+        }
         let begun = self.host.begin(session, counter, hello, self.now);
         self.proposal.forgotten.extend(begun.forgotten);
         let Some(streams) = self.host.streams.clone() else { return };
@@ -435,7 +444,7 @@ impl Step<'_> {
         if mark.condemned {
             return self.ask_for_spool(ASK_AGAIN);
         }
-        if mark.next > hello.matters.next {
+        if rewound || begun.other_past || mark.next > hello.unsent_from().matters {
             return self.condemn();
         }
         if let Some(missing) = mark.skip_to(hello.matters.first) {

@@ -1,6 +1,7 @@
 //! Tables over a shard: what one message, or a batch of them, brings.
 
 mod lost;
+mod restored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

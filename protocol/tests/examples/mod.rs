@@ -32,7 +32,12 @@ pub fn hello() -> Hello {
         key_share: vec![0xcd; 32],
         claims: map(&[("environment", "production"), ("service", "shop")]),
         boot_id: "0c1d2e3f-0000-4000-8000-000000000001".into(),
+        unsent: None,
     }
+}
+
+pub fn hello_unsent() -> Hello {
+    Hello { unsent: Some(Unsent { matters: 9, samples: 4_001 }), ..hello() }
 }
 
 pub fn open() -> Open {

@@ -57,8 +57,6 @@ pub struct Host {
     pub undone: BTreeSet<String>,
     /// What a restore would bring back: the disk, and what was durable then.
     snapshot: Option<(MemoryDisk, BTreeSet<String>)>,
-    /// Whether one was put back: its reports have numbers that others had before.
-    pub was_put_back: bool,
     /// Serials of reports that it was told are sealed.
     pub sealed: BTreeSet<u64>,
     /// Spool ids that it went under.
@@ -106,7 +104,6 @@ impl Host {
             durable: BTreeSet::new(),
             undone: BTreeSet::new(),
             snapshot: None,
-            was_put_back: false,
             sealed: BTreeSet::new(),
             spools: BTreeSet::new(),
             loose: Vec::new(),
@@ -234,7 +231,6 @@ impl Host {
         let connection = self.crash(false, back_at, timeline)?;
         timeline.say(&self.name, "the snapshot of the spool is put back");
         self.disk = disk;
-        self.was_put_back = true;
         let since = std::mem::replace(&mut self.durable, durable);
         self.undone.extend(since);
         self.undone.extend(std::mem::take(&mut self.loose));

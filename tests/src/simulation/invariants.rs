@@ -152,12 +152,8 @@ fn each_event_once(controller: &mut Controller, hosts: &[Host]) -> Result<()> {
 const UNDER_WAY: u64 = 3;
 
 /// Every report that the agent still holds, or was told that it may delete, is in the controller's samples; and once, unless
-/// it was numbered anew under another spool id, in another session with another offset of its clock. Nothing is asked of a host
-/// that was put back to a snapshot: until one of its matters gives it away, its reports are taken for others of their numbers.
+/// it was numbered anew under another spool id, in another session with another offset of its clock.
 fn each_report_once(controller: &Controller, host: &mut Host) -> Result<()> {
-    if host.was_put_back {
-        return Ok(());
-    }
     let name = host.name.clone();
     let found: Vec<u64> = controller.values(&name, SERIAL)?.iter().map(|value| *value as u64).collect();
     let distinct: BTreeSet<u64> = found.iter().copied().collect();

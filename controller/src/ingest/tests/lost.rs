@@ -5,7 +5,7 @@ use watchkeep_protocol::Status;
 use super::*;
 
 /// The number below which reports need not be sent again, as an ack says it.
-fn taken(proposal: &Proposal) -> Option<u64> {
+pub(super) fn taken(proposal: &Proposal) -> Option<u64> {
     proposal.down.iter().find_map(|down| match down {
         Down::Ack { ack, .. } => Some(ack.taken),
         _ => None,
@@ -13,7 +13,7 @@ fn taken(proposal: &Proposal) -> Option<u64> {
 }
 
 /// What reports bring of one unit, in order of time.
-fn values(world: &World) -> Vec<(i64, f64)> {
+pub(super) fn values(world: &World) -> Vec<(i64, f64)> {
     let found = series(world, "node_systemd_unit_state");
     found.iter().flat_map(|series| series.points.iter().map(|point| (point.at, point.value))).collect()
 }
@@ -69,7 +69,7 @@ fn a_new_process_of_the_agent_need_not_send_again_what_is_in_memory() {
 }
 
 /// Report `number`, read 15 s after the one before it, behind so many that the agent does not hold.
-fn read_at(number: u64, skipped: u64, layout: &Layout) -> Incoming {
+pub(super) fn read_at(number: u64, skipped: u64, layout: &Layout) -> Incoming {
     let rows = vec![Row { block: 0, values: vec![number as f64], flags: Vec::new() }];
     let at_ms = number as i64 * 15_000 - 9_000_000;
     message(Kind::Report, &Report { spool: vec![1; 16], number, at_ms, layout: layout.id.clone(), rows, skipped })
