@@ -33,6 +33,7 @@ pub(crate) fn change(work: &mut Work<'_>, change: &AgentChange) {
         AgentEvent::Revoked { by, .. } => Actor::Person(by.clone()),
         AgentEvent::Said { .. }
         | AgentEvent::Connected { .. }
+        | AgentEvent::Acts { .. }
         | AgentEvent::Renewed { .. }
         | AgentEvent::Renumbered { .. } => Actor::Agent(change.agent.clone()),
         AgentEvent::Enrolled { .. } | AgentEvent::Lost { .. } | AgentEvent::Suspicious { .. } => Actor::Controller,
@@ -93,6 +94,7 @@ fn enter(work: &mut Work<'_>, name: &str, what: &AgentEvent) {
             agent.lost = Some(reason.clone());
             agent.since = at;
         }
+        AgentEvent::Acts { able } => agent.cannot_act = !able,
         AgentEvent::Renewed { .. }
         | AgentEvent::Revoked { .. }
         | AgentEvent::Lost { .. }

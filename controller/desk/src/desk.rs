@@ -33,6 +33,9 @@ pub struct Agent {
     /// Why it is away.
     pub lost: Option<String>,
     pub since: Millis,
+    /// Nobody on the host carries out commands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cannot_act: bool,
     /// The CI of class `host` that stands for it.
     pub ci: Option<crate::ids::CiId>,
 }
@@ -48,6 +51,7 @@ impl Agent {
             session: None,
             lost: None,
             since: Millis(0),
+            cannot_act: false,
             ci: None,
         }
     }

@@ -122,6 +122,10 @@ fn agent(event: &AgentEvent) -> String {
             format!("certificate {} was revoked{}", short(serial), noted(reason))
         }
         AgentEvent::Connected { version, .. } => format!("connected, version {version}"),
+        AgentEvent::Acts { able: true } => "carries out commands again".to_owned(),
+        AgentEvent::Acts { able: false } => {
+            "carries out no commands: watchkeep-act does not answer there, or has no policy".to_owned()
+        }
         AgentEvent::Lost { reason, .. } => format!("went away: {}", reason.replace('_', " ")),
         AgentEvent::Renumbered { reason, .. } => format!("numbers its spool anew: {reason}"),
         AgentEvent::Suspicious { detail } => format!("gave reason for suspicion: {detail}"),

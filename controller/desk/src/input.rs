@@ -152,6 +152,11 @@ pub enum AgentEvent {
         session: String,
         reason: String,
     },
+    /// Whether anybody on the host carries out commands (its `act` answers and there is a policy), where that changed. Until
+    /// something else was said of a host there is.
+    Acts {
+        able: bool,
+    },
     /// The agent numbers under a new spool id, and why it was asked to.
     Renumbered {
         spool: String,

@@ -155,6 +155,7 @@ impl Committer {
         for agent in &agents {
             let kept = kept.entry(agent.name.clone()).or_default();
             kept.session.clone_from(&agent.session);
+            kept.cannot_act = agent.cannot_act;
             kept.labels.clone_from(&agent.labels);
         }
         let desk = Desk::restore(records);

@@ -114,6 +114,8 @@ pub struct KeptHost {
     pub marks: BTreeMap<String, Mark>,
     /// The session that the desk knew as live, hexadecimal.
     pub session: Option<String>,
+    /// The desk knows that nobody there carries out commands.
+    pub cannot_act: bool,
     /// The labels of its enrolment, which its series carry.
     pub labels: BTreeMap<String, String>,
     /// As in [`Host`]; known to the running process alone.
@@ -145,10 +147,10 @@ impl Host {
 
     /// A host as the store kept it; `now` is when the controller started.
     pub fn restore(agent: &str, rules: &Rules, kept: KeptHost, now: Millis) -> Self {
-        let presence = kept.session.map(|session| Presence::expected(&session, now));
+        let presence = kept.session.map(|session| Presence::expected(&session, now)).unwrap_or_default();
         Self {
             agent: agent.to_owned(),
-            presence: presence.unwrap_or_default(),
+            presence: presence.acting(!kept.cannot_act),
             streams: None,
             marks: kept.marks,
             detection: HostDetection::restore(agent, rules, kept.row.detection),

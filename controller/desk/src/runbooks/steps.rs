@@ -144,7 +144,19 @@ fn command_id(run: &Run, step: usize, attempt: u32) -> CommandId {
     CommandId(derive("command", &parts))
 }
 
+/// Why a command to that host would wait in vain.
+fn nobody_acts(work: &Work<'_>, agent: &str) -> Option<Reason> {
+    work.desk.agents.get(agent).filter(|agent| agent.cannot_act)?;
+    let sentence =
+        format!("nobody on {agent} carries out commands: watchkeep-act does not answer there, or has no policy");
+    Some(Reason::new("act", sentence))
+}
+
 fn order(work: &mut Work<'_>, id: RunId, step: usize, action: decision::Action) {
+    let agent = work.desk.runs.get(&id).map(|run| run.agent.clone()).unwrap_or_default();
+    if let Some(reason) = nobody_acts(work, &agent) {
+        return end::step_failed(work, id, reason);
+    }
     let (at, valid_for_ms, grace) =
         (work.at, work.config.settings.command_valid_for, work.config.settings.result_grace);
     let Some(run) = work.run_mut(id) else { return };

@@ -307,3 +307,22 @@ fn a_dry_run_shows_the_same_plan_and_changes_nothing() {
     assert_eq!(bench.run(1).plan, shown);
     insta::assert_json_snapshot!(shown);
 }
+
+#[test]
+fn a_step_for_a_host_where_nobody_carries_out_commands_fails_at_once() {
+    let mut bench = ordinary();
+    bench.agent("web-1", AgentEvent::Acts { able: false });
+    check(bench.clone(), "", "failed failed new; pendingx0 pendingx0; run_failed,opened");
+    bench.fire("web-1", "nginx.service");
+    assert!(bench.orders.is_empty(), "{:?}", bench.orders);
+    let why = bench.run(1).outcome.expect("it has an outcome");
+    assert_eq!(why.stage, "act");
+    assert!(why.sentence.starts_with("nobody on web-1 carries out commands: watchkeep-act "), "{}", why.sentence);
+    let sent = bench.facts.iter().any(|(_, fact)| matches!(&fact.body, FactBody::Run(RunFact::StepSent { .. })));
+    assert!(!sent, "the ledger tells of a command that was never made\n{}", bench.story());
+
+    let mut bench = ordinary();
+    bench.agent("web-1", AgentEvent::Acts { able: false });
+    bench.agent("web-1", AgentEvent::Acts { able: true });
+    check(bench, "done done clear", "succeeded closed new; donex1 donex1; opened");
+}

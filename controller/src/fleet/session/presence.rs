@@ -24,6 +24,8 @@ const INTERVAL: i64 = 15_000;
 const INTERVALS: std::ops::RangeInclusive<i64> = 1_000..=3_600_000;
 /// After its own start the controller waits this long for agents that it expects back.
 const START_GRACE: i64 = 60_000;
+/// A hello without a nonce is followed by one with it within this, where there is an `act`, milliseconds.
+const ACT_WITHIN: i64 = 5_000;
 /// Earlier incarnations that are remembered.
 const PAST: usize = 8;
 
@@ -37,6 +39,8 @@ pub struct Presence {
     quarantined: Option<String>,
     /// Silence before this instant does not count.
     judged_from: Millis,
+    /// The desk knows that nobody on the host carries out commands.
+    cannot_act: bool,
     suspicions: Suspicions,
 }
 
@@ -57,6 +61,8 @@ struct Session {
     /// Somebody said then that it is gone, and nothing was heard of it since.
     hinted_at: Option<Millis>,
     lost: bool,
+    /// Since when its hellos bring no nonce.
+    idle_since: Option<Millis>,
 }
 
 /// How a message stands to what is known.
@@ -77,6 +83,12 @@ impl Presence {
         Self { newest: Some(newest), judged_from: started_at.plus(START_GRACE), ..Self::default() }
     }
 
+    /// The same, where the desk knows that somebody on the host carries out commands, or that nobody does.
+    #[must_use]
+    pub fn acting(self, able: bool) -> Self {
+        Self { cannot_act: !able, ..self }
+    }
+
     /// The session that has said hello and is there.
     pub fn live(&self) -> Option<&Live> {
         let newest = self.newest.as_ref().filter(|newest| !newest.lost && self.quarantined.is_none())?;
@@ -95,7 +107,7 @@ impl Presence {
             let silent = self.silent_at(newest);
             newest.doomed.map_or(silent, |(_, at)| at.min(silent))
         });
-        judged.into_iter().chain(self.suspicions.next_due()).min()
+        judged.into_iter().chain(self.suspicions.next_due()).chain(self.idle_at()).min()
     }
 
     /// One step.
@@ -115,6 +127,7 @@ impl Presence {
                 if outcome.taken {
                     self.greeted(session, hello, now);
                     self.announce(&mut outcome);
+                    self.tell_acting(now, &mut outcome);
                 }
             }
             Heard::Will { session } => self.will(session, &mut outcome),
@@ -201,7 +214,7 @@ impl Presence {
                 let reason = if newest.connection.is_some() { "agent_down" } else { "link_down" };
                 self.lose(reason, outcome);
             }
-            _ => {}
+            _ => self.tell_acting(now, outcome),
         }
     }
 
@@ -260,6 +273,7 @@ impl Presence {
         let Some(newest) = &mut self.newest else { return };
         let before = newest.live.take().filter(|live| live.session == session);
         let offset_ms = before.as_ref().map_or_else(|| now.0.saturating_sub(hello.clock_ms), |live| live.offset_ms);
+        newest.idle_since = hello.command_nonce.is_empty().then(|| newest.idle_since.unwrap_or(now));
         let same_nonce = before.filter(|live| live.nonce == hello.command_nonce);
         newest.live = Some(Live {
             session,
@@ -283,6 +297,22 @@ impl Presence {
             newest.announced = Some(session.clone());
             let (version, spool) = (live.version.clone(), live.spool.clone());
             outcome.events.push(AgentEvent::Connected { session, version, spool });
+        }
+    }
+
+    /// When the session will have been without a nonce for too long.
+    fn idle_at(&self) -> Option<Millis> {
+        let newest = self.newest.as_ref().filter(|newest| !newest.lost && !self.cannot_act)?;
+        newest.idle_since.map(|since| since.plus(ACT_WITHIN))
+    }
+
+    /// Tells the desk whether anybody carries out commands there, where that is news.
+    fn tell_acting(&mut self, now: Millis, outcome: &mut Outcome) {
+        let has_nonce = self.live().is_some_and(|live| !live.nonce.is_empty());
+        let news = if self.cannot_act { has_nonce } else { self.idle_at().is_some_and(|at| at <= now) };
+        if news {
+            self.cannot_act = !self.cannot_act;
+            outcome.events.push(AgentEvent::Acts { able: !self.cannot_act });
         }
     }
 
@@ -329,6 +359,7 @@ impl Session {
             doomed: None,
             hinted_at: None,
             lost: false,
+            idle_since: None,
         }
     }
 

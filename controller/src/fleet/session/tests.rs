@@ -35,6 +35,11 @@ fn peer(process: u8, port: u16) -> Peer {
     }
 }
 
+/// As of a host where nothing may be done.
+fn without_nonce(clock_ms: i64) -> Hello {
+    Hello { command_nonce: Vec::new(), ..hello(clock_ms, 0) }
+}
+
 fn hello(clock_ms: i64, nonce: u8) -> Hello {
     let none = Span { first: 1, next: 1 };
     Hello {
@@ -417,4 +422,44 @@ fn a_goodbye_under_the_seal_ends_that_session_and_no_later_one() {
     story.tells(&[]);
     story.hear(Heard::Gone { peer: &sealed_peer(2), how: &Gone::Goodbye });
     story.tells(&["lost 02: goodbye"]);
+}
+
+#[test]
+fn a_host_where_nobody_carries_out_commands_is_told_of_once_it_is_sure() {
+    let mut story = Story::new();
+    let greets = |story: &mut Story, hello: Hello| {
+        story.hear(Heard::Hello { client: Some(&client(1)), session: session(1), hello: &hello });
+    };
+    story.connects(1, 1);
+    let now = story.now;
+    greets(&mut story, without_nonce(now));
+    story.wait(4_800);
+    story.tells(&["connected 01"]);
+    greets(&mut story, hello(now, 1));
+    story.wait(8_000);
+    story.tells(&[]);
+    // Each hello but the one that the nonce was drawn for is without it.
+    greets(&mut story, without_nonce(now));
+    story.wait(4_800);
+    greets(&mut story, without_nonce(now));
+    story.wait(400);
+    story.tells(&["Acts { able: false }"]);
+    story.reports_for(1, 60_000);
+    story.tells(&[]);
+    greets(&mut story, hello(now, 1));
+    story.tells(&["Acts { able: true }"]);
+}
+
+#[test]
+fn what_the_desk_knows_of_a_host_s_commands_is_not_told_again_after_a_start() {
+    let mut story = Story::expecting(1);
+    story.presence = std::mem::take(&mut story.presence).acting(false);
+    let now = story.now;
+    story.connects(1, 1);
+    let idle = without_nonce(now);
+    story.hear(Heard::Hello { client: Some(&client(1)), session: session(1), hello: &idle });
+    story.wait(10_000);
+    story.tells(&[]);
+    assert!(story.says_hello(1));
+    story.tells(&["Acts { able: true }"]);
 }
