@@ -24,6 +24,9 @@ RestartSec=2s
 WantedBy=multi-user.target
 "#;
 
+/// On every address: that of the cable comes after the power does.
+const REDIS: &str = "bind 0.0.0.0\nprotected-mode no\nsupervised systemd\ndir /var/lib/redis\nsave \"\"\n";
+
 const RULES: &str = r#"groups:
   - name: shop
     rules:
@@ -46,7 +49,7 @@ fn a_power_cut_of_the_database_is_one_problem_and_one_page() -> Result<()> {
         host.write("/etc/watchkeep/agent.yaml", "interval: 1s\n")?;
     }
     let cable = Cable::lay(&database, &shop, 1)?;
-    database.write("/etc/redis/redis.conf", &redis(&cable))?;
+    database.write("/etc/redis/redis.conf", &REDIS)?;
     database.run(["systemctl", "restart", "redis-server"])?;
     shop.write("/etc/systemd/system/shop.service", &SHOP.replace("DATABASE", &cable.first.to_string()))?;
     shop.run(["systemctl", "enable", "--now", "shop.service"])?;
@@ -88,10 +91,6 @@ fn setup(shop: &Host, receiver: &Receiver) -> Setup {
     ];
     // Both reach every address of this machine, and this one stays when the database has no power.
     Setup { address: shop.gateway().into(), files, ..Setup::default() }
-}
-
-fn redis(cable: &Cable) -> String {
-    format!("bind 127.0.0.1 {}\nprotected-mode no\nsupervised systemd\ndir /var/lib/redis\nsave \"\"\n", cable.first)
 }
 
 /// The sockets seen on both ends have become a dependency between the two services.
