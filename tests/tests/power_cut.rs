@@ -49,7 +49,7 @@ fn a_power_cut_of_the_database_is_one_problem_and_one_page() -> Result<()> {
         host.write("/etc/watchkeep/agent.yaml", "interval: 1s\n")?;
     }
     let cable = Cable::lay(&database, &shop, 1)?;
-    database.write("/etc/redis/redis.conf", &REDIS)?;
+    database.write("/etc/redis/redis.conf", REDIS)?;
     database.run(["systemctl", "restart", "redis-server"])?;
     shop.write("/etc/systemd/system/shop.service", &SHOP.replace("DATABASE", &cable.first.to_string()))?;
     shop.run(["systemctl", "enable", "--now", "shop.service"])?;
