@@ -1,12 +1,15 @@
 //! The threads around shards and desk.
 //!
 //! One worker a share of the 256 shards, one thread for the desk. Every queue is bounded: into a worker (full: the message is
-//! dropped and counted, and the missing ack slows the agent) and into the desk (full: the worker waits, and its own queue
-//! fills). The desk commits whatever waits, up to [`GROUP`], as soon as the disk is free.
+//! dropped and counted, and the missing ack slows the agent) and into the desk (full: the worker keeps what it proposes, takes
+//! samples on, and leaves matters unread until there is room: agents bring them again; see [`waiting`]). The desk commits
+//! whatever waits, up to [`GROUP`], as soon as the disk is free.
 //!
 //! After a failed commit the desk opens a new [`Committer`] from the store and begins a new life: workers are handed the
 //! hosts as the store kept them, and what they proposed in the life before is dropped, unacknowledged. An input that makes
 //! commits fail again and again is found and set aside ([`super::aside`]).
+
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use watchkeep_desk::Millis;
 use watchkeep_protocol::topic::shard_of;
 
+use self::waiting::Waiting;
 use super::across::{Across, FLEET, FleetNews};
 use super::aside::{Caution, Suspect};
 use super::committer::{Committed, Committer, CoreError, Opened};
@@ -37,6 +41,8 @@ use crate::store::{StoreError, lease};
 const WORKER_QUEUE: usize = 4_096;
 /// Work that waits for the desk.
 const DESK_QUEUE: usize = 1_024;
+/// How soon a worker looks again for room at the desk.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
 /// Messages that a worker takes at once, at most.
 const BATCH: usize = 256;
 /// Inputs and messages that are committed at once, about. Larger groups are slower on SQLite: 512 gave 4,760 facts a second
@@ -161,7 +167,7 @@ impl Engine {
         let (told, head) = watch::channel(committer.head());
         let mut threads = Vec::new();
         let ended = Arc::new(Notify::new());
-        let deaf = Arc::new(AtomicBool::new(false));
+        let (deaf, dropped) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicU64>::default());
         let (careful, aside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
         let (samples, now) = (surroundings.samples.clone(), surroundings.now);
@@ -174,13 +180,14 @@ impl Engine {
                 shard: Shard::restore(Arc::default(), BTreeMap::new(), (surroundings.now)()),
                 life: 0,
                 slot,
-                desk: desk.clone(),
                 downlinks: Arc::clone(&surroundings.downlinks),
                 now,
                 number,
                 sealer: Sealer::start(samples.clone(), (number, workers_wanted()), now().0),
                 sample_counts: Arc::clone(&sample_counts),
                 rules: Arc::clone(&rules),
+                waiting: Waiting::new(desk.clone()),
+                dropped: Arc::clone(&dropped),
                 counted: None,
                 deaf: Arc::clone(&deaf),
                 careful: Arc::clone(&careful),
@@ -203,8 +210,8 @@ impl Engine {
             desk: desk.clone(),
             now,
         };
-        let (until_dropped, dropped) = sync_channel(1);
-        threads.push(spawn("across", &ended, move || across.run(&dropped)));
+        let (until_dropped, stopped) = sync_channel(1);
+        threads.push(spawn("across", &ended, move || across.run(&stopped)));
         let (until_ended, end) = sync_channel(1);
         threads.push(spawn("foreign", &ended, move || keeper.run(&end)));
         let mut desk_thread = DeskThread {
@@ -223,7 +230,7 @@ impl Engine {
         desk_thread.committer = Some(committer);
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
-        let (beside, dropped) = ([until_dropped, until_ended], Arc::default());
+        let beside = [until_dropped, until_ended];
         Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, reader, sample_counts, rules, beside })
     }
 
@@ -315,7 +322,6 @@ struct Worker {
     shard: Shard,
     life: u64,
     slot: Arc<Slot>,
-    desk: SyncSender<Work>,
     downlinks: Arc<Downlinks>,
     now: fn() -> Millis,
     deaf: Arc<AtomicBool>,
@@ -325,6 +331,9 @@ struct Worker {
     sealer: Sealer,
     sample_counts: Arc<SampleCounts>,
     rules: Arc<RuleBoard>,
+    waiting: Waiting,
+    /// As [`Engine`] counts them.
+    dropped: Arc<AtomicU64>,
     /// When it was last counted what it holds.
     counted: Option<Instant>,
 }
@@ -333,6 +342,7 @@ impl Worker {
     /// Runs, and puts into a last block file what it then holds.
     fn live(mut self, queue: &Receiver<ToWorker>) {
         self.run(queue);
+        self.waiting.hand_all_on();
         let receipt = self.sealer.finish();
         receipt.into_iter().for_each(|receipt| take_receipt(&mut self.shard, &self.sample_counts, receipt));
         if let Receipt::Failed { error } = self.sealer.stop(self.shard.hand_over((self.now)())) {
@@ -344,17 +354,23 @@ impl Worker {
         let mut ticked = Instant::now();
         loop {
             let (mut batch, mut asks) = (Vec::new(), Vec::new());
-            match queue.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
+            let patience = if self.waiting.is_empty() { TICK } else { LOOK_FOR_ROOM };
+            match queue.recv_timeout(patience.min(TICK.saturating_sub(ticked.elapsed()))) {
                 Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
                 Ok(ToWorker::Ask(ask)) => asks.push(ask),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
             let stop = take_more(queue, &mut batch, &mut asks);
+            if self.waiting.hand_on().is_err() {
+                return;
+            }
+            self.leave_matters(&mut batch);
             // With work waiting all the time the tick is late; it then says so, and nobody's silence counts.
-            if batch.is_empty() || ticked.elapsed() >= TICK * 5 {
+            let due = if batch.is_empty() { TICK } else { TICK * 5 };
+            if ticked.elapsed() >= due {
                 ticked = Instant::now();
-                let behind = !batch.is_empty() || self.deaf.load(Ordering::Acquire);
+                let behind = !batch.is_empty() || !self.waiting.is_empty() || self.deaf.load(Ordering::Acquire);
                 batch.push(Incoming::Tick { behind });
             }
             let news = self.slot.take();
@@ -383,6 +399,7 @@ impl Worker {
     fn restore(&mut self, rules: Arc<Rules>, kept: BTreeMap<String, KeptHost>) {
         // Of the life before only its file matters, which must be whole before it is read.
         drop(self.sealer.finish());
+        self.waiting.forget();
         let now = (self.now)();
         self.shard = Shard::restore(rules, kept, now);
         self.rules.put(self.number, RuleHealth::default());
@@ -428,11 +445,18 @@ impl Worker {
                 continue;
             }
             proposal.life = self.life;
-            if self.desk.send(Work::Proposal(proposal)).is_err() {
-                return false;
-            }
+            self.waiting.push(proposal);
         }
-        true
+        self.waiting.hand_on().is_ok()
+    }
+
+    /// While the desk has no room, matters are passed over unread, as if they had been lost on their way.
+    fn leave_matters(&self, batch: &mut Vec<Incoming>) {
+        if !self.waiting.is_empty() {
+            let before = batch.len();
+            batch.retain(|incoming| !incoming.is_matter());
+            self.dropped.fetch_add((before - batch.len()) as u64, Ordering::Relaxed);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Downlinks {
     /// Sends what a shard has for an agent.
     pub fn send(&self, agent: &str, down: Down) {
         match down {
-            Down::Ack { session, ack } => self.publish(agent, session, Kind::Ack, &ack),
+            Down::Ack { session, ack } | Down::Taken { session, ack } => self.publish(agent, session, Kind::Ack, &ack),
             Down::Resync { session, resync } => self.publish(agent, session, Kind::Resync, &resync),
             Down::Live(live) => self.live.take(agent, live.map(|live| *live)),
             Down::Kick { client, reason } => self.outlet.kick(&client, &reason),

@@ -47,8 +47,10 @@ pub struct Streams {
     pub spool: String,
     /// Which reports are taken.
     pub reports: Arrived,
-    /// The first report that the agent held when it said hello.
+    /// The first report that the agent held when it said hello …
     pub held_from: u64,
+    /// … and the first matter: those before it are committed.
+    pub matters_from: u64,
     /// Matters below this number were seen in this session, or the agent no longer holds them. What is between it and the
     /// mark was taken in an earlier session; it is acknowledged only once it came again with the content that was taken.
     pub seen: u64,
@@ -198,6 +200,7 @@ impl Host {
             spool,
             reports,
             held_from: hello.samples.first,
+            matters_from: hello.matters.first,
             seen,
             counter,
             newest: newest.map_or((counter, now), |newest| newest.max((counter, now))),

@@ -40,7 +40,8 @@ impl Proposal {
     }
 
     /// Whether `down` may go out at once. Not with an acknowledgement: it names the mark in memory, which a proposal of the
-    /// same host that is still on its way to the disk may have moved. So it follows that one through the desk's queue.
+    /// same host that is still on its way to the disk may have moved. So it follows that one through the desk's queue. One of
+    /// samples alone may: a host whose samples are taken must not seem unheard because the desk has much to do.
     pub fn may_go_at_once(&self) -> bool {
         self.is_empty() && !self.down.iter().any(|down| matches!(down, Down::Ack { .. }))
     }
@@ -50,6 +51,11 @@ impl Proposal {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Down {
     Ack {
+        session: [u8; 16],
+        ack: Ack,
+    },
+    /// An acknowledgement of samples alone: of matters it names those only that the agent itself no longer held at its hello.
+    Taken {
         session: [u8; 16],
         ack: Ack,
     },
@@ -75,6 +81,7 @@ mod tests {
         let with = |down| Proposal { down: vec![down], ..Proposal::default() };
         let ack = with(Down::Ack { session: [1; 16], ack: Ack { matters: 9, ..Ack::default() } });
         assert!(ack.is_empty() && !ack.may_go_at_once());
+        assert!(with(Down::Taken { session: [1; 16], ack: Ack::default() }).may_go_at_once());
         assert!(with(Down::Resync { session: [1; 16], resync: Resync::default() }).may_go_at_once());
     }
 }

@@ -109,7 +109,7 @@ impl World {
     fn say(&mut self, incoming: Incoming) -> Option<Ack> {
         let said: Option<Proposal> = self.shard.step(incoming, Millis(self.now)).pop();
         said?.down.into_iter().find_map(|down| match down {
-            Down::Ack { ack, .. } => Some(ack),
+            Down::Ack { ack, .. } | Down::Taken { ack, .. } => Some(ack),
             _ => None,
         })
     }

@@ -72,6 +72,14 @@ pub enum Incoming {
     },
 }
 
+impl Incoming {
+    /// Whether it is a matter, which the desk has to commit.
+    pub fn is_matter(&self) -> bool {
+        let of_matters = |kind| matches!(kind, Kind::Event | Kind::Inventory | Kind::Result | Kind::Status);
+        matches!(self, Self::Message { kind, .. } if of_matters(*kind))
+    }
+}
+
 /// The hosts of one worker.
 #[derive(Debug)]
 pub struct Shard {
@@ -514,7 +522,7 @@ impl Step<'_> {
             self.resync(session, Resync { reports, reason, ..Resync::default() });
         }
         if given_up > 0 {
-            self.ack();
+            self.ack_samples();
         }
     }
 
@@ -544,7 +552,7 @@ impl Step<'_> {
         };
         let Some(at) = self.host.corrected_sample(report.at_ms, self.now) else {
             self.tally.refused += report::refuse(self.host, &report, self.now);
-            self.ack();
+            self.ack_samples();
             return Ok(());
         };
         let taken = report::take(self.host, &report, layout, at, self.templates, self.now)?;
@@ -561,7 +569,7 @@ impl Step<'_> {
                 self.health,
             ));
         }
-        self.ack();
+        self.ack_samples();
         Ok(())
     }
 
@@ -635,18 +643,34 @@ impl Step<'_> {
     /// What is taken so far, and what of the samples is in block files.
     fn ack(&mut self) {
         let Some(streams) = &self.host.streams else { return };
-        let ack = Ack {
+        let (session, next) = (streams.session, self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next));
+        let ack = self.acknowledging(streams, next.min(streams.seen));
+        // One ack a batch: the newest says all.
+        self.proposal.down.retain(|down| !matches!(down, Down::Ack { .. } | Down::Taken { .. }));
+        self.proposal.down.push(Down::Ack { session, ack });
+    }
+
+    /// The same of samples alone, which waits for no commit.
+    fn ack_samples(&mut self) {
+        if self.proposal.down.iter().any(|down| matches!(down, Down::Ack { .. })) {
+            return self.ack();
+        }
+        let Some(streams) = &self.host.streams else { return };
+        let (session, ack) = (streams.session, self.acknowledging(streams, streams.matters_from));
+        self.proposal.down.retain(|down| !matches!(down, Down::Taken { .. }));
+        self.proposal.down.push(Down::Taken { session, ack });
+    }
+
+    fn acknowledging(&self, streams: &Streams, matters: u64) -> Ack {
+        Ack {
             spool: unhexadecimal(&streams.spool),
-            matters: self.host.marks.get(&streams.spool).map_or(0, |mark| mark.next.min(streams.seen)),
+            matters,
             taken: streams.reports.below(),
             sealed: self.host.sealed(),
             credit: CREDIT,
             now_ms: self.now.0,
             key_share: Vec::new(),
-        };
-        // One ack a batch: the newest says all.
-        self.proposal.down.retain(|down| !matches!(down, Down::Ack { .. }));
-        self.proposal.down.push(Down::Ack { session: streams.session, ack });
+        }
     }
 }
 

@@ -157,6 +157,21 @@ fn a_batch_commits_as_one_with_one_ack() {
 }
 
 #[test]
+fn an_ack_of_samples_names_no_matter_that_may_not_be_committed() {
+    let (mut world, layout) = (World::new(), layout(&["nginx.service"]));
+    world.steps(vec![hello_from(1, 2, 9), message(Kind::Layout, &layout)]);
+    let both = world.steps(vec![report(0, &layout, vec![1.0]), event(1, 2, "a"), report(1, &layout, vec![1.0])]);
+    let [Down::Ack { ack, .. }] = both.down.as_slice() else { panic!("one ack of both: {both:?}") };
+    assert_eq!((ack.matters, ack.taken, both.may_go_at_once()), (3, 2, false));
+    let samples = world.step(report(2, &layout, vec![1.0]));
+    let [Down::Taken { ack, .. }] = samples.down.as_slice() else { panic!("one ack of samples: {samples:?}") };
+    assert_eq!((ack.matters, ack.taken, samples.may_go_at_once()), (2, 3, true), "2 may be on its way to the disk");
+    let lost = world.step(report(4, &layout, vec![1.0]));
+    let [Down::Taken { ack, .. }] = lost.down.as_slice() else { panic!("one ack of samples: {lost:?}") };
+    assert_eq!(ack.taken, 3, "one before it is missing");
+}
+
+#[test]
 fn a_number_with_other_content_asks_for_a_new_spool_and_takes_nothing_twice_after() {
     let mut world = World::greeted(1, 2);
     world.steps(vec![event(1, 0, "a"), event(1, 1, "b")]);

@@ -1,13 +1,14 @@
-//! The whole engine over a real database that refuses one row.
+//! The whole engine over a real database: one that refuses a row, and one that is slower than hosts arrive.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use prost::bytes::Bytes;
+use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
 use watchkeep_protocol::matter::MatterBody;
 use watchkeep_protocol::topic::{Kind, Topic};
-use watchkeep_protocol::{Ack, Envelope, Event, Hello, Matter, Span};
+use watchkeep_protocol::{Ack, Envelope, Event, Hello, Layout, Matter, Report, Row, Span};
 
 use super::*;
 use crate::access::keys::SigningKey;
@@ -24,11 +25,16 @@ const SESSION: [u8; 16] = [7; 16];
 
 /// What was last acknowledged to each agent.
 #[derive(Default)]
-struct Acks(Mutex<BTreeMap<String, u64>>);
+struct Acks(Mutex<BTreeMap<String, Ack>>);
 
 impl Acks {
+    /// Matters below this number.
     fn of(&self, agent: &str) -> u64 {
-        self.0.lock().expect("no test panics with it").get(agent).copied().unwrap_or_default()
+        self.last(agent).map_or(0, |ack| ack.matters)
+    }
+
+    fn last(&self, agent: &str) -> Option<Ack> {
+        self.0.lock().expect("no test panics with it").get(agent).cloned()
     }
 }
 
@@ -37,14 +43,24 @@ impl Outlet for Acks {
         if topic.kind == Kind::Ack {
             let envelope = Envelope::read(&payload).expect("ours");
             let ack = envelope.open_checked::<Ack>(Kind::Ack).expect("ours");
-            self.0.lock().expect("no test panics with it").insert(topic.agent.clone(), ack.matters);
+            self.0.lock().expect("no test panics with it").insert(topic.agent.clone(), ack);
         }
     }
 
     fn kick(&self, _client: &str, _reason: &str) {}
 }
 
-fn start(folder: &std::path::Path, database: &Database, acks: &Arc<Acks>) -> Engine {
+fn start(folder: &Path, database: &Database, acks: &Arc<Acks>) -> Engine {
+    start_with(folder, database, acks, |_| {})
+}
+
+/// Starts one that does this after each commit.
+fn start_with(
+    folder: &Path,
+    database: &Database,
+    acks: &Arc<Acks>,
+    committed: impl FnMut(&Committed) + Send + 'static,
+) -> Engine {
     let keys = LedgerKeys { secret: LedgerSecret::new([7; 32]), checkpoint: SigningKey::generate() };
     let (keys, database, inputs) = (Arc::new(keys), database.clone(), folder.join("inputs"));
     let generation = Arc::new(Generation::check(BTreeMap::new()).expect("no file has no fault"));
@@ -53,7 +69,7 @@ fn start(folder: &std::path::Path, database: &Database, acks: &Arc<Acks>) -> Eng
         open: Box::new(open),
         downlinks: Arc::new(Downlinks::new(acks.clone())),
         now: clock::now,
-        committed: Box::new(|_| {}),
+        committed: Box::new(committed),
         samples: samples(folder),
     })
     .expect("started")
@@ -67,26 +83,32 @@ fn samples(folder: &Path) -> Settings {
 
 /// Says what an agent with these events says again and again until they are acknowledged.
 fn say(inlet: &Inlet, agent: &str, texts: &[&str], from: u64) {
-    let spool = vec![agent.as_bytes()[4]; 16];
-    let hello = Hello {
-        spool: spool.clone(),
-        matters: Span { first: from, next: texts.len() as u64 },
-        interval_ms: 15_000,
-        version: "0.1.0".into(),
-        ..Hello::default()
-    };
-    let send = |kind, payload: Vec<u8>| {
-        let client = format!("{agent}/{}", crate::access::hex(&SESSION[..8]));
-        let message = Incoming::Message { agent: agent.to_owned(), client, kind, payload: Bytes::from(payload) };
-        assert!(inlet.hand_over(agent, message), "there is room");
-    };
-    send(Kind::Hello, Envelope::new(SESSION, 1, &hello).encode_to_vec());
+    greet(inlet, agent, Span { first: from, next: texts.len() as u64 });
+    say_events(inlet, agent, texts, from);
+}
+
+fn greet(inlet: &Inlet, agent: &str, matters: Span) {
+    let (spool, version) = (spool_of(agent), "0.1.0".to_owned());
+    send(inlet, agent, Kind::Hello, &Hello { spool, matters, interval_ms: 15_000, version, ..Hello::default() });
+}
+
+fn say_events(inlet: &Inlet, agent: &str, texts: &[&str], from: u64) {
     for (number, text) in (0..).zip(texts).skip(from as usize) {
         let labels = BTreeMap::from([("kind".to_owned(), "test".to_owned())]);
         let body = Some(MatterBody::Event(Event { labels, text: (*text).to_owned() }));
-        let matter = Matter { spool: spool.clone(), number, at_ms: 600, body };
-        send(Kind::Event, Envelope::new(SESSION, 1, &matter).encode_to_vec());
+        send(inlet, agent, Kind::Event, &Matter { spool: spool_of(agent), number, at_ms: 600, body });
     }
+}
+
+fn spool_of(agent: &str) -> Vec<u8> {
+    vec![agent.as_bytes()[4]; 16]
+}
+
+fn send(inlet: &Inlet, agent: &str, kind: Kind, body: &impl prost::Message) {
+    let client = format!("{agent}/{}", crate::access::hex(&SESSION[..8]));
+    let payload = Bytes::from(Envelope::new(SESSION, 1, body).encode_to_vec());
+    let message = Incoming::Message { agent: agent.to_owned(), client, kind, payload };
+    assert!(inlet.hand_over(agent, message), "there is room");
 }
 
 fn texts(store: &mut dyn crate::store::Store, sql: &str) -> Vec<String> {
@@ -132,4 +154,59 @@ fn a_matter_that_the_database_refuses_is_set_aside_and_holds_up_nobody() {
     let [body] = bodies.as_slice() else { panic!("one is named: {bodies:?}") };
     assert!(body.contains("event 1 of spool 3131") && body.contains("this row is refused"), "{body}");
     assert!(reading(store.as_mut(), |tx| ledger::head(tx, CHAIN)).expect("read").seq > 0);
+}
+
+/// Waits until `is_so`, doing `meanwhile` a few times a second; panics with what `found` says after a minute.
+fn until(is_so: impl Fn() -> bool, mut meanwhile: impl FnMut(), found: impl Fn() -> String) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{}", found());
+        meanwhile();
+        std::thread::sleep(Duration::from_millis(150));
+    }
+}
+
+#[test]
+fn while_the_desk_has_no_room_samples_are_taken_and_matters_come_again() {
+    const ARRIVING: usize = DESK_QUEUE + GROUP + 300;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = store::open(&format!("sqlite:{}", folder.path().join("watchkeep.db").display())).expect("opened");
+    let acks = Arc::new(Acks::default());
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().expect("no test panics with it");
+    let desks = Arc::clone(&gate);
+    let engine = start_with(folder.path(), &database, &acks, move |_| drop(desks.lock()));
+    let inlet = engine.inlet();
+
+    // A fleet arrives, and the desk commits nothing more.
+    let texts_of_one = ["one", "two", "three"];
+    greet(&inlet, "web-1", Span { first: 0, next: 3 });
+    let fleet: Vec<String> = (0..ARRIVING).map(|number| format!("app-{number}")).collect();
+    fleet.iter().for_each(|agent| greet(&inlet, agent, Span { first: 0, next: 0 }));
+    let found = || format!("{} left unread; {:?}", inlet.dropped(), acks.last("web-1"));
+    until(|| inlet.dropped() > 0, || say_events(&inlet, "web-1", &texts_of_one, 0), found);
+
+    let template = Template {
+        collector: "load".into(),
+        metrics: vec![Metric { name: "node_load1".into(), ..Metric::default() }],
+        instance_labels: Vec::new(),
+    };
+    let layout = Layout::whole(vec![Block { template, instances: vec![Instance::default()] }]);
+    send(&inlet, "web-1", Kind::Layout, &layout);
+    let rows = vec![Row { block: 0, values: vec![0.5], flags: Vec::new() }];
+    let (spool, layout) = (spool_of("web-1"), layout.id.clone());
+    let report = Report { spool, number: 0, at_ms: 600, layout, rows, skipped: 0 };
+    until(|| acks.last("web-1").is_some(), || send(&inlet, "web-1", Kind::Report, &report), found);
+    let ack = acks.last("web-1").expect("it was waited for");
+    assert_eq!((ack.taken, ack.matters), (1, 0), "samples are taken, and nothing uncommitted is acknowledged");
+
+    // It commits again: nothing that waited is lost, and matters come again, in order and once.
+    drop(closed);
+    let missing = || fleet.iter().filter(|agent| acks.last(agent).is_none()).count();
+    until(|| missing() == 0, || {}, || format!("{} of {ARRIVING} are not welcomed", missing()));
+    let say_rest = || say_events(&inlet, "web-1", &texts_of_one, acks.of("web-1"));
+    until(|| acks.of("web-1") == 3, say_rest, found);
+    engine.stop();
+    let mut store = database.writer().expect("connected");
+    assert_eq!(texts(store.as_mut(), "SELECT text FROM event ORDER BY rowid"), texts_of_one);
 }

@@ -7,7 +7,7 @@ use super::*;
 /// The number below which reports need not be sent again, as an ack says it.
 pub(super) fn taken(proposal: &Proposal) -> Option<u64> {
     proposal.down.iter().find_map(|down| match down {
-        Down::Ack { ack, .. } => Some(ack.taken),
+        Down::Ack { ack, .. } | Down::Taken { ack, .. } => Some(ack.taken),
         _ => None,
     })
 }
