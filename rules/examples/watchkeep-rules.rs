@@ -50,7 +50,9 @@ fn explain_rules(files: &[PathBuf]) -> ExitCode {
 }
 
 fn check(files: &[PathBuf]) -> ExitCode {
-    match load::read_files(files).and_then(|files| Ok(lint::checked(&files, &load::check(&files)?))) {
+    match load::read_files(files)
+        .and_then(|files| Ok(lint::checked(&files, &load::check(&files)?, &lint::Settings::default())))
+    {
         Ok(checked) => {
             println!("{checked}");
             ExitCode::SUCCESS

@@ -21,6 +21,7 @@ mod judge;
 mod notices;
 mod problems;
 mod query;
+mod rules;
 mod runs;
 mod serve;
 mod status;
@@ -70,7 +71,7 @@ enum Command {
     Reload,
     /// Check and test rule files; no controller is needed
     #[command(subcommand)]
-    Rules(files::Rules),
+    Rules(rules::Rules),
     /// Check, list and run runbooks
     #[command(subcommand)]
     Runbook(runs::Runbook),

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::incidents::word;
 use super::output::{self, Format, ago, local, text};
 use super::paging::Paging;
-use super::{Failure, Outcome, exit, files};
+use super::{Failure, Outcome, exit, rules};
 
 #[derive(Debug, Subcommand)]
 pub enum Runbook {
@@ -32,7 +32,7 @@ pub struct CheckRunbooks {
 
 impl CheckRunbooks {
     pub fn run(self, format: Format) -> Outcome {
-        files::check(&self.files, format)
+        rules::check(&self.files, format)
     }
 }
 

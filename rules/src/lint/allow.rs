@@ -56,9 +56,9 @@ impl Allowed {
         Self { comments }
     }
 
-    pub fn allows(&self, lint: Lint, rule: &RuleNode<'_>) -> bool {
+    pub fn allows(&self, lint: Lint, rule: Option<usize>) -> bool {
         let is_for =
-            |comment: &&Comment| comment.wrong.is_none() && comment.rule.is_none_or(|place| place == rule.place);
+            |comment: &&Comment| comment.wrong.is_none() && comment.rule.is_none_or(|place| Some(place) == rule);
         self.comments.iter().filter(is_for).any(|comment| comment.lints.contains(&lint))
     }
 

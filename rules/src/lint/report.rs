@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Warning, lint};
+use super::{Settings, Warning, lint};
 use crate::model::RuleBook;
 
 /// How much was found, and what of it is probably not meant.
@@ -19,13 +19,13 @@ pub struct Checked {
 }
 
 /// Counts what `book` was loaded from `files`, and lints them.
-pub fn checked(files: &[(PathBuf, String)], book: &RuleBook) -> Checked {
+pub fn checked(files: &[(PathBuf, String)], book: &RuleBook, settings: &Settings) -> Checked {
     Checked {
         alert_rules: book.alert_rules.len(),
         recording_rules: book.recording_rules.len(),
         event_rules: book.event_rules.len(),
         runbooks: book.runbooks.len(),
-        warnings: lint(files),
+        warnings: lint(files, settings),
     }
 }
 

@@ -17,6 +17,26 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// Hands every part to `visit`, from the outside in and from left to right, itself first.
+    pub fn walk<'e>(&'e self, visit: &mut dyn FnMut(&'e Self)) {
+        visit(self);
+        match &self.kind {
+            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix { .. } => {}
+            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Paren(expr) => expr.walk(visit),
+            ExprKind::Call { args, .. } => args.iter().for_each(|arg| arg.walk(visit)),
+            ExprKind::Aggregate { param, expr, .. } => {
+                param.iter().for_each(|param| param.walk(visit));
+                expr.walk(visit);
+            }
+            ExprKind::Binary(binary) => {
+                binary.lhs.walk(visit);
+                binary.rhs.walk(visit);
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     Number(f64),

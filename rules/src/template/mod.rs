@@ -137,6 +137,16 @@ impl Template {
         first
     }
 
+    /// Where it first shows the alert's value, if it does: byte and length.
+    pub fn shows_value(&self) -> Option<(usize, usize)> {
+        let mut first = None;
+        self.walk(&mut |command| {
+            let value = command.operands().iter().find(|operand| operand.is_value());
+            first = first.or(value.map(|operand| (operand.at, operand.length)));
+        });
+        first
+    }
+
     /// Whether it has no actions at all.
     pub fn is_literal(&self) -> bool {
         self.definitions.is_empty() && self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))

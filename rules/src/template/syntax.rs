@@ -227,6 +227,15 @@ impl Operand {
         }
     }
 
+    /// Whether it is the alert's value: `$value` or `.Value`.
+    pub fn is_value(&self) -> bool {
+        match (&self.base, self.fields.as_slice()) {
+            (Base::Variable(name), _) => name == "value",
+            (Base::Root, [first, ..]) => first.name == "Value",
+            _ => false,
+        }
+    }
+
     fn label(&self) -> Option<&Field> {
         self.of_labels()?.first()
     }

@@ -1,0 +1,72 @@
+//! `watchkeep rules …`: what authors of rules ask; a command a file.
+
+mod check;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+use watchkeep_rules::{Faults, explain, load, test};
+
+pub use check::check;
+
+use crate::cli::judge::DeskJudge;
+use crate::cli::output::{self, Format};
+use crate::cli::{Failure, Outcome, exit};
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Say every fault of these files, with file, line, column and a near word
+    Check(check::Check),
+    /// Say of each rule over samples whether it runs for each host by itself or over all, why, and what it reads
+    #[command(
+        after_help = "A directory stands for all .yaml files in it. A rule of one host is judged with each report, one \
+                      across hosts at its group's interval. Exit 1: there are faults."
+    )]
+    Explain {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run tests of rules and runbooks: what fires, which incidents open, which steps would be sent
+    #[command(after_help = "A directory stands for all test files below it. Exit 1: a test failed or has a fault.")]
+    Test {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+impl Rules {
+    pub fn run(self, format: Format) -> Outcome {
+        match self {
+            Self::Check(check) => check.run(format),
+            Self::Explain { files } => explain_rules(&files, format),
+            Self::Test { files } => run_tests(&files, format),
+        }
+    }
+}
+
+fn run_tests(files: &[PathBuf], format: Format) -> Outcome {
+    let report = test::run(files, Some(&mut DeskJudge));
+    match format {
+        Format::Table => output::say(&format!("{report}\n")),
+        Format::Json | Format::Yaml => output::print_json(&json!(report)),
+    }
+    if report.passed() { Ok(()) } else { Err(Failure::said(exit::FOUND_WANTING)) }
+}
+
+fn explain_rules(files: &[PathBuf], format: Format) -> Outcome {
+    let book =
+        load::read_files(files).and_then(|files| load::check(&files)).map_err(|faults| found(&faults, format))?;
+    let explained = explain::explain(&book).map_err(|wrong| Failure::new(exit::FOUND_WANTING, wrong))?;
+    output::one(format, &json!(explained), |_| format!("{explained}\n"));
+    Ok(())
+}
+
+/// Says the faults.
+fn found(faults: &Faults, format: Format) -> Failure {
+    match format {
+        Format::Table => eprintln!("{faults}"),
+        Format::Json | Format::Yaml => output::print_json(&json!({"faults": faults})),
+    }
+    Failure::said(exit::FOUND_WANTING)
+}
