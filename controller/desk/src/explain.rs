@@ -6,6 +6,8 @@ mod incident;
 mod problem;
 mod run;
 
+pub use problem::seen_from;
+
 use crate::fact::{Actor, Reason};
 use crate::incidents::Incident;
 use crate::input::{AgentEvent, CommandOutcome};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use watchkeep_desk::explain;
 use watchkeep_desk::ids::IncidentId;
 use watchkeep_desk::incidents::{Incident, State as IncidentState};
 use watchkeep_desk::input::ActBody;
@@ -92,8 +93,9 @@ async fn find(state: &ApiState, id: IncidentId) -> Result<Incident, Problem> {
     found.ok_or_else(|| Problem::not_found(&format!("incident {id}")))
 }
 
-/// The story: the incident's facts with those of its problem, runs and changes, in the order of the ledger; the newest 500,
-/// and in `earlier` where those before them are found. `after` names the incident of the same key before this one.
+/// The story: the incident's facts with those of its runs and changes, and of its `problem` what concerns it, in the order of
+/// the ledger; of the newest 500, and in `earlier` where those before them are found. `elsewhere` counts the facts that only
+/// the problem's own story tells; `after` names the incident of the same key before this one.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}/why", tag = "incidents", params(("id" = String, Path), Earlier), responses((status = 200, body = Value)))]
 async fn why(
     State(state): State<ApiState>,
@@ -103,7 +105,9 @@ async fn why(
     let incident = find(&state, one(&id)?).await?;
     let subjects = subjects_of(&incident);
     let entries = state.read(move |tx| story::read(tx, &subjects, &wanted)).await?;
-    let mut page = story::page("incident", &incident.id.to_string(), &entries);
+    let mut page =
+        story::page("incident", &incident.id.to_string(), &entries, |fact| explain::seen_from(incident.id, fact));
+    page["problem"] = json!(incident.problem);
     page["title"] = json!(incident.title);
     page["state"] = json!(incident.state);
     page["priority"] = json!(incident.priority.level);

@@ -131,7 +131,7 @@ async fn why(
     let newest = problem.incidents.iter().rev().take(STORY_INCIDENTS);
     subjects.extend(newest.map(|incident| SubjectRef::new("incident", incident.to_string())));
     let entries = state.read(move |tx| story::read(tx, &subjects, &wanted)).await?;
-    let mut page = story::page("problem", &problem.id.to_string(), &entries);
+    let mut page = story::page("problem", &problem.id.to_string(), &entries, Some);
     page["title"] = json!(problem.title);
     page["state"] = json!(problem.state);
     page["priority"] = json!(problem.priority);

@@ -28,19 +28,21 @@ pub(super) fn read(tx: &mut dyn Tx, subjects: &[SubjectRef], wanted: &Earlier) -
     ledger::story(tx, subjects, wanted.before.unwrap_or(ledger::NEWEST), PAGE)
 }
 
-/// A page as the API gives it: `{NOUN: id, lines, erased, earlier}`. `earlier` says where those before it are found; what was
-/// erased has its line, with what its header still says.
-pub(super) fn page(noun: &str, id: &str, entries: &[Entry]) -> Value {
-    let lines: Vec<explain::Line> = entries.iter().map(line).collect();
+/// A page as the API gives it: `{NOUN: id, lines, erased, elsewhere, earlier}`. `earlier` says where those before it are
+/// found; what was erased has its line, with what its header still says. `seen` gives each fact as the story tells it, none
+/// for what another story tells; `elsewhere` counts those.
+pub(super) fn page(noun: &str, id: &str, entries: &[Entry], seen: impl Fn(Fact) -> Option<Fact>) -> Value {
+    let lines: Vec<explain::Line> = entries.iter().filter_map(|entry| line(entry, &seen)).collect();
+    let elsewhere = entries.len() - lines.len();
     let erased = entries.iter().filter(|entry| entry.fact.is_none()).count();
     let earlier = entries.first().filter(|_| entries.len() == PAGE as usize).map(|first| first.cursor.seq);
-    json!({noun: id, "lines": lines, "erased": erased, "earlier": earlier})
+    json!({noun: id, "lines": lines, "erased": erased, "elsewhere": elsewhere, "earlier": earlier})
 }
 
-fn line(entry: &Entry) -> explain::Line {
+fn line(entry: &Entry, seen: impl Fn(Fact) -> Option<Fact>) -> Option<explain::Line> {
     let fact: Option<Fact> = entry.fact.clone().and_then(|fact| serde_json::from_value(fact).ok());
-    let told = fact.and_then(|fact| explain::why([(entry.cursor.seq, entry.learned_at, &fact)]).pop());
-    told.unwrap_or_else(|| from_header(entry))
+    let Some(fact) = fact else { return Some(from_header(entry)) };
+    explain::why([(entry.cursor.seq, entry.learned_at, &seen(fact)?)]).pop()
 }
 
 /// What the header still says where the body was erased, or is of a later version.
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_was_erased_keeps_its_place_in_the_story() {
-        let told = page("incident", "INC-7", &[entry(3, None), entry(4, Some(json!({"strange": 1})))]);
+        let told = page("incident", "INC-7", &[entry(3, None), entry(4, Some(json!({"strange": 1})))], Some);
         assert_eq!((&told["erased"], &told["earlier"], &told["incident"]), (&json!(1), &Value::Null, &json!("INC-7")));
         assert_eq!(told["lines"][0]["sentence"], "RUN-4 run step ended (what it said was erased, its hash stands)");
         assert_eq!(told["lines"][1]["sentence"], "RUN-4 run step ended (of a later version)");
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn a_full_page_says_where_the_one_before_it_is() {
         let entries: Vec<Entry> = (10..10 + u64::from(PAGE)).map(|seq| entry(seq, None)).collect();
-        assert_eq!(page("problem", "PRB-1", &entries)["earlier"], 10);
-        assert_eq!(page("problem", "PRB-1", &entries[1..])["earlier"], Value::Null);
+        assert_eq!(page("problem", "PRB-1", &entries, Some)["earlier"], 10);
+        assert_eq!(page("problem", "PRB-1", &entries[1..], Some)["earlier"], Value::Null);
     }
 }

@@ -23,6 +23,7 @@ mod problems;
 mod query;
 mod rules;
 mod runs;
+mod screen;
 mod serve;
 mod status;
 #[cfg(test)]

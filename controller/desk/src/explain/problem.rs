@@ -2,10 +2,42 @@
 
 use super::{noted, short};
 use crate::ids::IncidentId;
-use crate::problems::{Candidate, ProblemFact, ProblemOpening};
+use crate::problems::{self, Candidate, Link, ProblemFact, ProblemOpening};
+use crate::{Fact, FactBody};
 
 /// Incidents named in one sentence.
 const NAMED_MOST: usize = 10;
+
+/// Links of one incident that its story shows, the strongest.
+const LINKS_SHOWN: usize = 3;
+
+/// A fact of a problem as it belongs in the story of one of its incidents: how the problem began, what took the incident in
+/// or out, what people did with the problem, and what people were told; of the links, those of this incident. None for what
+/// concerns other incidents alone, and for how causes were ranked: the problem's own story has that.
+pub fn seen_from(incident: IncidentId, mut fact: Fact) -> Option<Fact> {
+    let FactBody::Problem(body) = &fact.body else { return Some(fact) };
+    let links = match body {
+        ProblemFact::Opened(opening) => &opening.links,
+        ProblemFact::Joined { incidents, links } if incidents.contains(&incident) => links,
+        ProblemFact::TookIn { incidents, .. }
+        | ProblemFact::Split { incidents, .. }
+        | ProblemFact::GaveBack { incidents, .. }
+        | ProblemFact::CameBack { incidents, .. }
+            if incidents.contains(&incident) =>
+        {
+            return Some(fact);
+        }
+        ProblemFact::Merged { .. } | ProblemFact::Moved { .. } | ProblemFact::Told { .. } => return Some(fact),
+        _ => return None,
+    };
+    // Without links a person's word or the recurrence of a key is the reason, and stays.
+    if !links.is_empty() {
+        let is_ours = |link: &&Link| link.a == incident || link.b == incident;
+        let ours: Vec<Link> = links.iter().filter(is_ours).take(LINKS_SHOWN).cloned().collect();
+        fact.reasons = problems::why(&ours);
+    }
+    Some(fact)
+}
 
 pub(super) fn sentence(fact: &ProblemFact) -> String {
     match fact {

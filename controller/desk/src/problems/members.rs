@@ -141,7 +141,8 @@ pub(super) fn join(work: &mut Work<'_>, id: ProblemId, incidents: &[IncidentId],
     settle(work, id);
 }
 
-fn why(links: &[Link]) -> Vec<Reason> {
+/// The strongest links as reasons, eight at most.
+pub(crate) fn why(links: &[Link]) -> Vec<Reason> {
     let reason = |link: &Link| {
         let evidence: Vec<&str> = link.evidence.iter().map(|evidence| evidence.sentence.as_str()).collect();
         let weight = link.weight as f64 / 100.0;

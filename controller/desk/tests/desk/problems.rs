@@ -6,8 +6,8 @@ use serde_json::json;
 use watchkeep_desk::cmdb::Class;
 use watchkeep_desk::ids::{IncidentId, ProblemId};
 use watchkeep_desk::input::{ActBody, AlertChange, AlertState, FoundItem, Fragment};
-use watchkeep_desk::problems::{Origin, Problem, State};
-use watchkeep_desk::{Config, InputBody, Millis, Record};
+use watchkeep_desk::problems::{Origin, Problem, ProblemFact, State};
+use watchkeep_desk::{Config, Fact, FactBody, InputBody, Millis, Record, Subject, explain};
 
 use crate::bench::{Bench, DAY, MINUTE, RULES, SECOND, config, labels, unit_failed};
 
@@ -209,6 +209,32 @@ fn a_deploy_that_fails_is_one_problem_that_names_the_change() {
     assert_eq!(first.reasons[1].sentence, "it came 2 min before the first failure, to 3 of 10 hosts");
     assert_eq!(problem.title, "Several failures after package shop-app 1.4→1.5");
     assert_eq!(bench.pages(), ["opened PRB-1"]);
+}
+
+#[test]
+fn the_story_of_an_incident_has_of_its_problem_what_concerns_it_and_no_more() {
+    let mut bench = fleet(true);
+    let note = ActBody::ProblemNote { problem: bench.problem(1).id, note: "seen before".to_owned() };
+    bench.act("eva", note).expect("noted");
+    let of_problem = |fact: &&Fact| matches!(fact.subject, Subject::Problem(_));
+    let whole: Vec<&Fact> = bench.facts.iter().map(|(_, fact)| fact).filter(of_problem).collect();
+    let seen = |number: u64| -> Vec<Fact> {
+        whole.iter().filter_map(|fact| explain::seen_from(IncidentId(number), (*fact).clone())).collect()
+    };
+    let kinds = |facts: &[Fact]| -> Vec<String> {
+        let told = |fact: &Fact| explain::sentence(&fact.subject, &fact.body);
+        facts.iter().map(|fact| told(fact).split([' ', ':']).take(3).collect::<Vec<_>>().join(" ")).collect()
+    };
+    assert_eq!(kinds(&seen(1)), ["opened by correlation", "one notice to"]);
+    assert_eq!(kinds(&seen(3)), ["opened by correlation", "INC-3 joined", "one notice to"]);
+    assert_eq!(seen(3).len() + 1, whole.len(), "the note is left to the problem's own story");
+    for fact in seen(3).iter().filter(|fact| matches!(fact.body, FactBody::Problem(ProblemFact::Joined { .. }))) {
+        assert!(!fact.reasons.is_empty());
+        assert!(fact.reasons.iter().all(|reason| reason.sentence.contains("INC-3")), "{:#?}", fact.reasons);
+    }
+    let opening = &seen(3)[0];
+    assert_eq!(opening.reasons, [], "INC-1 and INC-2 began it");
+    assert!(seen(2)[0].reasons[0].sentence.starts_with("INC-1 and INC-2: "));
 }
 
 #[test]
