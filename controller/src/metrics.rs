@@ -106,7 +106,7 @@ const LIST: [(&str, &str); 25] = [
     ("watchkeep_samples_refused_total", "Samples refused since the start: read more than a minute in the future."),
     ("watchkeep_reports_asked_again_total", "Reports asked for again since the start, as they were lost on the way."),
     ("watchkeep_reports_given_up_total", "Reports that never came since the start, though they were asked for again."),
-    ("watchkeep_samples_memory_bytes", "Bytes of samples in memory, about."),
+    ("watchkeep_samples_memory_bytes", "Bytes of samples and their layouts in memory, about."),
     ("watchkeep_samples_series", "Series in memory: what hosts report now, and what rules wrote of them."),
     ("watchkeep_samples_block_files_total", "Block files written since the start."),
     ("watchkeep_samples_block_files_bytes_total", "Bytes of the block files written since the start."),

@@ -356,20 +356,31 @@ impl Report {
     /// # Errors
     /// Names the block and both counts.
     pub fn check_against(&self, blocks: &[Block]) -> Result<(), WireError> {
-        let mut seen = vec![false; blocks.len()];
+        self.check_values(blocks.len(), |place| {
+            let block = blocks.get(place)?;
+            Some((block.template.collector.as_str(), block.instances.len() * block.template.metrics.len()))
+        })
+    }
+
+    /// As [`Report::check_against`], for whoever holds the layout in another shape: `due` says of each of its `count` blocks
+    /// the collector and how many values a row of it has.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_values<'a>(
+        &self,
+        count: usize,
+        due: impl Fn(usize) -> Option<(&'a str, usize)>,
+    ) -> Result<(), WireError> {
+        let mut seen = vec![false; count];
         for row in &self.rows {
             let place = row.block as usize;
-            let block = blocks
-                .get(place)
-                .ok_or_else(|| invalid("row", format!("names block {place}, the layout has {}", blocks.len())))?;
+            let (collector, due) = due(place)
+                .filter(|_| place < count)
+                .ok_or_else(|| invalid("row", format!("names block {place}, the layout has {count}")))?;
             ensure(!std::mem::replace(&mut seen[place], true), "row", || format!("names block {place} twice"))?;
-            let due = block.instances.len() * block.template.metrics.len();
             ensure(row.values.len() == due, "row", || {
-                format!(
-                    "{} values for block {place} ({:?}), which has {due}",
-                    row.values.len(),
-                    block.template.collector
-                )
+                format!("{} values for block {place} ({collector:?}), which has {due}", row.values.len())
             })?;
         }
         Ok(())

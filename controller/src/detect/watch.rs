@@ -147,14 +147,14 @@ mod tests {
     use watchkeep_rules::selector::Selector;
 
     use super::*;
-    use crate::samples::Templates;
+    use crate::samples::{HeldLayout, Templates};
 
     /// What one host reports of `load`, and a wait for `load < 5` that began at 100 and must hold for 20 ms.
     struct Bench {
         watches: Watches,
         watching: Watching,
         samples: HostSeries,
-        layout: Arc<Layout>,
+        layout: Arc<HeldLayout>,
     }
 
     impl Bench {
@@ -181,7 +181,7 @@ mod tests {
                 watches: Watches::new(vec![watch]),
                 watching: Watching::default(),
                 samples: HostSeries::new("web-1", &BTreeMap::new()),
-                layout: Arc::new(Layout::whole(vec![block])),
+                layout: Arc::new(HeldLayout::new(&Layout::whole(vec![block]), &mut Templates::default())),
             }
         }
 
@@ -189,7 +189,7 @@ mod tests {
         fn report(&mut self, read: i64, load: f64) -> bool {
             let rows = vec![Row { block: 0, values: vec![load], flags: Vec::new() }];
             let report = Report { rows, ..Report::default() };
-            self.samples.take(&report, &self.layout, read, &mut Templates::default());
+            self.samples.take(&report, &self.layout, read);
             let told = self.watching.report("web-1", &self.samples, &self.watches);
             told.iter().any(|input| matches!(input, InputBody::Watched { held: true, .. }))
         }

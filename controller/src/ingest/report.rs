@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use watchkeep_desk::Millis;
-use watchkeep_protocol::{Layout, Report, WireError};
+use watchkeep_protocol::{Report, WireError};
 
 use super::host::Host;
-use crate::samples::{Taken, Templates};
+use crate::samples::{HeldLayout, Taken};
 
 /// Takes `report`, read at `at`, whose layout is `layout`; says what became of its values.
 ///
@@ -15,16 +15,15 @@ use crate::samples::{Taken, Templates};
 pub fn take(
     host: &mut Host,
     report: &Report,
-    layout: &Arc<Layout>,
+    layout: &Arc<HeldLayout>,
     at: Millis,
-    templates: &mut Templates,
     now: Millis,
 ) -> Result<Taken, WireError> {
     if !is_new(host, report, now) {
         return Ok(Taken::default());
     }
-    report.check_against(&layout.blocks)?;
-    Ok(host.samples.take(report, layout, at.0, templates))
+    layout.check(report)?;
+    Ok(host.samples.take(report, layout, at.0))
 }
 
 /// Passes over a report that is not to be taken; its number counts as taken. Returns how many values it had.

@@ -21,7 +21,7 @@ use crate::detect::metrics::RuleHealth;
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
-use crate::samples::{self, Covered, Folder, Held, KEEP_MS, Question, Sealing, Tally, Templates};
+use crate::samples::{self, Covered, Folder, Held, KEEP_MS, Layouts, Question, Sealing, Tally};
 
 /// Messages that an agent may have under way unacknowledged.
 const CREDIT: u32 = 256;
@@ -29,8 +29,6 @@ const CREDIT: u32 = 256;
 const ASK_AGAIN: i64 = 2_000;
 /// … and without one after this long.
 const ASK_UNASKED: i64 = 15_000;
-/// Layouts that a shard keeps; past it those that no host stands at are forgotten (and asked for when they come back).
-const LAYOUTS: usize = 4_096;
 
 /// What a shard is stepped with.
 #[derive(Debug)]
@@ -86,8 +84,7 @@ pub struct Shard {
     rules: Arc<Rules>,
     watches: Arc<Watches>,
     hosts: BTreeMap<String, Host>,
-    layouts: BTreeMap<Vec<u8>, Arc<Layout>>,
-    templates: Templates,
+    layouts: Layouts,
     tally: Tally,
     lags: Vec<i64>,
     rule_health: RuleHealth,
@@ -102,8 +99,7 @@ impl Shard {
             rules,
             watches: Arc::default(),
             hosts,
-            layouts: BTreeMap::new(),
-            templates: Templates::default(),
+            layouts: Layouts::default(),
             tally: Tally::default(),
             lags: Vec::new(),
             rule_health: RuleHealth::default(),
@@ -122,7 +118,7 @@ impl Shard {
         for incoming in batch {
             self.one(incoming, now, &mut said);
         }
-        self.forget_layouts();
+        self.layouts.forget();
         for (agent, proposal) in &mut said {
             proposal.agent.clone_from(agent);
             proposal.row = self.hosts.get_mut(agent).and_then(Host::row_if_changed);
@@ -174,7 +170,7 @@ impl Shard {
     /// The folder cannot be read.
     pub fn recover(&mut self, folder: &Folder, now: Millis) -> std::io::Result<Vec<String>> {
         let keep_ms = self.keep_ms();
-        let (hosts, templates) = (&mut self.hosts, &mut self.templates);
+        let (hosts, templates) = (&mut self.hosts, self.layouts.templates());
         let of_ours = |agent: &str| hosts.get_mut(agent).map(|host| std::mem::take(&mut host.samples));
         let recovery = samples::recover(folder, now.0.saturating_sub(keep_ms), templates, of_ours)?;
         for (agent, recovered) in recovery.hosts {
@@ -208,9 +204,10 @@ impl Shard {
         }
     }
 
-    /// What all hosts' samples take up in memory.
+    /// What all hosts' samples take up in memory, with their layouts.
     pub fn held(&self) -> Held {
-        self.hosts.values().map(|host| host.samples.held()).sum()
+        let layouts = Held { bytes: self.layouts.bytes() as u64, series: 0 };
+        self.hosts.values().map(|host| host.samples.held()).chain([layouts]).sum()
     }
 
     /// How long after its reading each report was taken since this was last asked, ms.
@@ -253,9 +250,9 @@ impl Shard {
         for (agent, host) in &mut self.hosts {
             let proposal = said.remove(agent).unwrap_or_default();
             let (rules, watches) = (&*self.rules, &*self.watches);
-            let (layouts, templates) = (&mut self.layouts, &mut self.templates);
+            let layouts = &mut self.layouts;
             let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
-            let mut step = Step { host, rules, watches, layouts, templates, tally, lags, health, now, proposal };
+            let mut step = Step { host, rules, watches, layouts, tally, lags, health, now, proposal };
             work(&mut step);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
@@ -276,18 +273,11 @@ impl Shard {
         let host = self.hosts.get_mut(agent).expect("it was put there above");
         let proposal = said.remove(agent).unwrap_or_default();
         let (rules, watches) = (&*self.rules, &*self.watches);
-        let (layouts, templates) = (&mut self.layouts, &mut self.templates);
+        let layouts = &mut self.layouts;
         let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
-        let mut step = Step { host, rules, watches, layouts, templates, tally, lags, health, now, proposal };
+        let mut step = Step { host, rules, watches, layouts, tally, lags, health, now, proposal };
         work(&mut step);
         said.insert(agent.to_owned(), step.proposal);
-    }
-
-    /// Keeps the list of layouts bounded: what no host stands at goes first.
-    fn forget_layouts(&mut self) {
-        if self.layouts.len() > LAYOUTS {
-            self.layouts.retain(|_, layout| Arc::strong_count(layout) > 1);
-        }
     }
 }
 
@@ -303,8 +293,7 @@ struct Step<'a> {
     host: &'a mut Host,
     rules: &'a Rules,
     watches: &'a Watches,
-    layouts: &'a mut BTreeMap<Vec<u8>, Arc<Layout>>,
-    templates: &'a mut Templates,
+    layouts: &'a mut Layouts,
     tally: &'a mut Tally,
     lags: &'a mut Vec<i64>,
     health: &'a mut RuleHealth,
@@ -411,7 +400,7 @@ impl Step<'_> {
         };
         streams.heard(envelope.counter, self.now);
         match from.kind {
-            Kind::Layout => take_layout(self.layouts, envelope.open_checked(from.kind)?),
+            Kind::Layout => self.layouts.take(envelope.open_checked::<Layout>(from.kind)?),
             Kind::Report => self.report(envelope.open_checked(from.kind)?),
             Kind::Event | Kind::Inventory | Kind::Result | Kind::Status => {
                 self.matter(envelope.open(from.kind.word())?)
@@ -555,7 +544,7 @@ impl Step<'_> {
             self.ack_samples();
             return Ok(());
         };
-        let taken = report::take(self.host, &report, layout, at, self.templates, self.now)?;
+        let taken = report::take(self.host, &report, &layout, at, self.now)?;
         self.tally.add(&taken);
         self.lags.push(self.now.since(at));
         if taken.newest {
@@ -677,23 +666,4 @@ impl Step<'_> {
 /// The session nonce; checked messages have 16 bytes of it.
 fn session_of(bytes: &[u8]) -> [u8; 16] {
     bytes.try_into().unwrap_or_default()
-}
-
-/// A layout that does not lead to its id is a fault; a change whose base is not here is passed over, and asked for whole
-/// when a report names it.
-fn take_layout(layouts: &mut BTreeMap<Vec<u8>, Arc<Layout>>, layout: Layout) -> Result<(), WireError> {
-    let blocks = match &layout.change {
-        Some(change) => match layouts.get(&change.base) {
-            Some(base) => change.apply(&base.blocks, &layout.id)?,
-            None => return Ok(()),
-        },
-        None => layout.blocks,
-    };
-    let whole = Layout::whole(blocks);
-    if whole.id != layout.id {
-        let found = "its id is not the hash of its blocks".to_owned();
-        return Err(WireError::Invalid { what: "layout", found });
-    }
-    layouts.insert(whole.id.clone(), Arc::new(whole));
-    Ok(())
 }

@@ -134,6 +134,11 @@ impl Columns {
         }
     }
 
+    /// Whether they are of blocks with this template.
+    pub fn is_of(&self, indexed: &Arc<Indexed>) -> bool {
+        Arc::ptr_eq(&self.indexed, indexed) || self.indexed.template == indexed.template
+    }
+
     /// The time of the newest row.
     pub fn newest_at(&self) -> Option<i64> {
         self.head.times.last().copied().or(self.head.before.as_ref().map(|(at, _)| *at))

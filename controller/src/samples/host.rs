@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use watchkeep_protocol::layout::{Block, Metric};
-use watchkeep_protocol::{Layout, Report};
+use watchkeep_protocol::Report;
+use watchkeep_protocol::layout::Metric;
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::{Point, Samples, Series};
 use watchkeep_rules::selector::{MatchOp, Selector};
@@ -12,8 +12,9 @@ use watchkeep_rules::selector::{MatchOp, Selector};
 use super::columns::{Columns, Placed};
 use super::derived::Derived;
 use super::file::{Index, StoredHost};
+use super::layouts::HeldLayout;
 use super::seal::{Covered, Part, Sealing};
-use super::template::Templates;
+use super::template::{Indexed, Templates};
 
 /// The label `job` of what agents report.
 const JOB: &str = "node";
@@ -25,7 +26,7 @@ pub struct HostSeries {
     base: Labels,
     /// Of the series `up`.
     up: Labels,
-    layout: Option<Arc<Layout>>,
+    layout: Option<Arc<HeldLayout>>,
     /// Which of `columns` each block of the layout has.
     places: Vec<usize>,
     columns: Vec<Columns>,
@@ -105,19 +106,19 @@ impl HostSeries {
         self.newest_at
     }
 
-    /// Takes a report, read at `at`, whose rows fit `layout` ([`Report::check_against`]).
-    pub fn take(&mut self, report: &Report, layout: &Arc<Layout>, at: i64, templates: &mut Templates) -> Taken {
+    /// Takes a report, read at `at`, whose rows fit `layout` ([`HeldLayout::check`]).
+    pub fn take(&mut self, report: &Report, layout: &Arc<HeldLayout>, at: i64) -> Taken {
         let mut taken = Taken { newest: self.newest_at.is_none_or(|newest| at > newest), ..Taken::default() };
         let current = self.layout.as_ref().is_some_and(|known| Arc::ptr_eq(known, layout) || known.id == layout.id);
         let changed = taken.newest && !current;
         if changed {
-            self.stand_at(layout, templates);
+            self.stand_at(layout);
         }
         for row in &report.rows {
             let Some(block) = layout.blocks.get(row.block as usize) else { continue };
             let columns = match self.places.get(row.block as usize) {
                 Some(place) if current || changed => &mut self.columns[*place],
-                _ => self.past(block, templates),
+                _ => self.past(&block.indexed),
             };
             let follows = (current || changed) && columns.newest_at().is_none_or(|newest| at > newest);
             // Nothing of the host is newer than its newest report; else a late row may be of this very instant.
@@ -142,13 +143,13 @@ impl HostSeries {
     }
 
     /// Makes `layout` the one that newest reports have: columns go on where template and instance are the same.
-    fn stand_at(&mut self, layout: &Arc<Layout>, templates: &mut Templates) {
+    fn stand_at(&mut self, layout: &Arc<HeldLayout>) {
         let mut free: Vec<usize> = (0..self.columns.len()).collect();
         self.places.clear();
         for block in &layout.blocks {
-            let known = free.iter().position(|place| self.columns[*place].indexed.template == block.template);
+            let known = free.iter().position(|place| self.columns[*place].is_of(&block.indexed));
             let place = known.map(|at| free.remove(at)).unwrap_or_else(|| {
-                self.columns.push(Columns::new(templates.shared(&block.template)));
+                self.columns.push(Columns::new(Arc::clone(&block.indexed)));
                 self.columns.len() - 1
             });
             self.columns[place].stand_at(&block.instances);
@@ -161,10 +162,10 @@ impl HostSeries {
     }
 
     /// The columns of a block of a layout that is not the newest report's.
-    fn past(&mut self, block: &Block, templates: &mut Templates) -> &mut Columns {
-        let known = self.columns.iter().position(|columns| columns.indexed.template == block.template);
+    fn past(&mut self, indexed: &Arc<Indexed>) -> &mut Columns {
+        let known = self.columns.iter().position(|columns| columns.is_of(indexed));
         let place = known.unwrap_or_else(|| {
-            self.columns.push(Columns::new(templates.shared(&block.template)));
+            self.columns.push(Columns::new(Arc::clone(indexed)));
             self.columns.len() - 1
         });
         &mut self.columns[place]
@@ -233,7 +234,7 @@ impl HostSeries {
     ) -> Result<(), String> {
         for chunk in part.chunks.into_iter().filter(|chunk| chunk.until() > after) {
             let shape = index.shape(chunk.shape).ok_or("a chunk whose shape is not in the index")?;
-            self.past(&shape, templates).restore(&shape.instances, chunk)?;
+            self.past(&templates.shared(&shape.template)).restore(&shape.instances, chunk)?;
         }
         for derived in part.derived.into_iter().filter(|derived| derived.chunk.until() > after) {
             let series: Vec<Labels> = derived.series.iter().map(labels_of_stored).collect();

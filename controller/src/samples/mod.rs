@@ -14,6 +14,8 @@
 //!
 //! What others write is in [`foreign`], a chunk a series, and is read through the same [`Reader`].
 //!
+//! What travels once, names and instances, is shared by all hosts of a shard: [`layouts`].
+//!
 //! A block takes each instant once: a row that comes again (sent again after a restart) is passed over whole.
 
 mod bits;
@@ -24,6 +26,7 @@ mod file;
 mod folder;
 pub mod foreign;
 mod host;
+mod layouts;
 mod packed;
 mod reader;
 mod recover;
@@ -33,6 +36,7 @@ mod template;
 
 pub use folder::Folder;
 pub use host::{Held, HostSeries, SharedSeries, Taken};
+pub use layouts::{HeldLayout, Layouts};
 pub use reader::{Ask, Asking, Question, Reader};
 pub use recover::{Recovered, Recovery, recover};
 pub use seal::{Covered, Receipt, Sealer, Sealing, Settings};

@@ -11,7 +11,7 @@ use watchkeep_rules::promql::series::{STALE, Samples};
 use watchkeep_rules::selector::{MatchOp, Matcher, Selector};
 
 use super::tests::block;
-use super::{HostSeries, Templates};
+use super::{HeldLayout, HostSeries, Templates};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -237,8 +237,9 @@ proptest! {
                     });
                     let due: Vec<(usize, Block, Row)> = due.collect();
                     let rows = due.iter().map(|(_, _, row)| row.clone()).collect();
-                    let whole = Arc::new(Layout::whole(blocks.into_iter().map(|(_, block)| block).collect()));
-                    host.take(&Report { rows, ..Report::default() }, &whole, at, &mut templates);
+                    let whole = Layout::whole(blocks.into_iter().map(|(_, block)| block).collect());
+                    let whole = Arc::new(HeldLayout::new(&whole, &mut templates));
+                    host.take(&Report { rows, ..Report::default() }, &whole, at);
                     model.report(at, layout, &due);
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchkeep_protocol::layout::Template;
+use watchkeep_protocol::layout::{Metric, Template};
 
 /// A template and where in it each metric's columns are.
 #[derive(Debug)]
@@ -19,6 +19,17 @@ impl Indexed {
             by_name.entry(metric.name.clone()).or_default().push(place);
         }
         Self { template, by_name }
+    }
+
+    /// Bytes in memory, about.
+    fn bytes(&self) -> usize {
+        let text = |text: &String| size_of::<String>() + text.len();
+        let metric = |metric: &Metric| {
+            let labels = metric.labels.iter().map(|(name, value)| text(name) + text(value));
+            size_of::<Metric>() + metric.name.len() + metric.help.len() + labels.sum::<usize>()
+        };
+        let by_name = self.by_name.iter().map(|(name, places)| text(name) + size_of_val(places) + 4 * places.len());
+        size_of::<Self>() + self.template.metrics.iter().map(metric).sum::<usize>() + by_name.sum::<usize>()
     }
 
     pub fn metrics(&self) -> usize {
@@ -53,5 +64,10 @@ impl Templates {
         let new = Arc::new(Indexed::new(template.clone()));
         self.0.push(Arc::clone(&new));
         new
+    }
+
+    /// Bytes in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|indexed| indexed.bytes()).sum()
     }
 }

@@ -9,7 +9,7 @@ use watchkeep_rules::promql::labels::Labels;
 use watchkeep_rules::promql::series::{Point, Samples};
 use watchkeep_rules::selector::Selector;
 
-use super::{HostSeries, Taken, Templates};
+use super::{HeldLayout, HostSeries, Taken, Templates};
 
 pub fn block(collector: &str, label: &str, metrics: &[&str], instances: &[&str]) -> Block {
     let metric = |name: &&str| Metric { name: (*name).to_owned(), ..Metric::default() };
@@ -42,7 +42,8 @@ impl World {
     }
 
     fn take(&mut self, at: i64, layout: &Arc<Layout>, rows: Vec<Row>) -> Taken {
-        self.host.take(&Report { rows, ..Report::default() }, layout, at, &mut self.templates)
+        let layout = Arc::new(HeldLayout::new(layout, &mut self.templates));
+        self.host.take(&Report { rows, ..Report::default() }, &layout, at)
     }
 
     /// Every series that the selector takes, as `labels: value@time …`, `-` for a stale marker.
