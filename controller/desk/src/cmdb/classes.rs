@@ -418,6 +418,11 @@ impl Class {
         CI_CLASSES[self as usize]
     }
 
+    /// Where other things are: so much lives there that failing in one place says little of a common cause.
+    pub fn is_place(self) -> bool {
+        matches!(self, Self::Host | Self::OperatingSystem | Self::Location)
+    }
+
     /// The class of that word; `None` where there is none.
     pub fn parse(word: &str) -> Option<Self> {
         CI_CLASSES.iter().position(|known| *known == word).map(|place| CLASSES[place].class)

@@ -4,8 +4,8 @@
 //! A relation here is a function of what is known: the client's connections, the addresses and endpoints of hosts, what
 //! runs behind them. Whenever one of those changes, [`Graph::follow`] derives again and brings relations in line, so the
 //! order in which hosts and sections are heard does not matter. An end that goes away for a while (restarted, powered
-//! off) keeps its relations: that it is gone is just what they explain. A connection unseen for
-//! `relation_unseen_after` ends them.
+//! off, or up again without its address) keeps its relations: that it is gone is just what they explain. A connection
+//! unseen for `relation_unseen_after` ends them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -82,7 +82,7 @@ impl Graph {
         let held = held_by(&links);
         let mut ended: BTreeMap<RelationKey, String> = BTreeMap::new();
         for link in links.values_mut().filter(|link| concerns(link)) {
-            let before = std::mem::take(&mut link.holds);
+            let before = link.holds.clone();
             (link.holds, link.why_none) = match self.derive(client, link, ctx) {
                 Ok(holds) => (holds, String::new()),
                 Err(why) => (BTreeSet::new(), why),
@@ -146,7 +146,10 @@ impl Graph {
             hosts.retain(|host| host.id == client);
         }
         let host = match hosts.as_slice() {
-            [] => return Err(format!("no host is known to have the address {address}")),
+            [] => {
+                let before = self.endpoint_before(link);
+                return before.ok_or_else(|| format!("no host is known to have the address {address}"));
+            }
             [host] => host.id,
             several => {
                 let names: BTreeSet<&str> = several.iter().map(|host| host.name.as_str()).collect();
@@ -161,6 +164,18 @@ impl Graph {
         best.ok_or_else(|| {
             let port = link.remote.port();
             format!("nothing known listens on {} port {port} of {}", link.protocol, self.name_of(host))
+        })
+    }
+
+    /// The endpoint that the connection led to, while its host is there: it lost its address, or has yet to get it after a
+    /// start.
+    fn endpoint_before(&self, link: &Link) -> Option<&Ci> {
+        let ends = link.holds.iter().filter(|(_, kind, _)| *kind == RelationKind::ConnectsTo);
+        let mut endpoints =
+            ends.filter_map(|(.., endpoint)| self.get(*endpoint)).filter(|endpoint| endpoint.is_current());
+        endpoints.find(|endpoint| {
+            let host = endpoint.host.and_then(|host| self.get(host));
+            fit(endpoint, link).is_some() && host.is_some_and(Ci::is_current)
         })
     }
 

@@ -25,6 +25,8 @@ pub const CHANGES_MOST: usize = 1_000;
 const HOSTS_MOST: usize = 100;
 /// Who comes or goes by somebody's doing. A process or an endpoint that goes is a symptom.
 const INSTALLED: [Class; 2] = [Class::SoftwarePackage, Class::Certificate];
+/// Of a network interface.
+const ADDRESSES: &str = "addresses";
 /// What concerns all that runs on a host.
 const WHOLE_HOST: [Class; 5] =
     [Class::OperatingSystem, Class::Disk, Class::Filesystem, Class::NetworkInterface, Class::SoftwarePackage];
@@ -58,6 +60,17 @@ pub struct RecentChange {
     pub identity: String,
 }
 
+/// One address in the place of another is somebody's doing. One that goes, or comes back, is how the host fares: a boot, a
+/// cable.
+fn is_renumbered(from: &Value, to: &Value) -> bool {
+    let words = |value: &Value| match value {
+        Value::Text(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),
+        _ => BTreeSet::new(),
+    };
+    let (from, to): (BTreeSet<String>, BTreeSet<String>) = (words(from), words(to));
+    !from.is_subset(&to) && !to.is_subset(&from)
+}
+
 impl Ci {
     /// Keeps the changes of its setup, the last of each attribute.
     pub(super) fn remember(&mut self, changes: &[AttributeChange], when: When) {
@@ -65,6 +78,9 @@ impl Ci {
             let schema = self.class.schema().attribute(&change.name);
             let (Some(from), Some(to)) = (&change.from, &change.to) else { continue };
             if from == to || schema.is_none_or(|schema| schema.nature != Nature::Setup) {
+                continue;
+            }
+            if change.name == ADDRESSES && !is_renumbered(from, to) {
                 continue;
             }
             self.changes.retain(|turn| turn.attribute != change.name);

@@ -76,12 +76,13 @@ fn links_of(work: &Work<'_>, incident: &Incident) -> (Vec<Link>, Option<Incident
         .map(|other| scales.weigh(incident, other))
         .filter(|link| link.weight >= settings.joins_from)
         .collect();
-    // What it needs has failed, however long ago: that is a dependency and wants no threshold.
-    if let Some(other) = above.and_then(|above| work.desk.incidents.get(&above))
-        && !kept_apart(incident, other)
-        && !links.iter().any(|link| link.other(incident.id) == other.id)
-    {
-        links.push(scales.weigh(incident, other));
+    // What it needs has failed, however long ago, or what stands in a problem needs it: that is a dependency and wants no
+    // threshold.
+    let depending = above.into_iter().chain(members_below(work, incident));
+    for other in depending.filter_map(|id| work.desk.incidents.get(&id)).filter(|other| !kept_apart(incident, other)) {
+        if !links.iter().any(|link| link.other(incident.id) == other.id) {
+            links.push(scales.weigh(incident, other));
+        }
     }
     links.sort_by_key(|link| (std::cmp::Reverse(link.weight), link.other(incident.id)));
     (links, above)
@@ -109,6 +110,20 @@ fn incident_above(work: &Work<'_>, incident: &Incident) -> Option<IncidentId> {
             .find(|other| other.state.is_open() && other.id != incident.id && fail_together(incident, other))
     });
     failed.next().map(|other| other.id)
+}
+
+/// Failing incidents of open problems that need the very thing that this one is about: it is why they go on. A whole host,
+/// where so much comes together, says no more than what opened lately.
+fn members_below(work: &Work<'_>, incident: &Incident) -> Vec<IncidentId> {
+    let own = incident.surroundings.own().and_then(|own| work.desk.cmdb.graph().get(own));
+    let Some(own) = own.filter(|own| !own.class.is_place()) else { return Vec::new() };
+    let needing = work.desk.index.around(&Around::Needs(own.id), Millis(i64::MIN)).take(SHARING_MOST);
+    let known = needing.filter_map(|id| work.desk.incidents.get(&id)).filter(|other| other.id != incident.id);
+    let of_problem = known.filter(|other| {
+        let problem = other.problem.and_then(|problem| work.desk.problems.get(&problem));
+        problem.is_some_and(|problem| problem.state.is_open())
+    });
+    of_problem.filter(|other| other.state.is_open() && fail_together(incident, other)).map(|other| other.id).collect()
 }
 
 /// Neither was over when the other began: what is mended is not behind what fails after.

@@ -182,9 +182,8 @@ impl<'w> Scales<'w> {
     }
 
     fn weight_of_common(&self, ci: CiId, steps: u32) -> i64 {
-        let is_place = |class| matches!(class, Class::Host | Class::OperatingSystem | Class::Location);
         match self.graph.get(ci) {
-            Some(known) if is_place(known.class) => SAME_HOST,
+            Some(known) if known.class.is_place() => SAME_HOST,
             _ => (COMMON - COMMON_STEP * (i64::from(steps) - 2).max(0)).max(COMMON_LEAST),
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::members::tell;
 use super::record::TOLD_MAX;
 use super::{Paging, Problem, ProblemFact, Told};
-use crate::ids::{IncidentId, ProblemId};
+use crate::ids::{CiId, IncidentId, ProblemId};
 use crate::incidents::{self, Incident, IncidentFact};
 use crate::work::Work;
 use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision};
@@ -158,16 +158,29 @@ fn kind_of(work: &Work<'_>, incident: &Incident) -> Told {
     Told { rule: incident.rule.clone(), class: item.map(|ci| ci.class) }
 }
 
-/// Whether an incident that still fails is of another kind than people were paged for. One that follows from another of the problem is
-/// no news: it fails because that does.
+/// Whether an incident that still fails is of another kind than people were paged for. One that follows from another of the
+/// problem is no news: it fails because that does. Nor is one that what they know of needs: it is why that fails.
 fn is_of_another_kind(work: &Work<'_>, problem: &Problem) -> bool {
     let follows = |incident: &Incident| {
         incident.links.iter().any(|link| link.kind == "follows" && problem.incidents.contains(&link.incident))
     };
     let known = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id));
-    let mut failing = known.filter(|incident| incident.over_since().is_none() && !follows(incident));
-    problem.paging.told.len() < TOLD_MAX
-        && failing.any(|incident| !problem.paging.told.contains(&kind_of(work, incident)))
+    let is_told = |incident: &Incident| problem.paging.told.contains(&kind_of(work, incident));
+    let failing = known.clone().filter(|incident| incident.over_since().is_none());
+    let mut untold = failing.filter(|incident| !follows(incident) && !is_told(incident)).peekable();
+    if problem.paging.told.len() >= TOLD_MAX || untold.peek().is_none() {
+        return false;
+    }
+    let told = known.filter(|incident| incident.state.is_open() && is_told(incident));
+    let needed =
+        told.flat_map(|incident| &incident.surroundings.needs).filter(|need| need.steps > 0).map(|need| need.ci);
+    let needed: BTreeSet<CiId> = needed.filter(|ci| is_one_thing(work, *ci)).collect();
+    untold.any(|incident| incident.surroundings.own().is_none_or(|own| !needed.contains(&own)))
+}
+
+/// Not a whole host, where many things fail that have nothing to do with each other.
+fn is_one_thing(work: &Work<'_>, ci: CiId) -> bool {
+    work.desk.cmdb.graph().get(ci).is_some_and(|ci| !ci.class.is_place())
 }
 
 /// Remembers what kinds of failure people are paged for now.

@@ -15,6 +15,9 @@ use crate::{Config, Millis};
 const NEEDS_MOST: usize = 32;
 /// Changes kept, the nearest and newest.
 const SUSPECTS_MOST: usize = 16;
+/// How long after a failure began the change behind it may be seen at the latest, in milliseconds: agents look around once a
+/// minute. What changes later is another matter, perhaps the remedy.
+const SEEN_LATE: i64 = 120_000;
 /// Labels that name a thing smaller than a host. An incident with one of them, for which only the host was found, is about
 /// something on the host, not about the host.
 const PARTS: [&str; 5] = ["unit", "mountpoint", "device", "name", "path"];
@@ -67,7 +70,7 @@ impl Surroundings {
 }
 
 /// What stands around an incident now.
-pub(super) fn around(graph: &Graph, config: &Config, incident: &Incident, at: Millis) -> Surroundings {
+pub(super) fn around(graph: &Graph, config: &Config, incident: &Incident) -> Surroundings {
     let Some(ci) = incident.ci.and_then(|ci| graph.resolve(ci)) else { return Surroundings::default() };
     let is_part = ci.class == Class::Host && names_a_part(incident);
     let further = u32::from(is_part);
@@ -77,7 +80,8 @@ pub(super) fn around(graph: &Graph, config: &Config, incident: &Incident, at: Mi
     let needed = up.iter().filter(|_| !is_part);
     let needed = needed.map(|reached| Need { ci: reached.ci, steps: steps(reached.distance) + further });
     let since = Millis(incident.since.0.saturating_sub(config.settings.changed_within));
-    let changes = graph.recent_changes(ci.id, since).into_iter().filter(|change| change.happened_at <= at);
+    let until = incident.began().plus(SEEN_LATE);
+    let changes = graph.recent_changes(ci.id, since).into_iter().filter(|change| change.happened_at <= until);
     let suspect = |change: crate::cmdb::RecentChange| Suspect {
         identity: change.identity,
         ci: change.ci,
@@ -101,7 +105,7 @@ fn steps(distance: usize) -> u32 {
 
 /// Looks around an incident, and keeps what it finds; whether that is something new.
 pub(super) fn look(work: &mut Work<'_>, incident: &Incident) -> bool {
-    let found = around(work.desk.cmdb.graph(), work.config, incident, work.at);
+    let found = around(work.desk.cmdb.graph(), work.config, incident);
     if found == incident.surroundings {
         return false;
     }

@@ -11,6 +11,8 @@ use watchkeep_desk::{Config, Fact, FactBody, InputBody, Millis, Record, Subject,
 
 use crate::bench::{Bench, DAY, MINUTE, RULES, SECOND, config, labels, unit_failed};
 
+mod power_cut;
+
 /// Rules without runbook, pages waiting as by default.
 fn quiet() -> Config {
     let rules = RULES.split("        runbook:").next().expect("the rules have a runbook");
@@ -101,19 +103,11 @@ fn shop() -> Bench {
     bench.host("db-1", 1);
     bench.host("app-1", 2);
     let process = |key: &str, unit: &str| item("process", key, &[("name", key)], &[("contains", "service_unit", unit)]);
-    bench.found(
-        "db-1",
-        "listener",
-        vec![
-            process("/usr/bin/postgres@db.service", "db.service"),
-            item(
-                "listening_endpoint",
-                "tcp/10.0.1.1:5432",
-                &[("protocol", "tcp"), ("address", "10.0.1.1"), ("port", "5432")],
-                &[("listens_on", "process", "/usr/bin/postgres@db.service")],
-            ),
-        ],
-    );
+    let mut server = process("/usr/bin/postgres@db.service", "db.service");
+    let endpoint = "tcp/10.0.1.1:5432";
+    server.relations.push(("listens_on".to_owned(), "listening_endpoint".to_owned(), endpoint.to_owned()));
+    let at = [("protocol", "tcp"), ("address", "10.0.1.1"), ("port", "5432")];
+    bench.found("db-1", "listener", vec![server, item("listening_endpoint", endpoint, &at, &[])]);
     bench.found("app-1", "listener", vec![process("/usr/bin/app@app.service", "app.service")]);
     let connection = item(
         "connection",
@@ -258,6 +252,21 @@ fn a_change_that_is_learned_of_after_the_failure_counts() {
     bench.package("web-1", "1.5");
     bench.package("web-2", "1.5");
     assert_eq!(members(&bench.problem(1)), ["INC-1", "INC-2"]);
+}
+
+#[test]
+fn a_change_that_comes_well_after_the_failure_is_not_behind_it() {
+    let mut bench = Bench::new(quiet());
+    for (number, name) in ["web-1", "web-2", "web-3", "web-4"].into_iter().enumerate() {
+        bench.host(name, number + 1);
+        bench.package(name, "1.4");
+    }
+    bench.fire("web-1", "app.service");
+    bench.fire("web-2", "app.service");
+    bench.pass(10 * MINUTE);
+    bench.package("web-1", "1.5");
+    bench.package("web-2", "1.5");
+    assert_eq!(bench.desk.problems().count(), 0, "it may be the remedy");
 }
 
 #[test]

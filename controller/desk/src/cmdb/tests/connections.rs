@@ -245,6 +245,29 @@ fn a_host_without_power_keeps_what_depends_on_it() {
 }
 
 #[test]
+fn a_host_that_is_up_without_its_address_keeps_what_depends_on_it() {
+    let mut bench = shop();
+    bench.kill("db-1");
+    bench.input(|graph, ctx| graph.lost("db-1", ctx));
+    bench.fragment(whole("app-1", "connection", Vec::new()));
+    bench.input(|graph, ctx| graph.seen("db-1", ctx));
+    for (section, found) in [("interface", interface("")), ("listener", Vec::new())] {
+        bench.fragment(whole("db-1", section, found));
+        assert_eq!(followed(&bench.graph), FOLLOWED, "{section}");
+    }
+    // It moves with the address …
+    bench.enrol("db-2", &[("service", "orders")]);
+    bench.fragment(whole("db-2", "listener", process(POSTGRES, &["tcp/0.0.0.0:5432"])));
+    bench.fragment(whole("db-2", "interface", interface("10.0.0.5")));
+    assert!(followed(&bench.graph)[1].ends_with("tcp/0.0.0.0:5432 on db-2"), "{:?}", followed(&bench.graph));
+    // … and ends with the connection.
+    bench.fragment(whole("db-2", "interface", interface("")));
+    assert_eq!(followed(&bench.graph).len(), FOLLOWED.len());
+    pass(&mut bench, HOUR, "app-1");
+    assert_eq!(followed(&bench.graph), [""; 0]);
+}
+
+#[test]
 fn the_failure_of_a_database_reaches_the_service_of_its_user() {
     let mut bench = shop();
     let rate = |bench: &mut Bench, service: &str, level: &str| {
