@@ -173,6 +173,11 @@ impl Desk {
         self.agents.get(name)
     }
 
+    /// All agents that ever enrolled, by name.
+    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values()
+    }
+
     /// An incident that is not closed or cancelled.
     pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
         self.incidents.get(&id)

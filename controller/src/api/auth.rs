@@ -16,7 +16,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 50] = [
+const TABLE: [(&str, &str, Role); 51] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -65,6 +65,7 @@ const TABLE: [(&str, &str, Role); 50] = [
     ("POST", "/prometheus/api/v1/series", Viewer),
     ("POST", "/prometheus/api/v1/labels", Viewer),
     ("POST", "/prometheus/api/v1/format_query", Viewer),
+    ("POST", "/prometheus/api/v1/query_exemplars", Viewer),
     ("POST", "/prometheus/api/v1/write", Operator),
     ("GET", "/metrics", Viewer),
 ];

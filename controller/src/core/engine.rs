@@ -384,15 +384,21 @@ impl Worker {
             let labels = news.labels.into_iter().map(|(agent, labels)| Incoming::Labels { agent, labels });
             batch.splice(0..0, rules.into_iter().chain(watches).chain(labels).chain(retired));
             let goes_on = self.step(batch) && !stop;
-            for Ask { question, answer } in asks {
-                // Whoever asked may have gone.
-                let _gone = answer.send(self.shard.select(&question));
-            }
+            asks.into_iter().for_each(|ask| self.answer(ask));
             if !goes_on {
                 return;
             }
             self.seal();
         }
+    }
+
+    /// Answers a question; whoever asked may have gone.
+    fn answer(&self, ask: Ask) {
+        let _sent = match ask {
+            Ask::Samples { question, answer } => answer.send(self.shard.select(&question)).is_ok(),
+            Ask::Rules(answer) => answer.send(self.shard.standing()).is_ok(),
+            Ask::Metadata(answer) => answer.send(self.shard.metadata()).is_ok(),
+        };
     }
 
     /// A new life: hosts as the store kept them, their samples as block files have them.

@@ -1,9 +1,9 @@
-//! What everybody sees of rules that fail: of all workers, and of the rules across hosts.
+//! What everybody sees of rules: which fail, of all workers and of the rules across hosts, and how the latter stand.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::detect::metrics::{FailingRule, RuleHealth};
+use crate::detect::metrics::{FailingRule, RuleHealth, Standing};
 
 /// Shared between whoever evaluates rules and whoever asks. A rule is told of in the log when it begins to fail anywhere, and
 /// when it works everywhere again.
@@ -16,6 +16,7 @@ struct Board {
     of: BTreeMap<usize, RuleHealth>,
     /// Failed evaluations by group, since the start.
     failures: BTreeMap<String, u64>,
+    across: Standing,
 }
 
 impl RuleBoard {
@@ -37,6 +38,16 @@ impl RuleBoard {
         for FailingRule { group, rule, .. } in before.iter().filter(|rule| !known(&after, rule)) {
             tracing::info!(group, rule, "a rule that failed can be evaluated again");
         }
+    }
+
+    /// The rules across hosts stand like this now.
+    pub fn put_across(&self, standing: Standing) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).across = standing;
+    }
+
+    /// How the rules across hosts stand, and those over series that others write.
+    pub fn across(&self) -> Standing {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).across.clone()
     }
 
     /// Rules that fail, by group and name, with the hosts of all workers counted together.

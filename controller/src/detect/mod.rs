@@ -17,7 +17,7 @@ use watchkeep_desk::input::{AlertChange, AlertState};
 use watchkeep_desk::{InputBody, Millis};
 use watchkeep_rules::events::{Event, EventEngine, EventRules, HostState, Transition, What};
 
-use metrics::{HostMetrics, MetricGroups, RuleHealth};
+use metrics::{HostMetrics, MetricGroups, RuleHealth, Standing};
 
 use crate::generation::Generation;
 use crate::samples::HostSeries;
@@ -170,6 +170,11 @@ impl HostDetection {
             silent: self.silent.clone(),
             ..Kept::default()
         })
+    }
+
+    /// Adds how its rules over samples stand.
+    pub fn add_standing(&self, standing: &mut Standing) {
+        self.metrics.add_standing(standing);
     }
 
     /// Whether there is something new to keep.

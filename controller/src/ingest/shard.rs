@@ -17,10 +17,11 @@ use super::matter::{self, content, hexadecimal, unhexadecimal};
 use super::proposal::{Down, Proposal};
 use super::{Numbered, report};
 use crate::core::aside;
-use crate::detect::metrics::RuleHealth;
+use crate::detect::metrics::{RuleHealth, Standing};
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
+use crate::samples::foreign::wire::Metadata;
 use crate::samples::{self, Covered, Folder, Held, KEEP_MS, Layouts, Question, Sealing, Tally};
 
 /// Messages that an agent may have under way unacknowledged.
@@ -239,6 +240,18 @@ impl Shard {
             found.extend(series);
         }
         Ok(found)
+    }
+
+    /// How the rules over samples of all hosts stand.
+    pub fn standing(&self) -> Standing {
+        let mut standing = Standing::default();
+        self.hosts.values().for_each(|host| host.detection.add_standing(&mut standing));
+        standing
+    }
+
+    /// What agents say of the metrics that they report.
+    pub fn metadata(&self) -> BTreeMap<String, Metadata> {
+        self.layouts.metrics().map(|metric| (metric.name.clone(), Metadata::of(metric))).collect()
     }
 
     /// A host, for a person who asks for its newest samples.

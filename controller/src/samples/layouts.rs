@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchkeep_protocol::layout::{Block, Instance};
+use watchkeep_protocol::layout::{Block, Instance, Metric};
 use watchkeep_protocol::{Layout, Report, WireError};
 
 use super::template::{Indexed, Templates};
@@ -101,6 +101,11 @@ struct Known {
 impl Layouts {
     pub fn templates(&mut self) -> &mut Templates {
         &mut self.templates
+    }
+
+    /// What agents say of the metrics that they report; of one in two templates twice.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.templates.metrics()
     }
 
     /// The layout of this id, for a report of it.

@@ -11,9 +11,11 @@ use watchkeep_rules::selector::{MatchOp, Selector};
 
 use super::file::{self, Index};
 use super::folder::Folder;
+use super::foreign::wire::Metadata;
 use super::foreign::{FOREIGN, Foreign};
 use super::host::merged;
 use super::{FLEET, HostSeries, SharedSeries, Templates};
+use crate::detect::metrics::Standing;
 
 /// How long workers are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,9 +64,15 @@ impl Question {
 
 /// A question on its way to a worker.
 #[derive(Debug)]
-pub struct Ask {
-    pub question: Arc<Question>,
-    pub answer: SyncSender<Result<Vec<Series>, String>>,
+pub enum Ask {
+    Samples {
+        question: Arc<Question>,
+        answer: SyncSender<Result<Vec<Series>, String>>,
+    },
+    /// How the rules of its hosts stand.
+    Rules(SyncSender<Standing>),
+    /// What its hosts' agents say of their metrics.
+    Metadata(SyncSender<BTreeMap<String, Metadata>>),
 }
 
 /// Hands a question to one worker; false: it takes none now.
@@ -120,19 +128,10 @@ impl Reader {
     }
 
     fn held_in_memory(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
-        let until = Instant::now() + PATIENCE;
-        let mut answers: Vec<Receiver<Result<Vec<Series>, String>>> = Vec::new();
-        for worker in 0..self.workers {
-            let (answer, receiver) = sync_channel(1);
-            if !(self.asking)(worker, Ask { question: Arc::clone(question), answer }) {
-                return Err("the controller has no time for questions now; ask again".to_owned());
-            }
-            answers.push(receiver);
-        }
+        let asked = self.ask_workers(|answer| Ask::Samples { question: Arc::clone(question), answer })?;
         let mut found = Vec::new();
-        for answer in answers {
-            let answer = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
-            let series = answer.map_err(|_| "a worker gave no answer in time; ask again".to_owned())??;
+        for series in asked {
+            let series = series??;
             found.extend(series.into_iter().map(|series| (series.labels, series.points)));
             let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
             question.fits(found.len(), points)?;
@@ -143,6 +142,50 @@ impl Reader {
         let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
         question.fits(found.len(), points)?;
         Ok(found)
+    }
+
+    /// Asks every worker at once; gives their answers, one by one.
+    fn ask_workers<T>(
+        &self,
+        ask: impl Fn(SyncSender<T>) -> Ask,
+    ) -> Result<impl Iterator<Item = Result<T, String>>, String> {
+        let until = Instant::now() + PATIENCE;
+        let mut answers: Vec<Receiver<T>> = Vec::new();
+        for worker in 0..self.workers {
+            let (answer, receiver) = sync_channel(1);
+            if !(self.asking)(worker, ask(answer)) {
+                return Err("the controller has no time for questions now; ask again".to_owned());
+            }
+            answers.push(receiver);
+        }
+        Ok(answers.into_iter().map(move |answer| {
+            let answer = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+            answer.map_err(|_| "a worker gave no answer in time; ask again".to_owned())
+        }))
+    }
+
+    /// How the rules of single hosts stand.
+    ///
+    /// # Errors
+    /// A worker gave no answer.
+    pub fn rules_of_hosts(&self) -> Result<Standing, String> {
+        let mut standing = Standing::default();
+        for of_worker in self.ask_workers(Ask::Rules)? {
+            standing.merge(of_worker?);
+        }
+        Ok(standing)
+    }
+
+    /// What agents and those who write here say of their metrics, by name.
+    ///
+    /// # Errors
+    /// A worker gave no answer.
+    pub fn metadata(&self) -> Result<BTreeMap<String, Metadata>, String> {
+        let mut metadata = self.foreign.metadata();
+        for of_worker in self.ask_workers(Ask::Metadata)? {
+            metadata.extend(of_worker?);
+        }
+        Ok(metadata)
     }
 
     /// The same, but for what hosts were measured at.

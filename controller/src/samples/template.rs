@@ -66,6 +66,11 @@ impl Templates {
         new
     }
 
+    /// The metrics of all of them; one of two templates comes twice.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.0.iter().flat_map(|known| &known.template.metrics)
+    }
+
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
         self.0.iter().map(|indexed| indexed.bytes()).sum()

@@ -3,8 +3,10 @@
 mod acts;
 mod configuration;
 mod life;
+mod peer;
 mod problems;
 mod prometheus;
+mod prometheus_rules;
 mod rights;
 mod stream;
 mod world;

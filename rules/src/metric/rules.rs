@@ -59,6 +59,13 @@ impl Rule {
         }
     }
 
+    /// What tells it apart from the others of its group, and is the same in the next generation where name and labels are.
+    pub fn identity(&self) -> String {
+        let kind = if matches!(self, Self::Alert(_)) { "alert" } else { "record" };
+        let labels = serde_json::to_string(self.labels()).expect("a map of texts is JSON");
+        format!("{kind} {}{labels}", self.name())
+    }
+
     /// The rules of one group of a file, in their order; empty where there is no such group.
     pub fn of_group(book: &RuleBook, file: &str, group: &str) -> Vec<Self> {
         let alerts = book.alert_rules.iter().filter(|rule| (rule.file.as_str(), rule.group.as_str()) == (file, group));
@@ -83,9 +90,7 @@ impl MetricRules {
                 let first = faults.first().map(ToString::to_string).unwrap_or_default();
                 format!("the expression of rule '{}' does not parse: {first}", rule.name())
             })?;
-            let kind = if matches!(rule, Rule::Alert(_)) { "alert" } else { "record" };
-            let labels = serde_json::to_string(rule.labels()).expect("a map of texts is JSON");
-            let same = format!("{kind} {}{labels}", rule.name());
+            let same = rule.identity();
             let count = met.entry(same.clone()).or_default();
             let key = if *count == 0 { same.clone() } else { format!("{same}#{count}") };
             *count += 1;

@@ -55,6 +55,12 @@ impl MetricState {
         self.rules.values().flat_map(|state| state.alerts.values().map(|alert| (state.rule.as_str(), alert)))
     }
 
+    /// The same by rule, as [`super::Rule::identity`] tells rules apart. Of rules of a group that nothing tells apart, the later
+    /// ones have `#` and a number behind it.
+    pub fn by_rule(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &ActiveAlert>)> {
+        self.rules.iter().map(|(identity, state)| (identity.as_str(), state.alerts.values()))
+    }
+
     /// How many alerts are pending or fire.
     pub fn len(&self) -> usize {
         self.rules.values().map(|state| state.alerts.len()).sum()

@@ -6,8 +6,10 @@
 //! is an error that says so.
 
 mod query;
+mod rules;
 mod series;
 mod status;
+mod targets;
 mod write;
 
 use axum::Json;
@@ -28,7 +30,12 @@ pub fn own_routes() -> OpenApiRouter<ApiState> {
 
 /// All of it, to stand under `/prometheus`.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    let routes = query::routes().merge(series::routes()).merge(status::routes()).merge(write::routes());
+    let routes = query::routes()
+        .merge(series::routes())
+        .merge(rules::routes())
+        .merge(targets::routes())
+        .merge(status::routes())
+        .merge(write::routes());
     let (router, mut document) = routes.split_for_parts();
     // The same handlers stand under the API's own prefix, and an operation's id is there once.
     for item in document.paths.paths.values_mut() {

@@ -71,7 +71,7 @@ impl Question {
     }
 }
 
-fn selector(text: &str) -> Result<Selector, Fault> {
+pub(super) fn selector(text: &str) -> Result<Selector, Fault> {
     match parse(text)?.kind {
         ExprKind::Vector(selector) => Ok(selector.matchers),
         _ => Err(Fault::bad(format!("match[] \"{text}\" is no selector; write one as up or {{job=\"node\"}}"))),

@@ -65,6 +65,7 @@ impl Across {
                 is_read_back = true;
                 self.read_back(&mut rounds, now);
             }
+            rounds.take_standing().into_iter().for_each(|standing| self.board.put_across(standing));
             rounds.take_rule_health().into_iter().for_each(|health| self.board.put(self.number, health));
             if proposal.is_some_and(|proposal| self.desk.send(Work::Proposal(proposal)).is_err()) {
                 break;

@@ -8,7 +8,7 @@ use watchkeep_rules::promql::series::Samples;
 
 use super::FleetNews;
 use crate::detect;
-use crate::detect::metrics::{FleetMetrics, FleetStep, MetricGroups, RuleHealth};
+use crate::detect::metrics::{FleetMetrics, FleetStep, MetricGroups, RuleHealth, Standing};
 use crate::ingest::{HostRow, Proposal};
 use crate::samples::{Covered, FLEET, Folder, HostSeries, KEEP_MS, Sealing, SharedSeries, Templates, recover};
 
@@ -31,6 +31,8 @@ pub struct Rounds {
     /// The newest instant that block files have something recorded of, until what is missing since then is made up for.
     recorded_until: Option<i64>,
     health: RuleHealth,
+    /// Since it was last asked how its rules stand.
+    is_evaluated: bool,
 }
 
 impl Rounds {
@@ -70,6 +72,7 @@ impl Rounds {
             }
             steps.push(self.metrics.step(samples, now, &mut write, &mut self.health));
         }
+        self.is_evaluated |= steps.iter().any(|step| step.is_evaluated);
         self.proposal(steps)
     }
 
@@ -109,8 +112,19 @@ impl Rounds {
         self.health.take_if_changed()
     }
 
+    /// How its rules stand, where some were evaluated or others taken up since this was last asked.
+    pub fn take_standing(&mut self) -> Option<Standing> {
+        std::mem::take(&mut self.is_evaluated).then(|| {
+            let mut standing = Standing::default();
+            self.metrics.add_standing(&mut standing);
+            self.foreign.add_standing(&mut standing);
+            standing
+        })
+    }
+
     fn reload(&mut self, groups: &MetricGroups, now: Millis) -> [FleetStep; 2] {
         self.keep_ms = groups.reach_across().max(KEEP_MS);
+        self.is_evaluated = true;
         let mut write = |written: &Written| write(&self.recorded, written);
         [(&mut self.metrics, &groups.fleet), (&mut self.foreign, &groups.foreign)]
             .map(|(metrics, groups)| metrics.reload(groups, now, &mut write, &mut self.health))

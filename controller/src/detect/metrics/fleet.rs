@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use watchkeep_desk::Millis;
@@ -14,6 +15,7 @@ use super::super::change;
 use super::fingerprint;
 use super::health::{Failing, RuleHealth};
 use super::rules::{INTERVAL, RuleGroup};
+use super::standing::Standing;
 
 /// Engines of rules that are evaluated together.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ struct Timed {
     engine: MetricEngine,
     /// When it is evaluated next: a whole number of intervals.
     next: i64,
+    /// The instant that it was last evaluated at, and how long that took.
+    evaluated: Option<(i64, Duration)>,
     missed: Option<Missed>,
 }
 
@@ -60,6 +64,8 @@ pub struct FleetStep {
     pub changes: Vec<AlertChange>,
     /// Whether what is to be kept changed.
     pub is_changed: bool,
+    /// Whether a group was evaluated.
+    pub is_evaluated: bool,
 }
 
 impl FleetMetrics {
@@ -69,13 +75,20 @@ impl FleetMetrics {
         let restore = |group: &Arc<RuleGroup>| {
             let state = states.remove(&group.key).unwrap_or_default();
             let engine = MetricEngine::restore(group.rules.clone(), group.settings, state);
-            Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN, missed: None }
+            Timed {
+                key: group.key.clone(),
+                interval: group.interval,
+                engine,
+                next: i64::MIN,
+                evaluated: None,
+                missed: None,
+            }
         };
         let mut groups: Vec<Timed> = groups.iter().map(restore).collect();
         // Groups that are gone since it was kept: the reload resolves what they left.
         groups.extend(states.into_iter().map(|(key, state)| {
             let engine = MetricEngine::restore(Arc::default(), Default::default(), state);
-            Timed { key, interval: INTERVAL, engine, next: i64::MAX, missed: None }
+            Timed { key, interval: INTERVAL, engine, next: i64::MAX, evaluated: None, missed: None }
         }));
         Self { groups, failing: Failing::default() }
     }
@@ -115,7 +128,10 @@ impl FleetMetrics {
                 continue;
             }
             group.next = at.saturating_add(group.interval);
+            let began = Instant::now();
             let output = group.engine.eval(at, samples);
+            group.evaluated = Some((at, began.elapsed()));
+            step.is_evaluated = true;
             self.failing.evaluated(None, &group.key, &output.errors, health);
             step.take(output, write);
         }
@@ -144,7 +160,14 @@ impl FleetMetrics {
                 }
                 None => {
                     let engine = MetricEngine::new(group.rules.clone(), group.settings);
-                    Timed { key: group.key.clone(), interval: group.interval, engine, next: i64::MIN, missed: None }
+                    Timed {
+                        key: group.key.clone(),
+                        interval: group.interval,
+                        engine,
+                        next: i64::MIN,
+                        evaluated: None,
+                        missed: None,
+                    }
                 }
             };
             self.groups.push(timed);
@@ -154,6 +177,14 @@ impl FleetMetrics {
         }
         step.is_changed = !step.changes.is_empty() || before != self.kept();
         step
+    }
+
+    /// Adds how its rules stand.
+    pub fn add_standing(&self, standing: &mut Standing) {
+        for group in &self.groups {
+            let (at, took) = group.evaluated.unzip();
+            standing.add(&group.key, group.engine.state(), at, took);
+        }
     }
 
     fn fingerprint(&self) -> u64 {

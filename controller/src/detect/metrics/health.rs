@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use watchkeep_rules::metric::RuleError;
 
-use super::host::group_of;
+use super::rules::group_of;
 
 /// A rule: the key of the engine that evaluates it, and its name.
 type Key = (String, String);

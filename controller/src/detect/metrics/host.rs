@@ -10,7 +10,8 @@ use watchkeep_rules::metric::{MetricEngine, MetricState, Output};
 use super::super::change;
 use super::fingerprint;
 use super::health::{Failing, RuleHealth};
-use super::rules::{MetricGroups, RuleGroup};
+use super::rules::{MetricGroups, PRESENCE, RuleGroup};
+use super::standing::Standing;
 use crate::samples::HostSeries;
 
 /// A report that is older than this when it comes is late: what fires in it waits until it is known whether it still does.
@@ -169,6 +170,14 @@ impl HostMetrics {
         changes.collect()
     }
 
+    /// Adds how its rules stand.
+    pub fn add_standing(&self, standing: &mut Standing) {
+        let evaluated_at = (self.kept.judged > 0).then_some(self.kept.judged);
+        for (key, group) in &self.engines {
+            standing.add(key, group.engine.state(), evaluated_at, None);
+        }
+    }
+
     fn eval(
         &mut self,
         agent: &str,
@@ -224,14 +233,6 @@ fn all(groups: &MetricGroups) -> impl Iterator<Item = (&RuleGroup, bool)> {
 fn key(group: &RuleGroup, is_presence: bool) -> String {
     let part = if is_presence { PRESENCE } else { "" };
     format!("{}{part}", group.key)
-}
-
-/// What the part of a group has behind its name that reads nothing but `up`.
-const PRESENCE: &str = " (up)";
-
-/// The group, `file;name`, that an engine's key is of.
-pub(super) fn group_of(key: &str) -> &str {
-    key.strip_suffix(PRESENCE).unwrap_or(key)
 }
 
 /// Writes down what rules derived, and gives the alerts as the desk takes them.

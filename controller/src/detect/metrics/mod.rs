@@ -4,6 +4,7 @@ mod fleet;
 mod health;
 mod host;
 mod rules;
+mod standing;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -13,6 +14,7 @@ pub use fleet::{FleetMetrics, FleetStep, KeptFleet};
 pub use health::{Failing, FailingRule, RuleHealth};
 pub use host::{HostMetrics, Kept, LATE};
 pub use rules::{INTERVAL, MetricGroups, RuleGroup};
+pub use standing::{GroupStanding, Standing};
 
 /// Of which alerts there are and which fire: where it changes, they are to be kept.
 fn fingerprint<'a>(states: impl Iterator<Item = &'a MetricState>) -> u64 {

@@ -119,7 +119,7 @@ impl RuleGroup {
 
     /// The same group for series of others, told apart from itself.
     fn foreign(mut self, place: Place) -> Self {
-        self.key.push_str(if place == Place::Presence { ";foreign up" } else { ";foreign" });
+        self.key.push_str(if place == Place::Presence { FOREIGN_PRESENCE } else { FOREIGN });
         self
     }
 
@@ -128,6 +128,18 @@ impl RuleGroup {
         let of_rules = self.rules.rules().map(|(_, expr)| reach(expr, lookback));
         of_rules.max().unwrap_or(0).saturating_add(self.settings.query_offset)
     }
+}
+
+/// What the part of a group has behind its name that reads nothing but `up`.
+pub(super) const PRESENCE: &str = " (up)";
+/// What the parts have that are evaluated over series of others.
+const FOREIGN: &str = ";foreign";
+const FOREIGN_PRESENCE: &str = ";foreign up";
+
+/// The group, `file;name`, that an engine's key is of.
+pub(super) fn group_of(key: &str) -> &str {
+    let mut behind = [PRESENCE, FOREIGN_PRESENCE, FOREIGN].into_iter();
+    behind.find_map(|part| key.strip_suffix(part)).unwrap_or(key)
 }
 
 fn place(expr: &Expr, scope: &Scope) -> Place {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
+use watchkeep_protocol::layout::{Metric, MetricKind};
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::Point;
 
@@ -63,6 +64,18 @@ pub struct Metadata {
     pub kind: &'static str,
     pub help: String,
     pub unit: String,
+}
+
+impl Metadata {
+    /// What an agent says of a metric.
+    pub fn of(metric: &Metric) -> Self {
+        let kind = match metric.kind() {
+            MetricKind::Untyped => "unknown",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Counter => "counter",
+        };
+        Self { kind, help: metric.help.clone(), unit: String::new() }
+    }
 }
 
 /// Unpacks and reads a body.
