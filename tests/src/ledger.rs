@@ -42,7 +42,18 @@ pub fn that_say<'a>(facts: &'a [Told], words: &[&str]) -> Vec<&'a Told> {
     facts.iter().filter(|fact| words.iter().all(|word| fact.text.contains(word))).collect()
 }
 
+/// What SQLite keeps of a row within its page: more, and the rest lies elsewhere in the file.
+const WITHIN_A_PAGE: usize = 3_000;
+
+/// The first fact from the middle on that lies in the file in one piece.
+pub fn in_the_middle(facts: &[Told]) -> Option<&Told> {
+    facts[facts.len() / 2..].iter().find(|fact| fact.text.len() < WITHIN_A_PAGE)
+}
+
 /// Flips the lowest bit of one byte in the middle of a fact's body, in the file itself, while no controller runs.
+///
+/// # Errors
+/// The file cannot be read or written, or the body lies in several pieces.
 pub fn flip_a_byte(data: &Path, fact: &Told) -> Result<()> {
     let path = data.join("watchkeep.db");
     // All of it in one file, whatever way the controller ended.
