@@ -76,7 +76,7 @@ impl From<ForeignCounts> for BrokerFigures {
 
 /// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
 /// not counted, here.
-const LIST: [(&str, &str); 25] = [
+const LIST: [(&str, &str); 27] = [
     ("watchkeep_agents_connected", "Agents with a live session."),
     ("watchkeep_ledger_facts", "Facts in the ledger."),
     ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
@@ -106,6 +106,10 @@ const LIST: [(&str, &str); 25] = [
     ("watchkeep_samples_refused_total", "Samples refused since the start: read more than a minute in the future."),
     ("watchkeep_reports_asked_again_total", "Reports asked for again since the start, as they were lost on the way."),
     ("watchkeep_reports_given_up_total", "Reports that never came since the start, though they were asked for again."),
+    (
+        "watchkeep_reports_held_back_total",
+        "Reports not taken since the start, as too many samples are in no block file; agents send them again.",
+    ),
     ("watchkeep_samples_memory_bytes", "Bytes of samples and their layouts in memory, about."),
     ("watchkeep_samples_series", "Series in memory: what hosts report now, and what rules wrote of them."),
     ("watchkeep_samples_block_files_total", "Block files written since the start."),
@@ -115,6 +119,7 @@ const LIST: [(&str, &str); 25] = [
         "Samples in the block files written since the start, gaps counted; by them, bytes a sample.",
     ),
     ("watchkeep_samples_block_files_failed_total", "Block files that could not be written since the start."),
+    ("watchkeep_samples_unsealed_bytes", "Bytes of samples in memory that could not be put into a block file."),
     (
         "watchkeep_samples_seal_pause_microseconds_max",
         "The longest that a worker stood still to seal, since the start.",
@@ -166,12 +171,14 @@ impl Metrics {
             samples.tally.refused,
             samples.tally.asked,
             samples.tally.given_up,
+            samples.tally.held_back,
             samples.bytes,
             samples.series,
             samples.files,
             samples.file_bytes,
             samples.file_samples,
             samples.failed,
+            samples.unsealed_bytes,
             samples.handing_over_us,
             samples.writing_us,
         ];

@@ -17,7 +17,7 @@ use crate::core::outlet::Downlinks;
 use crate::core::rule_board::RuleBoard;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
-use crate::samples::Reader;
+use crate::samples::{Reader, SampleCounts};
 use crate::store::{self, ReadPool, Store, StoreError, Tx};
 
 /// Everything a handler may use; clones share it.
@@ -42,6 +42,8 @@ pub struct ApiState {
     pub downlinks: Arc<Downlinks>,
     /// Samples of all hosts.
     pub samples: Reader,
+    /// What becomes of them.
+    pub sample_counts: Arc<SampleCounts>,
     /// Which rules fail.
     pub rules: Arc<RuleBoard>,
     /// Checks the ledger's checkpoints.

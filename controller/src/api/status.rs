@@ -40,6 +40,7 @@ async fn status(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
         "incidents": incidents,
         "notices": {"retried": retried, "dead": dead},
         "stop_switch": stopped,
+        "unsealed_samples": state.sample_counts.unsealed(),
         "failing_rules": state.rules.failing(),
     })))
 }

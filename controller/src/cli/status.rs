@@ -21,9 +21,10 @@ fn card(status: &Value) -> String {
     let generation = word(status, "generation");
     let rules = rules(status["failing_rules"].as_array().map_or(&[], Vec::as_slice));
     let notices = notices(&status["notices"]);
+    let samples = samples(&status["unsealed_samples"]);
     let switch = if status["stop_switch"] == true { "ON: no runbook runs" } else { "off" };
     format!(
-        "agents       {} connected\nincidents    {incidents}\n{rules}{notices}stop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
+        "agents       {} connected\nincidents    {incidents}\n{rules}{notices}{samples}stop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
         status["agents_connected"],
         generation.get(..12).unwrap_or(generation),
         status["ledger_head"],
@@ -38,6 +39,19 @@ fn notices(counts: &Value) -> String {
     let dead = (dead > 0).then(|| format!("{dead} given up: watchkeep notice list --state dead"));
     let told: Vec<String> = retried.into_iter().chain(dead).collect();
     if told.is_empty() { String::new() } else { format!("notices      {}\n", told.join(", ")) }
+}
+
+/// Samples that cannot be put into block files, and what that means; nothing where they can.
+fn samples(unsealed: &Value) -> String {
+    let (Some(error), Some(bytes)) = (unsealed["error"].as_str(), unsealed["bytes"].as_u64()) else {
+        return String::new();
+    };
+    let means = if unsealed["holds_back"] == true {
+        "reports are not taken until one can be written: agents hold them"
+    } else {
+        "they are in memory, and in the next file once it can be written"
+    };
+    format!("samples      {} MiB are not on disk: {error}\n             {means}\n", bytes.div_ceil(1 << 20))
 }
 
 /// Which rules cannot be evaluated, and why; nothing where all can.
@@ -69,6 +83,22 @@ mod tests {
         assert_eq!(notices(&json!({"retried": 0, "dead": 0})), "");
         let told = notices(&json!({"retried": 2, "dead": 1}));
         assert_eq!(told, "notices      2 tried again, 1 given up: watchkeep notice list --state dead\n");
+    }
+
+    #[test]
+    fn samples_that_cannot_be_sealed_are_told_of_and_whether_reports_wait_for_that() {
+        assert_eq!(samples(&Value::Null), "");
+        let error = "write block file \"/var/lib/watchkeep/samples/1-0.block\": No space left on device (os error 28)";
+        let mut unsealed = json!({"error": error, "bytes": 3 << 20, "holds_back": false});
+        insta::assert_snapshot!(samples(&unsealed), @r#"
+        samples      3 MiB are not on disk: write block file "/var/lib/watchkeep/samples/1-0.block": No space left on device (os error 28)
+                     they are in memory, and in the next file once it can be written
+        "#);
+        unsealed["holds_back"] = json!(true);
+        insta::assert_snapshot!(samples(&unsealed), @r#"
+        samples      3 MiB are not on disk: write block file "/var/lib/watchkeep/samples/1-0.block": No space left on device (os error 28)
+                     reports are not taken until one can be written: agents hold them
+        "#);
     }
 
     #[test]

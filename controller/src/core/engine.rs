@@ -344,7 +344,7 @@ impl Worker {
         self.run(queue);
         self.waiting.hand_all_on();
         let receipt = self.sealer.finish();
-        receipt.into_iter().for_each(|receipt| take_receipt(&mut self.shard, &self.sample_counts, receipt));
+        receipt.into_iter().for_each(|receipt| self.take_receipt(receipt));
         if let Receipt::Failed { error } = self.sealer.stop(self.shard.hand_over((self.now)())) {
             tracing::error!(error, "samples are not sealed; agents send them again");
         }
@@ -407,7 +407,7 @@ impl Worker {
         drop(self.sealer.finish());
         self.waiting.forget();
         let now = (self.now)();
-        self.shard = Shard::restore(rules, kept, now);
+        self.shard = Shard::restore(rules, kept, now).keeping(self.sealer.unsealed_max());
         self.rules.put(self.number, RuleHealth::default());
         match self.shard.recover(self.sealer.folder(), now) {
             Ok(faults) => faults.iter().for_each(|fault| tracing::error!(fault, "a block file is not whole")),
@@ -421,7 +421,7 @@ impl Worker {
         self.sample_counts.lagged(&self.shard.take_lags());
         self.shard.take_rule_health().into_iter().for_each(|health| self.rules.put(self.number, health));
         if let Some(receipt) = self.sealer.receipt() {
-            take_receipt(&mut self.shard, &self.sample_counts, receipt);
+            self.take_receipt(receipt);
         }
         let now = (self.now)();
         if self.counted.is_none_or(|at| at.elapsed() >= COUNT) {
@@ -435,6 +435,24 @@ impl Worker {
             self.sample_counts.handed_over(took);
             self.sealer.hand_over(sealing, now.0);
         }
+    }
+
+    fn take_receipt(&mut self, receipt: Receipt) {
+        let unsealed = match &receipt {
+            Receipt::Sealed { covered, .. } => {
+                self.shard.sealed(covered);
+                0
+            }
+            Receipt::Failed { error } => {
+                let bytes = self.shard.not_sealed();
+                tracing::error!(error, bytes, "samples are not sealed; the next block file has them too");
+                bytes
+            }
+        };
+        if self.shard.holds_back() {
+            self.sealer.hurry((self.now)().0);
+        }
+        self.sample_counts.receipt(self.number, &receipt, (unsealed, self.shard.holds_back()));
     }
 
     /// One step of the shard; false once the desk has ended.
@@ -477,14 +495,6 @@ fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>, asks: &mut V
         }
     }
     false
-}
-
-fn take_receipt(shard: &mut Shard, counts: &SampleCounts, receipt: Receipt) {
-    counts.receipt(&receipt);
-    match receipt {
-        Receipt::Sealed { covered, .. } => shard.sealed(covered),
-        Receipt::Failed { error } => tracing::error!(error, "samples are not sealed; the next block file has them too"),
-    }
 }
 
 fn send_down(downlinks: &Downlinks, proposal: Proposal) {

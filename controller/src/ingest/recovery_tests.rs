@@ -118,10 +118,13 @@ impl World {
     fn seal(&mut self) -> bool {
         match self.shard.hand_over(Millis(self.now)).write(&self.folder, 0) {
             Receipt::Sealed { covered, .. } => {
-                self.shard.sealed(covered);
+                self.shard.sealed(&covered);
                 true
             }
-            Receipt::Failed { .. } => false,
+            Receipt::Failed { .. } => {
+                self.shard.not_sealed();
+                false
+            }
         }
     }
 
@@ -220,6 +223,45 @@ fn a_file_that_could_not_be_written_is_made_good_by_the_next() {
     assert!(world.seal());
     world.restart();
     assert_eq!(world.read(), every(20));
+}
+
+#[test]
+fn past_a_bound_of_what_cannot_be_sealed_agents_hold_their_reports_until_it_can() {
+    let (_dir, folder) = folder();
+    let mut world = World::new(&folder);
+    world.shard = World::shard().keeping(200);
+    let mut agent = Agent { first: 0, taken: 0, next: 1 };
+    agent.connect(&mut world);
+    let mut held_back_from = None;
+    for number in 0..400 {
+        agent.next = number + 1;
+        world.now = number as i64 * STEP + 1;
+        agent.send(&mut world);
+        world.say(Incoming::Tick { behind: false });
+        if number % 20 == 19 {
+            folder.dies_at.store(1, Ordering::Relaxed);
+            assert!(!world.seal());
+        }
+        if world.shard.holds_back() {
+            held_back_from.get_or_insert(number + 1);
+        }
+    }
+    let from = held_back_from.expect("400 reports are more than 200 bytes");
+    assert!((20..=100).contains(&from), "{from}");
+    assert_eq!((agent.first, agent.taken), (0, from), "nothing is taken from then on, and nothing given up");
+    let tally = world.shard.take_tally();
+    assert!(tally.held_back >= 400 - from && tally.given_up == 0, "{tally:?}");
+    assert_eq!(world.read()["sda"].len(), from as usize, "what it has it keeps");
+    folder.dies_at.store(0, Ordering::Relaxed);
+    assert!(world.seal());
+    agent.send(&mut world);
+    agent.send(&mut world);
+    assert_eq!((agent.first, agent.taken), (from, 400));
+    assert!(world.seal());
+    world.restart();
+    let of_files = world.read()["sda"].clone();
+    assert_eq!(of_files.last(), Some(&399.0));
+    assert!(of_files.windows(2).all(|two| two[1] - two[0] == 1.0), "none is missing: {of_files:?}");
 }
 
 #[test]

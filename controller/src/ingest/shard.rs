@@ -89,6 +89,9 @@ pub struct Shard {
     tally: Tally,
     lags: Vec<i64>,
     rule_health: RuleHealth,
+    /// Bytes of samples that were to be sealed and could not, and how many there may be; past it reports are held back.
+    unsealed: usize,
+    unsealed_max: usize,
 }
 
 impl Shard {
@@ -104,7 +107,14 @@ impl Shard {
             tally: Tally::default(),
             lags: Vec::new(),
             rule_health: RuleHealth::default(),
+            unsealed: 0,
+            unsealed_max: usize::MAX,
         }
+    }
+
+    /// Keeps about so many bytes at most of samples that cannot be sealed.
+    pub fn keeping(self, unsealed_max: usize) -> Self {
+        Self { unsealed_max, ..self }
     }
 
     /// One step.
@@ -196,13 +206,25 @@ impl Shard {
     }
 
     /// What was handed over is in a block file. Must be told before the next is handed over.
-    pub fn sealed(&mut self, covered: Vec<Covered>) {
+    pub fn sealed(&mut self, covered: &[Covered]) {
+        self.unsealed = 0;
         for covered in covered {
             if let Some(host) = self.hosts.get_mut(&covered.agent) {
                 host.samples.sealed();
-                host.sealed = Some(covered);
+                host.sealed = Some(covered.clone());
             }
         }
+    }
+
+    /// What was handed over could not be put into a block file. Returns how many bytes wait for one.
+    pub fn not_sealed(&mut self) -> usize {
+        self.unsealed = self.hosts.values().map(|host| host.samples.unsealed()).sum();
+        self.unsealed
+    }
+
+    /// Whether so much waits for a block file that reports are not taken; their agents hold them.
+    pub fn holds_back(&self) -> bool {
+        self.unsealed > self.unsealed_max
     }
 
     /// What all hosts' samples take up in memory, with their layouts.
@@ -260,12 +282,13 @@ impl Shard {
     }
 
     fn each_host(&mut self, now: Millis, said: &mut BTreeMap<String, Proposal>, mut work: impl FnMut(&mut Step<'_>)) {
+        let holds_back = self.holds_back();
         for (agent, host) in &mut self.hosts {
             let proposal = said.remove(agent).unwrap_or_default();
             let (rules, watches) = (&*self.rules, &*self.watches);
             let layouts = &mut self.layouts;
             let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
-            let mut step = Step { host, rules, watches, layouts, tally, lags, health, now, proposal };
+            let mut step = Step { host, rules, watches, layouts, tally, lags, health, holds_back, now, proposal };
             work(&mut step);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
@@ -280,6 +303,7 @@ impl Shard {
         said: &mut BTreeMap<String, Proposal>,
         work: impl FnOnce(&mut Step<'_>),
     ) {
+        let holds_back = self.holds_back();
         if !self.hosts.contains_key(agent) {
             self.hosts.insert(agent.to_owned(), Host::new(agent, &self.rules));
         }
@@ -288,7 +312,7 @@ impl Shard {
         let (rules, watches) = (&*self.rules, &*self.watches);
         let layouts = &mut self.layouts;
         let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
-        let mut step = Step { host, rules, watches, layouts, tally, lags, health, now, proposal };
+        let mut step = Step { host, rules, watches, layouts, tally, lags, health, holds_back, now, proposal };
         work(&mut step);
         said.insert(agent.to_owned(), step.proposal);
     }
@@ -310,6 +334,8 @@ struct Step<'a> {
     tally: &'a mut Tally,
     lags: &'a mut Vec<i64>,
     health: &'a mut RuleHealth,
+    /// Reports are not taken.
+    holds_back: bool,
     now: Millis,
     proposal: Proposal,
 }
@@ -515,6 +541,10 @@ impl Step<'_> {
     /// Asks for reports that were lost on the way; what is given up moves the mark, of which the agent is told.
     fn ask_for_reports(&mut self) {
         let Some(streams) = &mut self.host.streams else { return };
+        if self.holds_back {
+            // What is not taken must not be given up for that.
+            return streams.reports.wait(self.now);
+        }
         let (session, reports) = (streams.session, streams.reports.missing(self.now));
         let given_up = streams.reports.take_given_up();
         self.tally.given_up += given_up;
@@ -546,6 +576,12 @@ impl Step<'_> {
         }
         if !is_of_it {
             // A late copy of one before, or a spool whose hello was lost; then its matters ask for that.
+            return Ok(());
+        }
+        if self.holds_back {
+            // It is told where the mark stands, so that it does not think the controller dead.
+            self.tally.held_back += 1;
+            self.ack_samples();
             return Ok(());
         }
         let Some(layout) = self.layouts.get(&report.layout) else {

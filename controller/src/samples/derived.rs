@@ -8,7 +8,8 @@ use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::Point;
 
 use super::chunk::{Chunk, Rows, StoredChunk};
-use super::columns::{Progress, ROWS};
+use super::columns::ROWS;
+use super::progress::Progress;
 use super::{gap, is_gap};
 
 /// See the module.
@@ -129,6 +130,11 @@ impl Derived {
     /// What was handed over is in a file.
     pub fn sealed(&mut self) {
         self.progress.sealed();
+    }
+
+    /// Bytes that were handed over and are in no file.
+    pub fn unsealed(&self) -> usize {
+        self.progress.unsealed(&self.chunks)
     }
 
     /// Takes a chunk that a file held, of these series.

@@ -73,8 +73,17 @@ impl Folder {
     /// What the disk says. The file may be there all the same where only the last step failed.
     pub fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let unfinished = self.path(&format!("{name}{UNFINISHED}"));
+        let outcome = self.write(name, &unfinished, bytes);
+        if outcome.is_err() && !self.is_dead() {
+            // On a full disk each attempt would leave as much behind as had room.
+            let _best_effort = std::fs::remove_file(unfinished);
+        }
+        outcome
+    }
+
+    fn write(&self, name: &str, unfinished: &Path, bytes: &[u8]) -> io::Result<()> {
         self.step()?;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(unfinished)?;
         let (half, rest) = bytes.split_at(bytes.len() / 2);
         file.write_all(half)?;
         self.step()?;
@@ -82,7 +91,7 @@ impl Folder {
         self.step()?;
         file.sync_all()?;
         self.step()?;
-        std::fs::rename(&unfinished, self.path(name))?;
+        std::fs::rename(unfinished, self.path(name))?;
         self.step()?;
         File::open(&self.path)?.sync_all()
     }
@@ -127,6 +136,18 @@ impl Folder {
         Ok(())
     }
 
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests let the process die")]
+    fn is_dead(&self) -> bool {
+        false
+    }
+
+    /// Whether the step before was the last.
+    #[cfg(test)]
+    fn is_dead(&self) -> bool {
+        self.dies_at.load(std::sync::atomic::Ordering::Relaxed) == 0
+    }
+
     #[cfg(test)]
     fn step(&self) -> io::Result<()> {
         use std::sync::atomic::Ordering;
@@ -134,5 +155,22 @@ impl Folder {
             1 => Err(io::Error::other("the process dies here")),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_whole_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let folder = Folder::open(dir.path()).expect("it is there");
+        // Nothing can be put over a folder in which there is something.
+        std::fs::create_dir_all(folder.path("1-0.block/in/the/way")).expect("it can be made");
+        folder.put("1-0.block", b"samples").expect_err("something is in its way");
+        assert_eq!(folder.list().expect("readable"), ["1-0.block"]);
+        let all = std::fs::read_dir(dir.path()).expect("readable").count();
+        assert_eq!(all, 1, "what was written of it is gone");
     }
 }

@@ -221,6 +221,11 @@ impl HostSeries {
         self.derived.sealed();
     }
 
+    /// Bytes that were handed over and are in no file.
+    pub fn unsealed(&self) -> usize {
+        self.columns.iter().map(Columns::unsealed).sum::<usize>() + self.derived.unsealed()
+    }
+
     /// Takes a host's part of a file back, as far as it reaches beyond `after`; the oldest file first.
     ///
     /// # Errors

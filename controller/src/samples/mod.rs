@@ -28,6 +28,7 @@ pub mod foreign;
 mod host;
 mod layouts;
 mod packed;
+mod progress;
 mod reader;
 mod recover;
 mod seal;
@@ -40,7 +41,7 @@ pub use layouts::{HeldLayout, Layouts};
 pub use reader::{Ask, Asking, Question, Reader};
 pub use recover::{Recovered, Recovery, recover};
 pub use seal::{Covered, Receipt, Sealer, Sealing, Settings};
-pub use tally::{SampleCounts, SampleReadings, Tally};
+pub use tally::{SampleCounts, SampleReadings, Tally, Unsealed};
 pub use template::Templates;
 
 #[cfg(test)]

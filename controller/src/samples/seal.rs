@@ -2,7 +2,7 @@
 //!
 //! The worker packs (milliseconds) and hands over; a thread of its own encodes, writes and syncs, so that a slow disk holds
 //! up no report. What was handed over counts as sealed once the receipt is back; where writing failed, the next file has it
-//! again.
+//! again. Past [`Settings::unsealed_max`] a worker takes no reports until a file is written: agents hold them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,12 +23,18 @@ use super::foreign::Foreign;
 /// How often a worker seals.
 pub const EVERY_MS: i64 = 300_000;
 
+/// While reports are held back since no block file can be written, it is tried again this soon.
+const AGAIN_MS: i64 = 60_000;
+
 /// How samples are kept on disk.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub folder: Folder,
     /// Files older than this are removed, ms; may change while it runs.
     pub retention_ms: Arc<AtomicI64>,
+    /// Of what could not be put into block files, bytes kept in memory by all workers together; past it reports are not
+    /// taken, and agents hold them.
+    pub unsealed_max: usize,
     /// The series that others write, which are sealed beside the hosts'.
     pub foreign: Arc<Foreign>,
 }
@@ -147,6 +153,7 @@ fn stored(labels: &Labels) -> Metric {
 #[derive(Debug)]
 pub struct Sealer {
     worker: usize,
+    workers: usize,
     settings: Settings,
     due_at: i64,
     /// None while a file is being written.
@@ -181,11 +188,16 @@ impl Sealer {
         let thread = std::thread::Builder::new().name(name).spawn(write).expect("the system can start a thread");
         let offset = EVERY_MS * worker as i64 / workers.max(1) as i64;
         let due_at = (now - offset).div_euclid(EVERY_MS) * EVERY_MS + EVERY_MS + offset;
-        Self { worker, settings, due_at, jobs: Some(jobs), receipts, writing: false, thread: Some(thread) }
+        Self { worker, workers, settings, due_at, jobs: Some(jobs), receipts, writing: false, thread: Some(thread) }
     }
 
     pub fn folder(&self) -> &Folder {
         &self.settings.folder
+    }
+
+    /// Of what is in no block file, bytes that this worker may keep.
+    pub fn unsealed_max(&self) -> usize {
+        self.settings.unsealed_max / self.workers.max(1)
     }
 
     /// Whether it is time, and the file before is written.
@@ -202,6 +214,11 @@ impl Sealer {
     /// There is nothing to hand over this time.
     pub fn pass(&mut self, now: i64) {
         self.due_at += ((now - self.due_at).div_euclid(EVERY_MS) + 1) * EVERY_MS;
+    }
+
+    /// Reports wait for it: tries sooner than it would.
+    pub fn hurry(&mut self, now: i64) {
+        self.due_at = self.due_at.min(now + AGAIN_MS);
     }
 
     /// What became of the file that was handed over, once that is known.

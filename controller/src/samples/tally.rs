@@ -1,8 +1,11 @@
 //! Counting what became of samples.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use prometheus::{Histogram, HistogramOpts};
+use serde::Serialize;
 
 use super::{Held, Receipt, Taken};
 
@@ -23,6 +26,8 @@ pub struct Tally {
     pub asked: u64,
     /// … and reports that never came, though they were.
     pub given_up: u64,
+    /// Reports that were not taken since too much is in no block file; agents hold them and send them again.
+    pub held_back: u64,
 }
 
 impl Tally {
@@ -31,6 +36,17 @@ impl Tally {
         self.late += taken.late as u64;
         self.again += taken.again as u64;
     }
+}
+
+/// What could not be put into a block file when that was last tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unsealed {
+    /// Why not.
+    pub error: String,
+    /// Bytes of it in memory.
+    pub bytes: u64,
+    /// It is so much that reports are not taken.
+    pub holds_back: bool,
 }
 
 /// What all workers count since the start, for whoever scrapes.
@@ -44,12 +60,15 @@ pub struct SampleCounts {
     refused: AtomicU64,
     asked: AtomicU64,
     given_up: AtomicU64,
+    held_back: AtomicU64,
     files: AtomicU64,
     file_bytes: AtomicU64,
     file_samples: AtomicU64,
     failed: AtomicU64,
     handing_over_us: AtomicU64,
     writing_us: AtomicU64,
+    /// By worker, while its last file could not be written.
+    unsealed: Mutex<BTreeMap<usize, Unsealed>>,
     /// By worker: the shares of what is in memory.
     bytes: [AtomicU64; 8],
     series: [AtomicU64; 8],
@@ -63,7 +82,7 @@ impl Default for SampleCounts {
         );
         let lag = Histogram::with_opts(named.buckets(LAGS.to_vec())).expect("a metric name and rising bounds");
         let (bytes, series) = (Default::default(), Default::default());
-        let [taken, late, again, refused, asked, given_up] = Default::default();
+        let [taken, late, again, refused, asked, given_up, held_back] = Default::default();
         let [files, file_bytes, file_samples, failed, handing_over_us, writing_us] = Default::default();
         Self {
             lag,
@@ -73,12 +92,14 @@ impl Default for SampleCounts {
             refused,
             asked,
             given_up,
+            held_back,
             files,
             file_bytes,
             file_samples,
             failed,
             handing_over_us,
             writing_us,
+            unsealed: Mutex::default(),
             bytes,
             series,
         }
@@ -96,6 +117,8 @@ pub struct SampleReadings {
     /// Samples in those files, gaps counted.
     pub file_samples: u64,
     pub failed: u64,
+    /// Bytes in memory that could not be put into one.
+    pub unsealed_bytes: u64,
     /// The longest that a worker stood still for a block file, and the longest that writing one took; microseconds.
     pub handing_over_us: u64,
     pub writing_us: u64,
@@ -105,7 +128,7 @@ impl SampleCounts {
     pub fn add(&self, tally: Tally) {
         let all = [(&self.taken, tally.taken), (&self.late, tally.late), (&self.again, tally.again)];
         let missing = [(&self.refused, tally.refused), (&self.asked, tally.asked), (&self.given_up, tally.given_up)];
-        for (count, more) in all.into_iter().chain(missing) {
+        for (count, more) in all.into_iter().chain(missing).chain([(&self.held_back, tally.held_back)]) {
             count.fetch_add(more, Ordering::Relaxed);
         }
     }
@@ -131,18 +154,33 @@ impl SampleCounts {
         self.handing_over_us.fetch_max(took_us, Ordering::Relaxed);
     }
 
-    pub fn receipt(&self, receipt: &Receipt) {
+    /// A worker's file is written, or could not be: then `unsealed` are the bytes in memory that are in none, and whether
+    /// they are so many that reports are not taken.
+    pub fn receipt(&self, worker: usize, receipt: &Receipt, (unsealed, holds_back): (usize, bool)) {
+        let mut stuck = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
         match receipt {
             Receipt::Sealed { took, bytes, samples, .. } => {
+                stuck.remove(&worker);
                 self.files.fetch_add(1, Ordering::Relaxed);
                 self.file_bytes.fetch_add(*bytes as u64, Ordering::Relaxed);
                 self.file_samples.fetch_add(*samples, Ordering::Relaxed);
                 self.writing_us.fetch_max(took.as_micros() as u64, Ordering::Relaxed);
             }
-            Receipt::Failed { .. } => {
+            Receipt::Failed { error } => {
+                stuck.insert(worker, Unsealed { error: error.clone(), bytes: unsealed as u64, holds_back });
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// What of all workers could not be put into block files; `None` where everything could.
+    pub fn unsealed(&self) -> Option<Unsealed> {
+        let stuck = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.values().cloned().reduce(|all, one| Unsealed {
+            bytes: all.bytes + one.bytes,
+            holds_back: all.holds_back || one.holds_back,
+            ..all
+        })
     }
 
     pub fn read(&self) -> SampleReadings {
@@ -155,6 +193,7 @@ impl SampleCounts {
                 refused: of(&self.refused),
                 asked: of(&self.asked),
                 given_up: of(&self.given_up),
+                held_back: of(&self.held_back),
             },
             bytes: self.bytes.iter().map(of).sum(),
             series: self.series.iter().map(of).sum(),
@@ -162,6 +201,7 @@ impl SampleCounts {
             file_bytes: of(&self.file_bytes),
             file_samples: of(&self.file_samples),
             failed: of(&self.failed),
+            unsealed_bytes: self.unsealed().map_or(0, |unsealed| unsealed.bytes),
             handing_over_us: of(&self.handing_over_us),
             writing_us: of(&self.writing_us),
         }

@@ -94,7 +94,11 @@ impl Across {
     }
 
     fn take_receipt(&self, rounds: &mut Rounds, receipt: Receipt) {
-        self.counts.receipt(&receipt);
+        self.counts.receipt(
+            self.number,
+            &receipt,
+            (self.recorded.lock().unwrap_or_else(PoisonError::into_inner).unsealed(), false),
+        );
         match receipt {
             Receipt::Sealed { .. } => rounds.sealed(),
             Receipt::Failed { error } => {

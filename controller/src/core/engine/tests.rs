@@ -78,7 +78,12 @@ fn start_with(
 fn samples(folder: &Path) -> Settings {
     let blocks = Folder::open(&folder.join("samples")).expect("it can be made");
     let (foreign, _) = Foreign::open(&folder.join("foreign"), &blocks, 0).expect("it can be made");
-    Settings { folder: blocks, retention_ms: Arc::new((15 * 86_400_000).into()), foreign: Arc::new(foreign) }
+    Settings {
+        folder: blocks,
+        retention_ms: Arc::new((15 * 86_400_000).into()),
+        unsealed_max: usize::MAX,
+        foreign: Arc::new(foreign),
+    }
 }
 
 /// Says what an agent with these events says again and again until they are acknowledged.

@@ -8,7 +8,7 @@ use watchkeep_rules::promql::series::{Point, Series};
 use watchkeep_rules::selector::MatchOp;
 
 use super::super::chunk::{Chunk, Rows, StoredChunk};
-use super::super::columns::Progress;
+use super::super::progress::Progress;
 use super::super::reader::Question;
 
 /// Points of a head, after which it is cut, as Prometheus does.
