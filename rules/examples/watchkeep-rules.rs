@@ -1,4 +1,4 @@
-//! `watchkeep rules check|explain|test FILE…` without a controller, for who only writes rules: this
+//! `watchkeep rules check|explain|fmt|test FILE…` without a controller, for who only writes rules: this
 //! links in seconds and needs nothing installed. Incidents are the desk's to judge, which is not here.
 //!
 //! `cargo run -p watchkeep-rules --example watchkeep-rules -- rules test FILE…`
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use watchkeep_rules::promql::Features;
-use watchkeep_rules::{explain, lint, load, test};
+use watchkeep_rules::{explain, format, lint, load, test};
 
 fn main() -> ExitCode {
     let (features, args): (Vec<String>, Vec<String>) =
@@ -23,13 +23,14 @@ fn main() -> ExitCode {
     match what.as_str() {
         "check" => check(&files),
         "explain" => explain_rules(&files),
+        "fmt" => show_formatted(&files),
         "test" => {
             let report = test::run(&files, None);
             println!("{report}");
             if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         _ => {
-            eprintln!("usage: watchkeep-rules [--enable-feature=NAMES] [rules] check|explain|test FILE…");
+            eprintln!("usage: watchkeep-rules [--enable-feature=NAMES] [rules] check|explain|fmt|test FILE…");
             ExitCode::from(2)
         }
     }
@@ -44,6 +45,26 @@ fn explain_rules(files: &[PathBuf]) -> ExitCode {
         }
         Err(wrong) => {
             eprintln!("{wrong}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Onto standard output, one file behind the other.
+fn show_formatted(files: &[PathBuf]) -> ExitCode {
+    let shown = load::read_files(files).and_then(|files| {
+        files
+            .iter()
+            .map(|(path, text)| format::format(&path.display().to_string(), text))
+            .collect::<Result<String, _>>()
+    });
+    match shown {
+        Ok(shown) => {
+            print!("{shown}");
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
             ExitCode::from(1)
         }
     }

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod events;
 pub mod explain;
 pub mod fault;
+pub mod format;
 pub mod jinja;
 pub mod lint;
 pub mod load;

@@ -1,8 +1,8 @@
 //! Expressions as text that parses to the same expression.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use super::ast::{At, Binary, Card, Expr, ExprKind, Grouping, Matching, VectorSelector, When};
+use super::ast::{AggregateOp, At, Binary, Card, Expr, ExprKind, Grouping, Matching, VectorSelector, When};
 use super::labels::NAME;
 use super::parse::words;
 use crate::duration;
@@ -10,8 +10,36 @@ use crate::selector::{MatchOp, Matcher, Selector, is_label_name, quoted};
 
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ExprKind::Number(value) => number(f, *value),
+        Written { expr: self, text: None }.fmt(f)
+    }
+}
+
+/// An expression on one line.
+pub(super) struct Written<'e> {
+    pub expr: &'e Expr,
+    /// What it was read from: numbers are then spelled as they are there (`0.10`, `1e9`, `5m`).
+    pub text: Option<&'e str>,
+}
+
+impl<'e> Written<'e> {
+    /// A part of it.
+    pub fn part(&self, expr: &'e Expr) -> Self {
+        Self { expr, text: self.text }
+    }
+
+    fn number(&self, f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
+        let spelled = self.text.and_then(|text| text.get(self.expr.span.from..self.expr.span.to));
+        match spelled {
+            Some(spelled) => spelled.chars().filter(|c| !c.is_whitespace()).try_for_each(|c| f.write_char(c)),
+            None => number(f, value),
+        }
+    }
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.expr.kind {
+            ExprKind::Number(value) => self.number(f, *value),
             ExprKind::String(text) => f.write_str(&quoted(text)),
             ExprKind::Vector(selector) => {
                 selector.fmt(f)?;
@@ -21,29 +49,56 @@ impl fmt::Display for Expr {
                 write!(f, "{selector}[{}]{}", duration::format(*range), selector.when)
             }
             ExprKind::Subquery { expr, range, step, when } => {
-                let step = step.map(duration::format).unwrap_or_default();
-                write!(f, "{expr}[{}:{step}]{when}", duration::format(*range))
+                write!(f, "{}{}", self.part(expr), Looked { range: *range, step: *step, when })
             }
             ExprKind::Call { function, args } => {
                 f.write_str(function.name)?;
-                list(f, args)
+                self.list(f, args)
             }
             ExprKind::Aggregate { op, param, expr, grouping } => {
-                f.write_str(op.as_str())?;
-                match grouping {
-                    Grouping::Only(labels) if labels.is_empty() => {}
-                    Grouping::Only(named) => write!(f, " by {} ", Labels(named))?,
-                    Grouping::Except(named) => write!(f, " without {} ", Labels(named))?,
-                }
+                write!(f, "{}", Opening { op: *op, grouping })?;
                 match param {
-                    Some(param) => write!(f, "({param}, {expr})"),
-                    None => write!(f, "({expr})"),
+                    Some(param) => write!(f, "({}, {})", self.part(param), self.part(expr)),
+                    None => write!(f, "({})", self.part(expr)),
                 }
             }
-            ExprKind::Binary(binary) => binary.fmt(f),
-            ExprKind::Negate(expr) => write!(f, "-{expr}"),
-            ExprKind::Paren(expr) => write!(f, "({expr})"),
+            ExprKind::Binary(binary) => {
+                write!(f, "{} {} {}", self.part(&binary.lhs), Operator(binary), self.part(&binary.rhs))
+            }
+            ExprKind::Negate(expr) => write!(f, "-{}", self.part(expr)),
+            ExprKind::Paren(expr) => write!(f, "({})", self.part(expr)),
         }
+    }
+}
+
+/// `sum by (a) `, what stands before the parenthesis of an aggregation.
+pub(super) struct Opening<'e> {
+    pub op: AggregateOp,
+    pub grouping: &'e Grouping,
+}
+
+impl fmt::Display for Opening<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.op.as_str())?;
+        match self.grouping {
+            Grouping::Only(labels) if labels.is_empty() => Ok(()),
+            Grouping::Only(named) => write!(f, " by {} ", Labels(named)),
+            Grouping::Except(named) => write!(f, " without {} ", Labels(named)),
+        }
+    }
+}
+
+/// `[1h:5m] offset 1d`, what stands behind the expression of a subquery.
+pub(super) struct Looked<'e> {
+    pub range: i64,
+    pub step: Option<i64>,
+    pub when: &'e When,
+}
+
+impl fmt::Display for Looked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = self.step.map(duration::format).unwrap_or_default();
+        write!(f, "[{}:{step}]{}", duration::format(self.range), self.when)
     }
 }
 
@@ -58,20 +113,24 @@ fn number(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, args: &[Expr]) -> fmt::Result {
-    f.write_str("(")?;
-    for (place, arg) in args.iter().enumerate() {
-        f.write_str(if place == 0 { "" } else { ", " })?;
-        write!(f, "{arg}")?;
+impl<'e> Written<'e> {
+    fn list(&self, f: &mut fmt::Formatter<'_>, args: &'e [Expr]) -> fmt::Result {
+        f.write_str("(")?;
+        for (place, arg) in args.iter().enumerate() {
+            f.write_str(if place == 0 { "" } else { ", " })?;
+            write!(f, "{}", self.part(arg))?;
+        }
+        f.write_str(")")
     }
-    f.write_str(")")
 }
 
-impl fmt::Display for Binary {
+/// `> bool on (a)`, an operator with how its sides are matched.
+pub(super) struct Operator<'e>(pub &'e Binary);
+
+impl fmt::Display for Operator<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let op = self.op.as_str();
-        let return_bool = if self.return_bool { " bool" } else { "" };
-        write!(f, "{} {op}{return_bool}{} {}", self.lhs, self.matching, self.rhs)
+        let return_bool = if self.0.return_bool { " bool" } else { "" };
+        write!(f, "{}{return_bool}{}", self.0.op.as_str(), self.0.matching)
     }
 }
 

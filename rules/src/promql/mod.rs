@@ -12,9 +12,11 @@ mod functions;
 pub mod labels;
 pub mod memory;
 mod parse;
+mod pretty;
 pub mod series;
 mod types;
 
 pub use features::Features;
 pub use functions::{function_named, functions};
 pub use parse::{Asked, SyntaxFault, parse, parse_with};
+pub use pretty::{pretty, pretty_as_spelled};

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use watchkeep_rules::duration;
 use watchkeep_rules::promql::eval::Settings;
 use watchkeep_rules::promql::labels::{Labels, NAME};
+use watchkeep_rules::promql::pretty;
 use watchkeep_rules::selector::Selector;
 
 use super::query::parse;
@@ -172,7 +173,7 @@ struct Formatted {
     responses((status = 200, body = Value))
 )]
 async fn format_query(asked: Asked) -> Result<Json<Value>, Fault> {
-    Ok(success(parse(asked.needed("query")?)?.to_string()))
+    Ok(success(pretty(&parse(asked.needed("query")?)?)))
 }
 
 #[cfg(test)]

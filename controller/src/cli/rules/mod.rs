@@ -1,6 +1,7 @@
 //! `watchkeep rules …`: what authors of rules ask; a command a file.
 
 mod check;
+mod fmt;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub enum Rules {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Set rule files out in their one form: order, spaces, quotes, long expressions
+    Fmt(fmt::Fmt),
     /// Run tests of rules and runbooks: what fires, which incidents open, which steps would be sent
     #[command(after_help = "A directory stands for all test files below it. Exit 1: a test failed or has a fault.")]
     Test {
@@ -40,6 +43,7 @@ impl Rules {
         match self {
             Self::Check(check) => check.run(format),
             Self::Explain { files } => explain_rules(&files, format),
+            Self::Fmt(fmt) => fmt.run(format),
             Self::Test { files } => run_tests(&files, format),
         }
     }
