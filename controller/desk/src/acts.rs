@@ -58,6 +58,7 @@ pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
         | ActBody::ProblemSplit { .. }
         | ActBody::ProblemInvestigate { .. }
         | ActBody::ProblemKnownError { .. }
+        | ActBody::ProblemAssign { .. }
         | ActBody::ProblemFix { .. }
         | ActBody::ProblemResolve { .. }
         | ActBody::ProblemReopen { .. }

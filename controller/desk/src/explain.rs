@@ -149,6 +149,12 @@ fn noted(note: &str) -> String {
     if note.trim().is_empty() { String::new() } else { format!(": {}", note.trim()) }
 }
 
+/// `alice of group linux`.
+fn receiver(assignee: Option<&str>, group: Option<&str>) -> String {
+    let named = assignee.map(str::to_owned).into_iter().chain(group.map(|group| format!("group {group}")));
+    named.collect::<Vec<_>>().join(" of ")
+}
+
 /// `1 step`, `3 steps`.
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })

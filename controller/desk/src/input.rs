@@ -300,6 +300,12 @@ pub enum ActBody {
         workaround: String,
         note: String,
     },
+    ProblemAssign {
+        problem: ProblemId,
+        assignee: Option<String>,
+        group: Option<String>,
+        note: String,
+    },
     ProblemFix {
         problem: ProblemId,
         note: String,

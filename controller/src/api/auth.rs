@@ -32,6 +32,7 @@ const TABLE: [(&str, &str, Role); 51] = [
     ("POST", "/api/v1/problems/{id}/merge", Operator),
     ("POST", "/api/v1/problems/{id}/split", Operator),
     ("POST", "/api/v1/problems/{id}/known-error", Operator),
+    ("POST", "/api/v1/problems/{id}/assign", Operator),
     ("POST", "/api/v1/problems/{id}/investigate", Operator),
     ("POST", "/api/v1/problems/{id}/fix", Operator),
     ("POST", "/api/v1/problems/{id}/resolve", Operator),

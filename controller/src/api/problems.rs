@@ -35,6 +35,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(merge))
         .routes(routes!(split))
         .routes(routes!(known_error))
+        .routes(routes!(assign))
         .routes(routes!(investigate))
         .routes(routes!(fix))
         .routes(routes!(resolve))
@@ -178,6 +179,16 @@ struct KnownError {
     note: String,
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Assignment {
+    /// A person's id.
+    assignee: Option<String>,
+    group: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
 /// A word along with an act.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -279,6 +290,17 @@ async fn known_error(
     Body(KnownError { workaround, note }): Body<KnownError>,
 ) -> Result<Json<Value>, Problem> {
     act(&state, &caller, &id, |problem| ActBody::ProblemKnownError { problem, workaround, note }).await
+}
+
+/// Give it to a person or a group; from then on it does not resolve by itself.
+#[utoipa::path(post, path = "/api/v1/problems/{id}/assign", tag = "problems", operation_id = "problem_assign", params(("id" = String, Path)), request_body = Assignment, responses((status = 200, body = Value), (status = 409, body = Problem)))]
+async fn assign(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(Assignment { assignee, group, note }): Body<Assignment>,
+) -> Result<Json<Value>, Problem> {
+    act(&state, &caller, &id, |problem| ActBody::ProblemAssign { problem, assignee, group, note }).await
 }
 
 macro_rules! noted {

@@ -129,20 +129,19 @@ const COLUMNS: [Column; 6] = [
     text("TITLE", "title"),
 ];
 
+/// Whose a record is: `alice of linux`; empty where it is nobody's.
+pub(super) fn receiver(record: &Value) -> String {
+    let named = ["assignee", "group"].map(|name| word(record, name));
+    named.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" of ")
+}
+
 /// What an act came to, in a line.
 fn done(act: &str, incident: &Value) -> String {
     let id = word(incident, "id");
     match act {
         "note" => format!("{id}: noted.\n"),
         "priority" => format!("{id} is P{} now.\n", incident["priority"]["level"]),
-        "assign" => {
-            let to: Vec<&str> = ["assignee", "group"]
-                .map(|name| word(incident, name))
-                .into_iter()
-                .filter(|to| !to.is_empty())
-                .collect();
-            format!("{id} is with {} now.\n", to.join(" of "))
-        }
+        "assign" => format!("{id} is with {} now.\n", receiver(incident)),
         _ => format!("{id} is {} now.\n", word(incident, "state")),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::client::Client;
-use super::incidents::word;
+use super::incidents::{receiver, word};
 use super::output::{self, Column, Days, Format, ago, clock, text};
 use super::paging::Paging;
 
@@ -62,6 +62,16 @@ pub enum Problems {
         #[arg(required = true)]
         incidents: Vec<String>,
         #[arg(long)]
+        note: String,
+    },
+    /// Give it to a person or a group; from then on it does not resolve by itself
+    Assign {
+        problem: String,
+        #[arg(long)]
+        to: Option<String>,
+        #[arg(long)]
+        group: Option<String>,
+        #[arg(long, default_value = "")]
         note: String,
     },
     /// Begin to look for the cause
@@ -147,6 +157,9 @@ impl Problems {
             Self::KnownError { problem, workaround, note } => {
                 (problem, "known-error", json!({"workaround": workaround, "note": note}))
             }
+            Self::Assign { problem, to, group, note } => {
+                (problem, "assign", json!({"assignee": to, "group": group, "note": note}))
+            }
             Self::Investigate(Noted { problem, note }) => (problem, "investigate", json!({"note": note})),
             Self::Fix(Noted { problem, note }) => (problem, "fix", json!({"note": note})),
             Self::Resolve { problem, note } => (problem, "resolve", json!({"note": note})),
@@ -167,6 +180,7 @@ fn done(act: &str, problem: &Value) -> String {
     let incidents: Vec<&str> = list(problem, "incidents").iter().filter_map(Value::as_str).collect();
     match act {
         "note" => format!("{id}: noted.\n"),
+        "assign" => format!("{id} is with {} now.\n", receiver(problem)),
         "join" | "split" => format!("{id} has {} now.\n", incidents.join(", ")),
         "merge" => format!("{id} is part of {} now.\n", word(problem, "merged_into")),
         "resolve" => format!("{id} is {} now.{}\n", word(problem, "state"), still_open(problem)),
@@ -191,6 +205,10 @@ fn list<'a>(record: &'a Value, name: &str) -> &'a [Value] {
 fn card(problem: &Value) -> String {
     let (id, priority) = (word(problem, "id"), &problem["priority"]);
     let mut card = format!("{id}  P{priority}  {}  {}\n", word(problem, "state"), word(problem, "title"));
+    let receiver = receiver(problem);
+    if !receiver.is_empty() {
+        card.push_str(&format!("  with {receiver}\n"));
+    }
     if let Some(workaround) = problem["workaround"]["text"].as_str() {
         card.push_str(&format!("  workaround {workaround}\n"));
     }

@@ -1,6 +1,6 @@
 //! What happens to incidents, as sentences.
 
-use super::{counted, noted, short};
+use super::{counted, noted, receiver, short};
 use crate::incidents::{IncidentFact, Opening};
 
 pub(super) fn sentence(fact: &IncidentFact) -> String {
@@ -23,9 +23,7 @@ pub(super) fn sentence(fact: &IncidentFact) -> String {
             format!("{action}: now {}{waits}{}", to.word().replace('_', " "), noted(note))
         }
         IncidentFact::Assigned { assignee, group, note } => {
-            let to: Vec<String> =
-                assignee.iter().cloned().chain(group.iter().map(|group| format!("group {group}"))).collect();
-            format!("assigned to {}{}", to.join(" of "), noted(note))
+            format!("assigned to {}{}", receiver(assignee.as_deref(), group.as_deref()), noted(note))
         }
         IncidentFact::Resolved { code, note, run } => {
             let by = run.map(|run| format!(" by {run}")).unwrap_or_default();

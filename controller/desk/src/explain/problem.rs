@@ -1,6 +1,6 @@
 //! What happens to problems, as sentences.
 
-use super::{noted, short};
+use super::{noted, receiver, short};
 use crate::ids::IncidentId;
 use crate::problems::{self, Candidate, Link, ProblemFact, ProblemOpening};
 use crate::{Fact, FactBody};
@@ -27,7 +27,10 @@ pub fn seen_from(incident: IncidentId, mut fact: Fact) -> Option<Fact> {
         {
             return Some(fact);
         }
-        ProblemFact::Merged { .. } | ProblemFact::Moved { .. } | ProblemFact::Told { .. } => return Some(fact),
+        ProblemFact::Merged { .. }
+        | ProblemFact::Moved { .. }
+        | ProblemFact::Assigned { .. }
+        | ProblemFact::Told { .. } => return Some(fact),
         _ => return None,
     };
     // Without links a person's word or the recurrence of a key is the reason, and stays.
@@ -65,6 +68,9 @@ pub(super) fn sentence(fact: &ProblemFact) -> String {
             let workaround = workaround.as_ref().map(|text| format!(", workaround: {text}")).unwrap_or_default();
             let (action, to) = (action.word().replace('_', " "), to.word().replace('_', " "));
             format!("{action}: now {to}{workaround}{}", noted(note))
+        }
+        ProblemFact::Assigned { assignee, group, note } => {
+            format!("assigned to {}{}", receiver(assignee.as_deref(), group.as_deref()), noted(note))
         }
         ProblemFact::Noted { note } => format!("note: {}", note.trim()),
         ProblemFact::Told { notice, why, group } => {

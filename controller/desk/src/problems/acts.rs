@@ -27,6 +27,9 @@ pub(crate) fn act(work: &mut Work<'_>, who: &str, act: &ActBody) -> Result<(), R
         ActBody::ProblemSplit { problem, incidents, note } => split(work, who, *problem, incidents, note),
         ActBody::ProblemInvestigate { problem, note } => moves(work, who, *problem, Action::Investigate, note),
         ActBody::ProblemKnownError { problem, workaround, note } => known_error(work, who, *problem, workaround, note),
+        ActBody::ProblemAssign { problem, assignee, group, note } => {
+            assign(work, who, *problem, assignee.as_deref(), group.as_deref(), note)
+        }
         ActBody::ProblemFix { problem, note } => moves(work, who, *problem, Action::Fix, note),
         ActBody::ProblemResolve { problem, note } => {
             moves(work, who, *problem, Action::Resolve, note)?;
@@ -77,6 +80,30 @@ fn allowed<'w>(work: &'w Work<'_>, id: ProblemId, action: Action, note: &str) ->
 fn moves(work: &mut Work<'_>, who: &str, id: ProblemId, action: Action, note: &str) -> Result<(), Refusal> {
     allowed(work, id, action, note)?;
     members::move_to(work, id, action, person(who), note, Vec::new());
+    Ok(())
+}
+
+fn assign(
+    work: &mut Work<'_>,
+    who: &str,
+    id: ProblemId,
+    assignee: Option<&str>,
+    group: Option<&str>,
+    note: &str,
+) -> Result<(), Refusal> {
+    allowed(work, id, Action::Assign, note)?;
+    let named = |name: Option<&str>| name.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+    let (assignee, group) = (named(assignee), named(group));
+    if assignee.is_none() && group.is_none() {
+        return Err(Refusal::new("missing", format!("{id}: name an assignee or a group")));
+    }
+    work.edit_problem(id, |problem| {
+        problem.assignee = assignee.clone().or_else(|| problem.assignee.take());
+        problem.group = group.clone().or_else(|| problem.group.take());
+        problem.assigned_by = Some(who.to_owned());
+    });
+    let note = note.to_owned();
+    tell(work, id, person(who), Vec::new(), ProblemFact::Assigned { assignee, group, note });
     Ok(())
 }
 

@@ -62,6 +62,12 @@ pub enum ProblemFact {
         workaround: Option<String>,
         note: String,
     },
+    /// It is theirs now; none: as before.
+    Assigned {
+        assignee: Option<String>,
+        group: Option<String>,
+        note: String,
+    },
     Noted {
         note: String,
     },

@@ -33,6 +33,7 @@ words! {
         /// Resolved for long enough.
         Expire = "expire",
         Cancel = "cancel",
+        Assign = "assign",
         /// Takes in incidents.
         Join = "join",
         /// Becomes part of another problem.
@@ -69,6 +70,7 @@ pub const FLOW: Flow<State, Action> = Flow {
         Allowed { from: &[Resolved], action: Action::Close, to: Some(Closed), who: PERSON, needs: &[] },
         Allowed { from: &[Resolved], action: Action::Expire, to: Some(Closed), who: &[Who::Controller], needs: &[] },
         Allowed { from: OPEN, action: Action::Cancel, to: Some(Cancelled), who: PERSON, needs: &["note"] },
+        Allowed { from: OPEN, action: Action::Assign, to: None, who: PERSON, needs: &["assignee or group"] },
         Allowed { from: LIVE, action: Action::Join, to: None, who: &[Who::Person, Who::Controller], needs: &[] },
         Allowed {
             from: LIVE,

@@ -73,7 +73,9 @@ pub(super) fn open(
         state: State::New,
         origin,
         priority: worst.map_or(5, |incident| incident.priority.level),
+        assignee: None,
         group: worst.and_then(|incident| incident.group.clone()),
+        assigned_by: None,
         keys: known.iter().map(|incident| incident.key.clone()).take(KEYS_MAX).collect(),
         incidents,
         links,
@@ -215,8 +217,9 @@ pub(super) fn settle(work: &mut Work<'_>, id: ProblemId) {
     let known: Vec<&Incident> = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id)).collect();
     let candidates = candidates::rank(work, &known);
     let worst = known.iter().min_by_key(|incident| (incident.priority.level, incident.id));
-    let (priority, group) =
-        worst.map_or((problem.priority, problem.group.clone()), |worst| (worst.priority.level, worst.group.clone()));
+    let priority = worst.map_or(problem.priority, |worst| worst.priority.level);
+    let by_itself = worst.filter(|_| problem.assigned_by.is_none());
+    let group = by_itself.map_or_else(|| problem.group.clone(), |worst| worst.group.clone());
     let title = match problem.origin {
         Origin::Correlation if !known.is_empty() => candidates::title(&candidates, &known),
         _ => problem.title.clone(),
@@ -256,7 +259,7 @@ pub(super) fn over(work: &mut Work<'_>, id: ProblemId) {
         return;
     }
     let (is_found, is_new) = (problem.origin == Origin::Correlation, problem.state == State::New);
-    if is_found && is_new {
+    if is_found && is_new && !problem.is_taken_up() {
         let close_after = work.config.settings.close_after;
         let sentence = "all its incidents are over, and nobody has taken it up".to_owned();
         move_to(work, id, Action::Recover, Actor::Controller, "", vec![Reason::new("auto-resolve", sentence)]);

@@ -48,8 +48,14 @@ pub struct Problem {
     pub origin: Origin,
     /// The worst of its incidents, 1 to 5.
     pub priority: u8,
-    /// Who is told: the group of its worst incident.
+    /// A person's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+    /// Who is told: the group of its worst incident, until a person gives it away.
     pub group: Option<String>,
+    /// Who gave it away; from then on it does not resolve by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_by: Option<String>,
     /// By number, [`INCIDENTS_MAX`] at most.
     pub incidents: BTreeSet<IncidentId>,
     /// A later incident of one of these keys joins; [`KEYS_MAX`] at most.
@@ -144,6 +150,12 @@ pub struct Candidate {
 }
 
 impl Problem {
+    /// A person has: given it to somebody, or begun with it. It means something by now.
+    pub(crate) fn is_taken_up(&self) -> bool {
+        let is_begun = matches!(self.state, State::Investigating | State::KnownError | State::FixInProgress);
+        is_begun || (self.state == State::New && self.assigned_by.is_some())
+    }
+
     /// Adds a line to the timeline; the oldest goes where it is full.
     pub(crate) fn enter(&mut self, entry: TimelineEntry) {
         if self.timeline.len() >= TIMELINE_MAX {

@@ -83,10 +83,9 @@ fn gather(work: &mut Work<'_>, id: IncidentId, problems: &[ProblemId], links: Ve
 
 /// The engine merges only what nobody has taken up.
 fn may_merge(work: &Work<'_>, id: ProblemId) -> bool {
-    work.desk
-        .problems
-        .get(&id)
-        .is_some_and(|p| matches!(p.state, State::New | State::Resolved) && p.origin == Origin::Correlation)
+    work.desk.problems.get(&id).is_some_and(|p| {
+        matches!(p.state, State::New | State::Resolved) && !p.is_taken_up() && p.origin == Origin::Correlation
+    })
 }
 
 /// Whether a link alone brings an incident into the problem, or its candidates do.
@@ -94,8 +93,7 @@ fn takes(work: &Work<'_>, id: ProblemId, incident: IncidentId) -> bool {
     let (Some(problem), Some(incident)) = (work.desk.problems.get(&id), work.desk.incidents.get(&incident)) else {
         return false;
     };
-    let is_taken_up = matches!(problem.state, State::Investigating | State::KnownError | State::FixInProgress);
-    !is_taken_up || problem.keys.contains(&incident.key) || explains(problem, incident)
+    !problem.is_taken_up() || problem.keys.contains(&incident.key) || explains(problem, incident)
 }
 
 fn takes_all(work: &Work<'_>, id: ProblemId, other: ProblemId) -> bool {
@@ -116,7 +114,10 @@ fn explains(problem: &Problem, incident: &Incident) -> bool {
 
 fn not_explained(work: &Work<'_>, id: ProblemId) -> Option<String> {
     let problem = work.desk.problems.get(&id)?;
-    let state = problem.state.word().replace('_', " ");
+    let state = match problem.state {
+        State::New => "somebody's".to_owned(),
+        state => state.word().replace('_', " "),
+    };
     Some(format!("{id} ({}) is {state}, and what may be its cause does not explain this", problem.title))
 }
 

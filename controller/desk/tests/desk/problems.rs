@@ -11,6 +11,7 @@ use watchkeep_desk::{Config, Fact, FactBody, InputBody, Millis, Record, Subject,
 
 use crate::bench::{Bench, DAY, MINUTE, RULES, SECOND, config, labels, unit_failed};
 
+mod assigned;
 mod power_cut;
 
 /// Rules without runbook, pages waiting as by default.
