@@ -402,7 +402,7 @@ impl Running {
     fn seal(&mut self, folder: &Folder, now: Millis) {
         for (worker, shard) in self.shards.iter_mut().enumerate() {
             if let Receipt::Sealed { covered, .. } = shard.hand_over(now).write(folder, worker) {
-                shard.sealed(covered);
+                shard.sealed(&covered);
             }
         }
     }
