@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::coverage::Coverage;
 use super::file::{InputEvent, Test};
 use super::report::Failure;
 use crate::duration;
@@ -107,7 +108,7 @@ impl<'a> Course<'a> {
     }
 
     /// Lets everything up to and at `at` happen.
-    pub fn go_to(&mut self, at: i64) {
+    pub fn go_to(&mut self, at: i64, coverage: &mut Coverage) {
         if (at - self.test.start) / self.rules.interval > EVALUATIONS_MAX {
             let at = duration::format(at - self.test.start);
             let every = duration::format(self.rules.interval);
@@ -117,6 +118,7 @@ impl<'a> Course<'a> {
             let now = self.next_evaluation;
             self.events_until(now);
             self.evaluate(now);
+            coverage.met(now, &self.memory, &self.rules.evaluation());
             self.next_evaluation += self.rules.interval;
         }
         self.events_until(at);

@@ -4,8 +4,10 @@
 //! Which incidents stand is the desk's to say, and the desk is not known here: an [`IncidentJudge`] is handed in.
 
 mod course;
+mod coverage;
 mod expr;
 mod file;
+mod junit;
 mod plan;
 mod report;
 mod run;
@@ -13,6 +15,8 @@ mod series;
 
 use std::path::{Path, PathBuf};
 
+pub use coverage::{Asserted, Coverage, RuleCoverage};
+pub use junit::junit;
 pub use report::{Failure, FileReport, Report, TestReport};
 pub use run::run_file;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::coverage::Coverage;
 use crate::fault::Faults;
 
 /// All test files of one call.
@@ -18,6 +19,9 @@ pub struct Report {
 pub struct FileReport {
     pub file: String,
     pub tests: Vec<TestReport>,
+    /// What its tests have looked at.
+    #[serde(skip)]
+    pub coverage: Coverage,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +45,13 @@ pub struct Failure {
 impl Report {
     pub fn passed(&self) -> bool {
         self.faults.is_empty() && self.tests().all(|test| test.failures.is_empty())
+    }
+
+    /// What all test files together have looked at.
+    pub fn coverage(&self) -> Coverage {
+        let mut all = Coverage::default();
+        self.files.iter().for_each(|file| all.add(&file.coverage));
+        all
     }
 
     pub fn tests(&self) -> impl Iterator<Item = &TestReport> {

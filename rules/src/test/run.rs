@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::course::{Course, FiringAlert, ReadyRules};
+use super::coverage::Coverage;
 use super::expr;
 use super::file::{self, Expectation, Expected, ExpectedIncident, RunsOf, Test, TestFile};
 use super::plan::{self, Planned};
@@ -23,12 +24,13 @@ pub fn run_file(
     let rules = ReadyRules::new(book, read.interval, &read.group_order)
         .map_err(|message| Faults { faults: vec![Fault::of_file(file, message)], more: 0 })?;
     let mut judge = judge;
+    let mut coverage = Coverage::of(book);
     let mut reports = Vec::with_capacity(read.tests.len());
     for test in &read.tests {
         let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
-        reports.push(run_test(test, &read, book, &rules, judge));
+        reports.push(run_test(test, &read, book, &rules, judge, &mut coverage));
     }
-    Ok(FileReport { file: file.to_owned(), tests: reports })
+    Ok(FileReport { file: file.to_owned(), tests: reports, coverage })
 }
 
 /// Expectations are looked at as their times come; expressions at the end, when all samples are loaded.
@@ -38,20 +40,23 @@ fn run_test(
     book: &RuleBook,
     rules: &ReadyRules,
     mut judge: Option<&mut dyn IncidentJudge>,
+    coverage: &mut Coverage,
 ) -> TestReport {
     let mut course = Course::new(test, rules);
     let mut in_order: Vec<&Expectation> = test.expectations.iter().collect();
     in_order.sort_by_key(|expectation| expectation.at);
     let mut failures = Vec::new();
     for expectation in in_order {
-        course.go_to(expectation.at);
+        course.go_to(expectation.at, coverage);
         if !course.failures.is_empty() {
             break;
         }
+        coverage.asked(expectation, &course);
         let judge = judge.as_mut().map(|judge| &mut **judge as &mut dyn IncidentJudge);
         failures.extend(judged(expectation, test, book, &course, judge));
     }
-    course.go_to(test.exprs.iter().map(|expr| expr.at).max().unwrap_or(test.start));
+    course.go_to(test.exprs.iter().map(|expr| expr.at).max().unwrap_or(test.start), coverage);
+    coverage.read(test);
     if course.failures.is_empty() {
         let settings = rules.evaluation();
         failures.extend(

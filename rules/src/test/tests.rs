@@ -398,3 +398,87 @@ tests:
     let faults = run_file("t.yaml", &text("noon"), &book, None).expect_err("no instant");
     assert!(faults.to_string().contains("\"noon\" is no instant"), "{faults}");
 }
+
+const BRANCHES: &str = r#"groups:
+- name: g
+  rules:
+  - {record: 'job:up:sum', expr: sum by (job) (up)}
+  - {record: 'job:up:max', expr: max by (job) (up)}
+  - {alert: Down, expr: 'job:up:sum == 0 or (absent(never) == 2)', labels: {severity: critical}}
+  - {alert: Down, expr: up == 0, for: 5m, labels: {severity: warning}}
+  - {alert: Forgotten, expr: up > 1}
+  - {event: Failed, match: '{kind="failed"}', clear: '{kind="ok"}'}
+"#;
+
+#[test]
+fn coverage_names_what_no_test_asked_for() {
+    let book = crate::load::load(&[("rules.yaml".into(), BRANCHES.to_owned())]).expect("good rules");
+    let tests = r#"rule_files: [rules.yaml]
+tests:
+- interval: 1m
+  input_series: [{series: 'up{job="a"}', values: '1 0 0 1'}]
+  alert_rule_test:
+  - {eval_time: 0m, alertname: Down}
+  - {eval_time: 1m, alertname: Down, exp_alerts: [{exp_labels: {job: a, severity: critical}}]}
+  - {eval_time: 3m, alertname: Down}
+"#;
+    let events = r#"rule_files: [rules.yaml]
+tests:
+- interval: 1m
+  input_events: [{at: 10s, labels: {instance: h, kind: failed}}]
+  alert_rule_test:
+  - {eval_time: 20s, alertname: Failed, exp_alerts: [{exp_labels: {instance: h}}]}
+"#;
+    let mut report = Report::default();
+    for (name, text) in [("one.yaml", tests), ("two.yaml", events)] {
+        report.files.push(run_file(name, text, &book, None).unwrap_or_else(|faults| panic!("{faults}")));
+    }
+    assert!(report.passed(), "{report}");
+    insta::assert_snapshot!(report.coverage(), @r#"
+    coverage: 4 of 6 rules, 6 of 14 of what can be asked of them
+      rules.yaml: Down{severity="critical"}: this side of 'or' never gave anything: (absent(never) == 2)
+      rules.yaml: Down{severity="warning"}: never asserted: fires, resolves
+      rules.yaml: Forgotten: no test asks anything of it
+      rules.yaml: job:up:max: no test asks anything of it
+      rules.yaml: Failed: never asserted: stays quiet, resolves
+    "#);
+}
+
+#[test]
+fn a_report_is_junit_s_xml() {
+    let book = crate::load::load(&[("rules.yaml".into(), BRANCHES.to_owned())]).expect("good rules");
+    let tests = r#"rule_files: [rules.yaml]
+tests:
+- name: 'down & "out"'
+  input_series: [{series: 'up{job="<a>"}', values: '0'}]
+  alert_rule_test:
+  - {eval_time: 0m, alertname: Down}
+- name: fine
+  alert_rule_test:
+  - {eval_time: 0m, alertname: Down}
+"#;
+    let faults = crate::load::load(&[("broken.yaml".into(), "groups: [{}]".to_owned())]).expect_err("no name");
+    let report = Report { files: vec![run_file("one.yaml", tests, &book, None).expect("good tests")], faults };
+    insta::assert_snapshot!(junit(&report), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites tests="3" failures="1" errors="1">
+      <testsuite name="one.yaml" tests="2" failures="1" errors="0">
+        <testcase classname="one.yaml" file="one.yaml" name="down &amp; &quot;out&quot;">
+          <failure message="alert_rule_test at 0s, alert 'Down'">one.yaml:6
+    expected: nothing else
+    found: {alertname=&quot;Down&quot;, job=&quot;&lt;a&gt;&quot;, severity=&quot;critical&quot;}
+    </failure>
+        </testcase>
+        <testcase classname="one.yaml" file="one.yaml" name="fine"/>
+      </testsuite>
+      <testsuite name="faults" tests="1" failures="0" errors="1">
+        <testcase classname="faults" file="broken.yaml" name="broken.yaml:1">
+          <error message="a group needs 'name'">broken.yaml:1:10: a group needs 'name'
+      |
+    1 | groups: [{}]
+      |          ^^</error>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "#);
+}

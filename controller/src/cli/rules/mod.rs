@@ -2,16 +2,16 @@
 
 mod check;
 mod fmt;
+mod test;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
-use watchkeep_rules::{Faults, explain, load, test};
+use watchkeep_rules::{Faults, explain, load};
 
 pub use check::check;
 
-use crate::cli::judge::DeskJudge;
 use crate::cli::output::{self, Format};
 use crate::cli::{Failure, Outcome, exit};
 
@@ -31,11 +31,7 @@ pub enum Rules {
     /// Set rule files out in their one form: order, spaces, quotes, long expressions
     Fmt(fmt::Fmt),
     /// Run tests of rules and runbooks: what fires, which incidents open, which steps would be sent
-    #[command(after_help = "A directory stands for all test files below it. Exit 1: a test failed or has a fault.")]
-    Test {
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Test(test::Test),
 }
 
 impl Rules {
@@ -44,18 +40,9 @@ impl Rules {
             Self::Check(check) => check.run(format),
             Self::Explain { files } => explain_rules(&files, format),
             Self::Fmt(fmt) => fmt.run(format),
-            Self::Test { files } => run_tests(&files, format),
+            Self::Test(test) => test.run(format),
         }
     }
-}
-
-fn run_tests(files: &[PathBuf], format: Format) -> Outcome {
-    let report = test::run(files, Some(&mut DeskJudge));
-    match format {
-        Format::Table => output::say(&format!("{report}\n")),
-        Format::Json | Format::Yaml => output::print_json(&json!(report)),
-    }
-    if report.passed() { Ok(()) } else { Err(Failure::said(exit::FOUND_WANTING)) }
 }
 
 fn explain_rules(files: &[PathBuf], format: Format) -> Outcome {
