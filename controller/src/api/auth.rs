@@ -16,7 +16,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 51] = [
+const TABLE: [(&str, &str, Role); 52] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
