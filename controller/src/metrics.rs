@@ -18,6 +18,7 @@ pub struct Metrics {
     pub registry: Registry,
     gauges: Arc<[IntGauge]>,
     rule_failures: IntCounterVec,
+    rule_evaluations: IntCounterVec,
     process: Process,
     counts: Arc<dyn Fn() -> Counts + Send + Sync>,
 }
@@ -133,6 +134,12 @@ const RULE_FAILURES: (&str, &str) = (
     "Evaluations of rules that failed since the start, each host's counted.",
 );
 
+/// By `way`: `stream` where it knew that the rule gives nothing, `plain` where the plain evaluator was asked.
+const RULE_EVALUATIONS: (&str, &str) = (
+    "watchkeep_rule_evaluations_total",
+    "Evaluations of rules of single hosts since the start, each host's counted, by the way that they went.",
+);
+
 impl Metrics {
     /// `counts` reads the running parts; `lag` is observed by them.
     pub fn new(lag: Histogram, counts: impl Fn() -> Counts + Send + Sync + 'static) -> Self {
@@ -142,12 +149,11 @@ impl Metrics {
             registry.register(Box::new(gauge.clone())).expect("the names of the list differ");
             gauge
         });
-        let of = Opts::new(RULE_FAILURES.0, RULE_FAILURES.1);
-        let rule_failures = IntCounterVec::new(of, &["rule_group"]).expect("a metric name and a label");
-        registry.register(Box::new(rule_failures.clone())).expect("it is not in the list");
+        let rule_failures = counters(&registry, RULE_FAILURES, "rule_group");
+        let rule_evaluations = counters(&registry, RULE_EVALUATIONS, "way");
         registry.register(Box::new(lag)).expect("it is not in the list");
         let process = Process::registered(&registry);
-        Self { registry, gauges: Arc::new(gauges), rule_failures, process, counts: Arc::new(counts) }
+        Self { registry, gauges: Arc::new(gauges), rule_failures, rule_evaluations, process, counts: Arc::new(counts) }
     }
 
     /// Takes the readings.
@@ -186,9 +192,22 @@ impl Metrics {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
         self.process.refresh();
+        let counted = |counters: &IntCounterVec, label: &str, total: u64| {
+            let counter = counters.with_label_values(&[label]);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        };
         for (group, failures) in state.rules.failures() {
-            let counter = self.rule_failures.with_label_values(&[&group]);
-            counter.inc_by(failures.saturating_sub(counter.get()));
+            counted(&self.rule_failures, &group, failures);
         }
+        let judged = state.rules.all_judged();
+        counted(&self.rule_evaluations, "stream", judged.streamed);
+        counted(&self.rule_evaluations, "plain", judged.plain);
     }
+}
+
+/// Counters of one name, by the values of one label.
+fn counters(registry: &Registry, (name, help): (&str, &str), label: &str) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label]).expect("a metric name and a label");
+    registry.register(Box::new(counters.clone())).expect("it is not in the list");
+    counters
 }

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::duration;
 use crate::metric::{MetricRules, Rule, Scope, selectors};
-use crate::model::RuleBook;
+use crate::model::{Group, RuleBook};
 use crate::promql::ast::{Expr, VectorSelector, When};
 use crate::promql::eval::Settings;
+use crate::stream::{self, Derived};
 
 /// Every rule over samples of a book, in the order of files, groups and places.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,7 +33,13 @@ pub struct RuleExplained {
 #[serde(tag = "scope", rename_all = "lowercase")]
 pub enum Runs {
     /// For each host by itself, at the instant of each of its reports.
-    Host,
+    Host {
+        /// Why the plain evaluator judges it with each report; none where it is judged as rows stream in, and the plain
+        /// evaluator is asked only where it gives something, where two series of a host cannot be told apart, and of a first
+        /// report or one after late samples.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        plain: Option<String>,
+    },
     /// Over all hosts, at its group's interval.
     Fleet {
         why: String,
@@ -57,27 +64,35 @@ pub struct Reading {
 /// A rule that was not checked: the sentence names it.
 pub fn explain(book: &RuleBook) -> Result<Explained, String> {
     let groups = book.groups.iter().map(|group| (group, Rule::of_group(book, &group.file, &group.name)));
-    let placed: Vec<(&str, &str, Rule)> = groups
-        .flat_map(|(group, rules)| rules.into_iter().map(|rule| (group.file.as_str(), group.name.as_str(), rule)))
-        .collect();
-    let all = MetricRules::new(placed.iter().map(|(.., rule)| rule.clone()).collect())?;
+    let placed: Vec<(&Group, Rule)> =
+        groups.flat_map(|(group, rules)| rules.into_iter().map(move |rule| (group, rule))).collect();
+    let all = MetricRules::new(placed.iter().map(|(_, rule)| rule.clone()).collect())?;
+    let derived = Derived::of(book);
     let explained =
-        placed.iter().zip(all.rules()).zip(all.scopes()).map(|(((file, group, rule), (_, expr)), scope)| {
-            RuleExplained {
-                rule: rule.name().to_owned(),
-                file: (*file).to_owned(),
-                group: (*group).to_owned(),
-                expr: rule.expr().trim().to_owned(),
-                runs: runs(scope, rule.expr()),
-                reads: reads(expr),
-            }
+        placed.iter().zip(all.rules()).zip(all.scopes()).map(|(((group, rule), (_, expr)), scope)| RuleExplained {
+            rule: rule.name().to_owned(),
+            file: group.file.clone(),
+            group: group.name.clone(),
+            expr: rule.expr().trim().to_owned(),
+            runs: runs(scope, rule, || plain(group, rule, expr, &derived)),
+            reads: reads(expr),
         });
     Ok(Explained { rules: explained.collect() })
 }
 
-fn runs(scope: Scope, text: &str) -> Runs {
+/// Why the plain evaluator judges a rule of one host with each report.
+fn plain(group: &Group, rule: &Rule, expr: &Expr, derived: &Derived) -> Option<String> {
+    match rule {
+        Rule::Record(_) => Some("what it records is written with each report".to_owned()),
+        Rule::Alert(_) if group.query_offset != 0 => Some("its group has a 'query_offset'".to_owned()),
+        Rule::Alert(_) => stream::reads(expr, derived).err(),
+    }
+}
+
+fn runs(scope: Scope, rule: &Rule, plain: impl Fn() -> Option<String>) -> Runs {
+    let text = rule.expr();
     match scope {
-        Scope::Host => Runs::Host,
+        Scope::Host => Runs::Host { plain: plain() },
         Scope::Fleet(across) => {
             let part = text.get(across.part.from..across.part.to).unwrap_or(text);
             Runs::Fleet { why: across.why, part: one_line(part), help: across.help }
@@ -117,15 +132,22 @@ impl fmt::Display for Explained {
             }
             write!(f, "{rule}")?;
         }
-        let hosts = self.rules.iter().filter(|rule| rule.runs == Runs::Host).count();
-        write!(f, "rules of one host: {hosts}, across hosts: {}", self.rules.len() - hosts)
+        let count = |of: fn(&Runs) -> bool| self.rules.iter().filter(|rule| of(&rule.runs)).count();
+        let hosts = count(|runs| matches!(runs, Runs::Host { .. }));
+        let streamed = count(|runs| matches!(runs, Runs::Host { plain: None }));
+        let across = self.rules.len() - hosts;
+        write!(f, "rules of one host: {hosts}, judged as samples stream in: {streamed}, across hosts: {across}")
     }
 }
 
 impl fmt::Display for RuleExplained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.runs {
-            Runs::Host => writeln!(f, "  {}: host, judged with each report", self.rule)?,
+            Runs::Host { plain: None } => writeln!(f, "  {}: host, judged as its samples stream in", self.rule)?,
+            Runs::Host { plain: Some(why) } => {
+                writeln!(f, "  {}: host, evaluated with each report", self.rule)?;
+                writeln!(f, "      why    not as samples stream in: {why}")?;
+            }
             Runs::Fleet { why, part, help } => {
                 writeln!(f, "  {}: fleet, judged over all hosts at intervals", self.rule)?;
                 writeln!(f, "      why    {why}: {part}")?;
@@ -153,6 +175,12 @@ mod tests {
         expr: |
           node_filesystem_avail_bytes{fstype!="tmpfs"} / node_filesystem_size_bytes < 0.1
             and predict_linear(node_filesystem_avail_bytes{fstype!="tmpfs"}[6h] offset 5m, 3600) < 0
+      - alert: FilesystemFilling
+        expr: node_filesystem_avail_bytes < 1e9 and predict_linear(node_filesystem_avail_bytes[6h], 3600) < 0
+      - alert: LoadedNow
+        expr: max_over_time(node_load1[5m:1m]) > 10
+      - record: instance:load
+        expr: node_load1 * 2
       - alert: HostsDown
         expr: |
           count by (job) (up == 0)
@@ -169,9 +197,17 @@ mod tests {
         let explained = explain(&book).expect("they were checked");
         insta::assert_snapshot!(explained.to_string(), @r#"
         hosts.yaml, group "hosts"
-          FilesystemFull: host, judged with each report
+          FilesystemFull: host, judged as its samples stream in
               reads  node_filesystem_avail_bytes{fstype!="tmpfs"}, 6h5m back
               reads  node_filesystem_size_bytes, 5m back
+          FilesystemFilling: host, judged as its samples stream in
+              reads  node_filesystem_avail_bytes, 6h back
+          LoadedNow: host, evaluated with each report
+              why    not as samples stream in: subqueries are not compiled
+              reads  node_load1, 10m back
+          instance:load: host, evaluated with each report
+              why    not as samples stream in: what it records is written with each report
+              reads  node_load1, 5m back
           HostsDown: fleet, judged over all hosts at intervals
               why    'count' puts hosts together: count by (job) (up == 0)
               help   group by (job, instance) to keep hosts apart
@@ -184,11 +220,11 @@ mod tests {
               why    'job:load' is recorded by a rule across hosts: job:load
               reads  node_load1, 5m back
               reads  job:load, 5m back
-        rules of one host: 1, across hosts: 3
+        rules of one host: 4, judged as samples stream in: 2, across hosts: 3
         "#);
         let json = serde_json::to_value(&explained).expect("plain data");
         assert_eq!(json["rules"][0]["runs"]["scope"], "host");
         assert_eq!(json["rules"][0]["reads"][0]["back_ms"], 6 * 3_600_000 + 5 * 60_000);
-        assert_eq!(json["rules"][1]["runs"]["part"], "count by (job) (up == 0)");
+        assert_eq!(json["rules"][4]["runs"]["part"], "count by (job) (up == 0)");
     }
 }

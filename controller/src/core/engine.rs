@@ -419,6 +419,7 @@ impl Worker {
     fn seal(&mut self) {
         self.sample_counts.add(self.shard.take_tally());
         self.sample_counts.lagged(&self.shard.take_lags());
+        self.rules.judged(self.shard.take_judged());
         self.shard.take_rule_health().into_iter().for_each(|health| self.rules.put(self.number, health));
         if let Some(receipt) = self.sealer.receipt() {
             self.take_receipt(receipt);

@@ -1,14 +1,19 @@
 //! What everybody sees of rules: which fail, of all workers and of the rules across hosts, and how the latter stand.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::detect::metrics::{FailingRule, RuleHealth, Standing};
+use crate::detect::metrics::{FailingRule, Judged, RuleHealth, Standing};
 
 /// Shared between whoever evaluates rules and whoever asks. A rule is told of in the log when it begins to fail anywhere, and
 /// when it works everywhere again.
 #[derive(Debug, Default)]
-pub struct RuleBoard(Mutex<Board>);
+pub struct RuleBoard {
+    board: Mutex<Board>,
+    streamed: AtomicU64,
+    plain: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Board {
@@ -22,7 +27,7 @@ struct Board {
 impl RuleBoard {
     /// What `who` (a worker's number, or one past them all for rules across hosts) evaluates stands like this now.
     pub fn put(&self, who: usize, health: RuleHealth) {
-        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         for (group, more) in health.failures() {
             *board.failures.entry(group.clone()).or_default() += more;
         }
@@ -42,22 +47,34 @@ impl RuleBoard {
 
     /// The rules across hosts stand like this now.
     pub fn put_across(&self, standing: Standing) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).across = standing;
+        self.board.lock().unwrap_or_else(PoisonError::into_inner).across = standing;
     }
 
     /// How the rules across hosts stand, and those over series that others write.
     pub fn across(&self) -> Standing {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).across.clone()
+        self.board.lock().unwrap_or_else(PoisonError::into_inner).across.clone()
     }
 
     /// Rules that fail, by group and name, with the hosts of all workers counted together.
     pub fn failing(&self) -> Vec<FailingRule> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).failing()
+        self.board.lock().unwrap_or_else(PoisonError::into_inner).failing()
+    }
+
+    /// Rules of single hosts were evaluated so often.
+    pub fn judged(&self, judged: Judged) {
+        self.streamed.fetch_add(judged.streamed, Ordering::Relaxed);
+        self.plain.fetch_add(judged.plain, Ordering::Relaxed);
+    }
+
+    /// Evaluations of single hosts' rules since the start.
+    pub fn all_judged(&self) -> Judged {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Judged { streamed: of(&self.streamed), plain: of(&self.plain) }
     }
 
     /// Failed evaluations by group (`file;name`) since the start.
     pub fn failures(&self) -> BTreeMap<String, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).failures.clone()
+        self.board.lock().unwrap_or_else(PoisonError::into_inner).failures.clone()
     }
 }
 

@@ -17,7 +17,7 @@ use super::matter::{self, content, hexadecimal, unhexadecimal};
 use super::proposal::{Down, Proposal};
 use super::{Numbered, report};
 use crate::core::aside;
-use crate::detect::metrics::{RuleHealth, Standing};
+use crate::detect::metrics::{Judged, RuleHealth, Standing};
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
 use crate::fleet::session::Heard;
@@ -246,6 +246,11 @@ impl Shard {
     /// Which rules fail for how many hosts, where that changed since this was last asked.
     pub fn take_rule_health(&mut self) -> Option<RuleHealth> {
         self.rule_health.take_if_changed()
+    }
+
+    /// Evaluations of hosts' rules since this was last asked.
+    pub fn take_judged(&mut self) -> Judged {
+        self.rule_health.take_judged()
     }
 
     /// Every series in memory that the question takes, of all hosts.

@@ -376,15 +376,17 @@ impl Columns {
         self.head = Head { order, before: Some((until, values)), ..Head::default() };
     }
 
-    /// Drops sealed chunks that end before `before`, and the instances that nothing is held of.
-    pub fn forget(&mut self, before: i64) {
-        if self.progress.forget(&mut self.chunks, before) {
+    /// Drops sealed chunks that end before `before`, and the instances that nothing is held of; whether there was any.
+    pub fn forget(&mut self, before: i64) -> bool {
+        let any = self.progress.forget(&mut self.chunks, before);
+        if any {
             let late = self.late.values().flat_map(|row| &row.slots);
             let in_chunks = self.chunks.iter().flat_map(|chunk| chunk.slots.iter());
             let held: BTreeSet<u32> =
                 self.head.order.iter().chain(&self.live).chain(late).chain(in_chunks).copied().collect();
             self.slots.retain(|slot, _| held.contains(slot));
         }
+        any
     }
 
     /// Whether nothing is held and no layout has it.
@@ -421,6 +423,30 @@ impl Columns {
                 read.then(|| (self.labels(*slot, column, base), Point { at, value }))
             })
         })
+    }
+
+    /// Labels of the layout's columns whose metric is `wanted`, none of the others; in the order of the newest row.
+    pub fn live_labels<'a>(
+        &'a self,
+        base: &'a Labels,
+        wanted: &'a dyn Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Option<Labels>> + 'a {
+        self.live.iter().flat_map(move |slot| {
+            let metrics = (0..).zip(&self.indexed.template.metrics);
+            metrics.map(move |(column, metric)| wanted(&metric.name).then(|| self.labels(*slot, column, base)))
+        })
+    }
+
+    /// The values of the layout's columns in the row of `at`, none where there is a gap; if that is the newest row.
+    pub fn live_row(&self, at: i64) -> Option<impl Iterator<Item = Option<f64>> + '_> {
+        let (_, values) = self.newest_row().filter(|(newest, _)| *newest == at)?;
+        let metrics = self.indexed.metrics();
+        let places = (0..self.live.len()).map(|row| match &self.head.places {
+            Some(places) => places[row] as usize,
+            None => row,
+        });
+        let cells = places.flat_map(move |place| values[place * metrics..(place + 1) * metrics].iter().copied());
+        Some(cells.map(|value| (!is_gap(value)).then_some(value)))
     }
 
     /// Every column whose metric is `name` (or any) and whose labels `takes`, with its points in `(after, until]`, in any order

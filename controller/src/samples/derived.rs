@@ -148,15 +148,17 @@ impl Derived {
         Ok(())
     }
 
-    /// Drops sealed chunks that end before `before`, and the series that nothing is held of.
-    pub fn forget(&mut self, before: i64) {
-        if self.progress.forget(&mut self.chunks, before) {
+    /// Drops sealed chunks that end before `before`, and the series that nothing is held of; whether there was any.
+    pub fn forget(&mut self, before: i64) -> bool {
+        let any = self.progress.forget(&mut self.chunks, before);
+        if any {
             let mut held: BTreeSet<u32> = self.chunks.iter().flat_map(|chunk| chunk.slots.iter().copied()).collect();
             held.extend(&self.order);
             held.extend(self.late.keys().map(|(_, series)| *series));
             self.names.values_mut().for_each(|all| all.retain(|_, series| held.contains(series)));
             self.names.retain(|_, all| !all.is_empty());
         }
+        any
     }
 
     /// As [`super::columns::Columns::select`].

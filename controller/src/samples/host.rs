@@ -8,6 +8,7 @@ use watchkeep_protocol::layout::Metric;
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::{Point, Samples, Series};
 use watchkeep_rules::selector::{MatchOp, Selector};
+use watchkeep_rules::stream;
 
 use super::columns::{Columns, Placed};
 use super::derived::Derived;
@@ -32,6 +33,23 @@ pub struct HostSeries {
     columns: Vec<Columns>,
     derived: Derived,
     newest_at: Option<i64>,
+    reached: Reached,
+}
+
+/// How far a host's columns are, for who follows them row by row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Rises with every change but a newer row: another layout, other labels, a late row, what came from files or is forgotten.
+    pub revision: u64,
+    /// Reports that were the newest when they were taken.
+    pub reports: u64,
+}
+
+impl Reached {
+    /// Whether the newest report is all that changed since `before`.
+    pub fn follows(self, before: Self) -> bool {
+        self == Self { reports: before.reports + 1, ..before }
+    }
 }
 
 /// Series that several threads look at: what rules across hosts record.
@@ -83,6 +101,7 @@ impl HostSeries {
             columns: Vec::new(),
             derived: Derived::default(),
             newest_at: None,
+            reached: Reached::default(),
         }
     }
 
@@ -98,6 +117,7 @@ impl HostSeries {
             self.up = base.with(NAME, "up");
             self.base = base;
             self.columns.iter_mut().for_each(Columns::relabel);
+            self.reached.revision += 1;
         }
     }
 
@@ -138,7 +158,10 @@ impl HostSeries {
         }
         if taken.newest {
             self.newest_at = Some(at);
+            self.reached.reports += 1;
         }
+        let beside = if taken.newest { taken.late + taken.again } else { taken.values };
+        self.reached.revision += u64::from(changed || beside > 0);
         taken
     }
 
@@ -185,6 +208,28 @@ impl HostSeries {
     /// them and the instant at which it was read.
     pub fn newest<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (Labels, Point)> + 'a {
         self.places.iter().flat_map(move |place| self.columns[*place].newest(metric, &self.base))
+    }
+
+    /// How far the columns are.
+    pub fn reached(&self) -> Reached {
+        self.reached
+    }
+
+    /// Labels of the layout's columns whose metric is `wanted`, none of the others; block behind block.
+    pub fn live_labels<'a>(&'a self, wanted: &'a dyn Fn(&str) -> bool) -> impl Iterator<Item = Option<Labels>> + 'a {
+        self.places.iter().flat_map(move |place| self.columns[*place].live_labels(&self.base, wanted))
+    }
+
+    /// The newest report's rows: the place of the first column in [`HostSeries::live_labels`], and the values from there on,
+    /// none where nothing was read.
+    pub fn live_rows(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = Option<f64>> + '_)> + '_ {
+        let mut next = 0;
+        self.places.iter().filter_map(move |place| {
+            let columns = &self.columns[*place];
+            let first = next;
+            next += columns.series();
+            Some((first, columns.live_row(self.newest_at?)?))
+        })
     }
 
     /// The newest instant that rules wrote for.
@@ -237,6 +282,7 @@ impl HostSeries {
         after: i64,
         templates: &mut Templates,
     ) -> Result<(), String> {
+        self.reached.revision += 1;
         for chunk in part.chunks.into_iter().filter(|chunk| chunk.until() > after) {
             let shape = index.shape(chunk.shape).ok_or("a chunk whose shape is not in the index")?;
             self.past(&templates.shared(&shape.template)).restore(&shape.instances, chunk)?;
@@ -256,8 +302,13 @@ impl HostSeries {
 
     /// Drops what is sealed and ends before `before`.
     pub fn forget(&mut self, before: i64) {
-        self.columns.iter_mut().for_each(|columns| columns.forget(before));
-        self.derived.forget(before);
+        let mut any = self.derived.forget(before);
+        for columns in &mut self.columns {
+            any |= columns.forget(before);
+        }
+        // Of a host that lags, what rules still look back at.
+        let in_sight = self.newest_at.is_some_and(|newest| newest.saturating_sub(stream::RANGE_MAX) < before);
+        self.reached.revision += u64::from(any && in_sight);
         let (columns, mut kept) = (std::mem::take(&mut self.columns), Vec::new());
         for (place, columns) in columns.into_iter().enumerate() {
             if self.places.contains(&place) || !columns.is_empty() {

@@ -36,7 +36,7 @@ mod tally;
 mod template;
 
 pub use folder::Folder;
-pub use host::{Held, HostSeries, SharedSeries, Taken};
+pub use host::{Held, HostSeries, Reached, SharedSeries, Taken};
 pub use layouts::{HeldLayout, Layouts};
 pub use reader::{Ask, Asking, Question, Reader};
 pub use recover::{Recovered, Recovery, recover};

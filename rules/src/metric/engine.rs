@@ -56,11 +56,26 @@ impl MetricEngine {
         self.eval_unless(at, samples, &mut |_| false)
     }
 
-    /// As [`MetricEngine::eval`], and gives the same; but a rule that has no alerts and of which `stream` (of the same rules, with
-    /// all of the host's rows until `at`) knows that it gives nothing is not evaluated.
-    pub fn eval_streaming(&mut self, at: i64, samples: &dyn Samples, stream: &mut Stream) -> Output {
-        let looks_back = self.settings.query_offset != 0;
-        self.eval_unless(at, samples, &mut |place| !looks_back && stream.verdict(place, at) == Verdict::Quiet)
+    /// As [`MetricEngine::eval`], and gives the same; but a rule that has no alerts and of which `stream` knows that it gives
+    /// nothing is not evaluated. How many these were is given, too. The engine's rules stand in the stream from place `first` on,
+    /// and the stream has all of the host's rows until `at`.
+    pub fn eval_streaming(
+        &mut self,
+        at: i64,
+        samples: &dyn Samples,
+        stream: &mut Stream,
+        first: usize,
+    ) -> (Output, usize) {
+        if self.settings.query_offset != 0 {
+            return (self.eval(at, samples), 0);
+        }
+        let mut quiet = 0;
+        let output = self.eval_unless(at, samples, &mut |place| {
+            let is_quiet = stream.verdict(first + place, at) == Verdict::Quiet;
+            quiet += usize::from(is_quiet);
+            is_quiet
+        });
+        (output, quiet)
     }
 
     fn eval_unless(&mut self, at: i64, samples: &dyn Samples, is_quiet: &mut dyn FnMut(usize) -> bool) -> Output {

@@ -113,6 +113,10 @@ impl MetricRules {
         self.ready.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Those of the rules that record, in their order.
     #[must_use]
     pub fn recording(&self) -> Self {

@@ -31,7 +31,7 @@ pub struct Slots {
 pub struct Compiler {
     /// All series by name and labels, with their slot once one is asked for; the columns' and those of the past.
     series: BTreeMap<String, BTreeMap<Labels, Option<u32>>>,
-    columns: Vec<Labels>,
+    columns: Vec<Option<Labels>>,
     /// Series that two columns have.
     twice: BTreeSet<Labels>,
     recent: Recent,
@@ -40,11 +40,11 @@ pub struct Compiler {
 type Refused<T> = Result<T, String>;
 
 impl Compiler {
-    pub fn new<'a>(columns: &[Labels], past: impl Iterator<Item = &'a Labels>) -> Self {
+    pub fn new<'a>(columns: &[Option<Labels>], past: impl Iterator<Item = &'a Labels>) -> Self {
         let mut series: BTreeMap<String, BTreeMap<Labels, Option<u32>>> = BTreeMap::new();
         let mut twice = BTreeSet::new();
         let name = |labels: &Labels| labels.get(NAME).unwrap_or_default().to_owned();
-        for labels in columns {
+        for labels in columns.iter().flatten() {
             if series.entry(name(labels)).or_default().insert(labels.clone(), None).is_some() {
                 twice.insert(labels.clone());
             }
@@ -72,7 +72,7 @@ impl Compiler {
     pub fn finish(self) -> (Slots, Recent) {
         let all = self.series.into_values().flatten();
         let by_labels: BTreeMap<Labels, u32> = all.filter_map(|(labels, slot)| Some((labels, slot?))).collect();
-        let of_columns = self.columns.iter().map(|labels| by_labels.get(labels).copied()).collect();
+        let of_columns = self.columns.iter().map(|labels| by_labels.get(labels.as_ref()?).copied()).collect();
         (Slots { of_columns, by_labels: by_labels.into_iter().collect() }, self.recent)
     }
 

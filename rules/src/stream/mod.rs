@@ -20,13 +20,14 @@ mod recent;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::metric::{MetricRules, selectors};
+use crate::metric::selectors;
+use crate::model::RuleBook;
 use crate::promql::ast::{Expr, ExprKind};
 use crate::promql::labels::{Labels, NAME};
 use crate::promql::series::{Point, Samples};
-use crate::selector::MatchOp;
+use crate::selector::{MatchOp, Matcher};
 
 use compile::Compiler;
 use eval::Machine;
@@ -47,7 +48,7 @@ pub enum Verdict {
     Unknown,
 }
 
-/// The rules of one group over one host's columns.
+/// The rules of all groups over one host's columns.
 #[derive(Debug)]
 pub struct Stream {
     /// By the rule's place; why it is not compiled where it is not.
@@ -69,27 +70,21 @@ struct Plan {
 }
 
 impl Stream {
-    /// Compiles rules for the host's `columns` and takes up what `samples` hold until `at`. What `is_derived` names is written
-    /// by rules, not by rows: who reads it is not compiled.
+    /// Compiles rules for the host's `columns` (none: a column of which no rule reads the name) and takes up what `samples` hold
+    /// until `at`. What is `derived` is written by rules, not by rows: who reads it is not compiled.
     ///
     /// # Errors
     /// The samples cannot be read.
-    pub fn new(
-        rules: &MetricRules,
-        columns: &[Labels],
+    pub fn new<'a>(
+        rules: impl Iterator<Item = &'a Expr>,
+        columns: &[Option<Labels>],
         samples: &dyn Samples,
-        is_derived: &dyn Fn(&str) -> bool,
+        derived: &Derived,
         lookback: i64,
         at: i64,
     ) -> Result<Self, String> {
         let mut past: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
-        let judged: Vec<Result<&Expr, String>> = rules
-            .rules()
-            .map(|(_, expr)| match check(expr, is_derived) {
-                Ok(()) => Ok(expr),
-                Err(why) => Err(why),
-            })
-            .collect();
+        let judged: Vec<Result<&Expr, String>> = rules.map(|expr| check(expr, derived).map(|_| expr)).collect();
         for expr in judged.iter().flatten() {
             for read in selectors(expr) {
                 // What looks further back is not compiled.
@@ -142,17 +137,44 @@ impl Stream {
     }
 }
 
-/// What of an expression can never be compiled, whatever series a host has.
-fn check(expr: &Expr, is_derived: &dyn Fn(&str) -> bool) -> Result<(), String> {
+/// Names of series that are written of a host beside what it reports: `up`, `ALERTS`, and what rules record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Derived(BTreeSet<String>);
+
+impl Derived {
+    /// Under the rules of this book.
+    pub fn of(book: &RuleBook) -> Self {
+        let recorded = book.recording_rules.iter().map(|rule| rule.name.as_str());
+        Self(["up", "ALERTS", "ALERTS_FOR_STATE"].into_iter().chain(recorded).map(str::to_owned).collect())
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+/// The metrics that a compiled expression reads.
+///
+/// # Errors
+/// Why it can never be compiled, whatever series a host has.
+pub fn reads<'a>(expr: &'a Expr, derived: &Derived) -> Result<Vec<&'a str>, String> {
+    let names = check(expr, derived)?;
+    Compiler::new(&[], std::iter::empty()).rule(expr)?;
+    Ok(names)
+}
+
+/// The metrics that are read, each by its name.
+fn check<'a>(expr: &'a Expr, derived: &Derived) -> Result<Vec<&'a str>, String> {
+    let name = |matcher: &&'a Matcher| matcher.label == NAME && matcher.op == MatchOp::Equal;
+    let mut names = Vec::new();
     for read in selectors(expr) {
-        let named = read.selector.matchers.matchers.iter().find(|m| m.label == NAME && m.op == MatchOp::Equal);
-        match named {
+        match read.selector.matchers.matchers.iter().find(name) {
             None => return Err(format!("{} names no metric", read.selector)),
-            Some(name) if is_derived(&name.value) => return Err(format!("'{}' is written by rules", name.value)),
-            Some(_) => {}
+            Some(name) if derived.contains(&name.value) => return Err(format!("'{}' is written by rules", name.value)),
+            Some(name) => names.push(name.value.as_str()),
         }
     }
-    Ok(())
+    Ok(names)
 }
 
 /// Within parentheses.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use watchkeep_rules::metric::RuleError;
 
 use super::rules::group_of;
+use super::streamed::Judged;
 
 /// A rule: the key of the engine that evaluates it, and its name.
 type Key = (String, String);
@@ -18,6 +19,7 @@ pub struct RuleHealth {
     /// Failed evaluations by group since [`RuleHealth::take_if_changed`] was last asked.
     failures: BTreeMap<String, u64>,
     changed: bool,
+    judged: Judged,
 }
 
 /// A rule whose newest evaluation failed.
@@ -101,8 +103,19 @@ impl RuleHealth {
     pub fn take_if_changed(&mut self) -> Option<Self> {
         std::mem::take(&mut self.changed).then(|| {
             let failures = std::mem::take(&mut self.failures);
-            Self { failing: self.failing.clone(), failures, changed: false }
+            Self { failing: self.failing.clone(), failures, ..Self::default() }
         })
+    }
+
+    /// So many rules of a host were judged with a report, of which as many as `streamed` by the stream alone.
+    pub fn judged(&mut self, rules: usize, streamed: usize) {
+        self.judged.streamed += streamed as u64;
+        self.judged.plain += rules.saturating_sub(streamed) as u64;
+    }
+
+    /// Evaluations of single hosts' rules since this was last asked.
+    pub fn take_judged(&mut self) -> Judged {
+        std::mem::take(&mut self.judged)
     }
 
     /// The rules that fail, by group and name.

@@ -1,6 +1,7 @@
 //! Rules over samples, of one host: evaluated at the instant of each report that brings something newer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchkeep_desk::Millis;
@@ -12,6 +13,7 @@ use super::fingerprint;
 use super::health::{Failing, RuleHealth};
 use super::rules::{MetricGroups, PRESENCE, RuleGroup};
 use super::standing::Standing;
+use super::streamed::{HostStream, StreamRules};
 use crate::samples::HostSeries;
 
 /// A report that is older than this when it comes is late: what fires in it waits until it is known whether it still does.
@@ -25,6 +27,8 @@ const SILENT_EVERY: i64 = 15_000;
 #[derive(Debug, Default)]
 pub struct HostMetrics {
     engines: Vec<(String, Group)>,
+    streaming: Arc<StreamRules>,
+    stream: HostStream,
     kept: Progress,
     /// When `up` was last written.
     up_at: i64,
@@ -36,6 +40,8 @@ struct Group {
     engine: MetricEngine,
     /// Reads nothing but `up`.
     is_presence: bool,
+    /// Where in the host's stream its rules begin; none where they are not streamed.
+    first: Option<usize>,
 }
 
 /// What is kept of it between inputs.
@@ -59,18 +65,19 @@ impl HostMetrics {
     pub fn restore(groups: &MetricGroups, kept: Kept) -> Self {
         let mut states = kept.groups;
         let mut engines: Vec<(String, Group)> = Vec::new();
-        for (group, is_presence) in all(groups) {
+        for (group, is_presence, first) in all(groups) {
             let key = key(group, is_presence);
             let state = states.remove(&key).unwrap_or_default();
             let engine = MetricEngine::restore(group.rules.clone(), group.settings, state);
-            engines.push((key, Group { engine, is_presence }));
+            engines.push((key, Group { engine, is_presence, first }));
         }
         // Groups that are gone since it was kept: the reload resolves what they left.
         engines.extend(states.into_iter().map(|(key, state)| {
             let engine = MetricEngine::restore(Default::default(), Default::default(), state);
-            (key, Group { engine, is_presence: false })
+            (key, Group { engine, is_presence: false, first: None })
         }));
-        Self { engines, kept: kept.progress, up_at: 0, failing: Failing::default() }
+        let streaming = Arc::clone(&groups.streaming);
+        Self { engines, streaming, kept: kept.progress, ..Self::default() }
     }
 
     pub fn kept(&self) -> Kept {
@@ -96,7 +103,7 @@ impl HostMetrics {
         self.up_at = at.0;
         series.write_up(at.0, 1.0);
         let before = self.fingerprint();
-        let mut changes = self.eval(agent, series, at, |_| true, health);
+        let mut changes = self.judge(agent, series, at, health);
         let held = self.kept.untold.len();
         if now.since(at) > LATE {
             changes = self.wait(changes, now);
@@ -152,7 +159,8 @@ impl HostMetrics {
         self.failing.reloaded(health);
         let mut old: BTreeMap<String, Group> = std::mem::take(&mut self.engines).into_iter().collect();
         let mut output = Vec::new();
-        for (group, is_presence) in all(groups) {
+        (self.streaming, self.stream) = (Arc::clone(&groups.streaming), HostStream::default());
+        for (group, is_presence, first) in all(groups) {
             let key = key(group, is_presence);
             let engine = match old.remove(&key) {
                 Some(mut known) => {
@@ -161,7 +169,7 @@ impl HostMetrics {
                 }
                 None => MetricEngine::new(group.rules.clone(), group.settings),
             };
-            self.engines.push((key, Group { engine, is_presence }));
+            self.engines.push((key, Group { engine, is_presence, first }));
         }
         for (_, mut gone) in old {
             output.push(gone.engine.reload(Default::default(), Default::default(), now.0));
@@ -176,6 +184,22 @@ impl HostMetrics {
         for (key, group) in &self.engines {
             standing.add(key, group.engine.state(), evaluated_at, None);
         }
+    }
+
+    /// Evaluates all rules at the instant of the newest report, as a stream where they can be.
+    fn judge(&mut self, agent: &str, series: &mut HostSeries, at: Millis, health: &mut RuleHealth) -> Vec<AlertChange> {
+        let mut stream = self.stream.follow(&self.streaming, series, at.0);
+        let mut changes = Vec::new();
+        for (key, group) in &mut self.engines {
+            let (output, streamed) = match (&mut stream, group.first) {
+                (Some(stream), Some(first)) => group.engine.eval_streaming(at.0, &*series, stream, first),
+                _ => (group.engine.eval(at.0, &*series), 0),
+            };
+            health.judged(group.engine.rules().len(), streamed);
+            self.failing.evaluated(Some(agent), key, &output.errors, health);
+            changes.extend(take(agent, series, output));
+        }
+        changes
     }
 
     fn eval(
@@ -224,9 +248,11 @@ impl HostMetrics {
     }
 }
 
-fn all(groups: &MetricGroups) -> impl Iterator<Item = (&RuleGroup, bool)> {
-    let hosts = groups.hosts.iter().map(|group| (&**group, false));
-    hosts.chain(groups.presence.iter().map(|group| (&**group, true)))
+/// Every group, whether it reads nothing but `up`, and where in a stream its rules begin.
+fn all(groups: &MetricGroups) -> impl Iterator<Item = (&RuleGroup, bool, Option<usize>)> {
+    let firsts = groups.streaming.firsts().into_iter().map(Some).chain(std::iter::repeat(None));
+    let hosts = groups.hosts.iter().zip(firsts).map(|(group, first)| (&**group, false, first));
+    hosts.chain(groups.presence.iter().map(|group| (&**group, true, None)))
 }
 
 /// Both parts of a group have an engine.

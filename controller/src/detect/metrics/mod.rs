@@ -5,6 +5,7 @@ mod health;
 mod host;
 mod rules;
 mod standing;
+mod streamed;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -15,6 +16,7 @@ pub use health::{Failing, FailingRule, RuleHealth};
 pub use host::{HostMetrics, Kept, LATE};
 pub use rules::{INTERVAL, MetricGroups, RuleGroup};
 pub use standing::{GroupStanding, Standing};
+pub use streamed::{Judged, StreamRules};
 
 /// Of which alerts there are and which fire: where it changes, they are to be kept.
 fn fingerprint<'a>(states: impl Iterator<Item = &'a MetricState>) -> u64 {
@@ -25,5 +27,7 @@ fn fingerprint<'a>(states: impl Iterator<Item = &'a MetricState>) -> u64 {
     hash.finish()
 }
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ use watchkeep_rules::promql::ast::{Expr, ExprKind, VectorSelector};
 use watchkeep_rules::promql::labels::NAME;
 use watchkeep_rules::selector::MatchOp;
 
+use super::streamed::StreamRules;
+
 /// How often rules across hosts are evaluated where their group does not say, ms.
 pub const INTERVAL: i64 = 15_000;
 
@@ -24,6 +26,8 @@ pub struct MetricGroups {
     pub fleet: Vec<Arc<RuleGroup>>,
     /// The rules of `hosts` and `presence` once more, for the series that others write: at intervals, as Prometheus would.
     pub foreign: Vec<Arc<RuleGroup>>,
+    /// Those of `hosts`, to be judged as rows come in; by default nothing is.
+    pub streaming: Arc<StreamRules>,
 }
 
 /// The rules of one group that run in one place.
@@ -76,6 +80,7 @@ impl MetricGroups {
                 }
             }
         }
+        parted.streaming = Arc::new(StreamRules::new(book, &parted.hosts));
         Ok(parted)
     }
 
