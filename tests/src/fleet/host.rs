@@ -131,11 +131,12 @@ impl SimulatedHost {
         self.end().await;
     }
 
-    /// Says what is held, and goodbye.
+    /// Says what is held until all of it is taken, and goodbye: its spool ends with it.
     async fn end(mut self) {
         self.matter(MatterBody::Status(Status { what: "stopping".to_owned(), ..Status::default() }));
         let until = Instant::now() + LAST_WORDS;
-        while self.link.is_up() && self.spool.matters().first != self.spool.matters().next && Instant::now() < until {
+        let owes = |host: &Self| host.spool.matters().first != host.spool.matters().next || !host.made.is_empty();
+        while self.link.is_up() && owes(&self) && Instant::now() < until {
             let due = self.next_due().min(until);
             tokio::select! {
                 heard = heard(&mut self.connection) => self.take(heard),

@@ -69,6 +69,8 @@ impl Default for Plan {
 
 /// Enrolments under way at once.
 const ENROLLING: usize = 8;
+/// After so long without one it is said how many are enrolled.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 /// How long an enrolment is tried again for, where the controller has enough for the moment.
 const ENROL_WITHIN: Duration = Duration::from_secs(60);
 
@@ -87,9 +89,10 @@ pub async fn enrol(plan: &Plan, token: &str, folder: &Path) -> Result<Vec<Identi
             let (token, state) = (Arc::clone(&token), folder.join(&name));
             under_way.spawn_blocking(move || enrol_one(&token, &name, &state));
         }
-        match under_way.join_next().await {
-            Some(enrolled) => identities.push(enrolled.context("an enrolment panicked")??),
-            None => break,
+        match tokio::time::timeout(SAY_EVERY, under_way.join_next()).await {
+            Ok(Some(enrolled)) => identities.push(enrolled.context("an enrolment panicked")??),
+            Ok(None) => break,
+            Err(_) => eprintln!("waits to enrol: {} of {} hosts are", identities.len(), plan.agents),
         }
     }
     identities.sort_by_key(|identity| number_of(&identity.name));

@@ -215,6 +215,7 @@ fn first_values(block: &Block, chance: &mut Chance) -> Vec<f64> {
         let of_metric = |metric: &Metric| match metric.name.as_str() {
             "node_systemd_unit_state" => f64::from(u8::from(metric.labels["state"] == "active")),
             "node_filesystem_readonly" => 0.0,
+            name if name.ends_with("_errs_total") || name.ends_with("_drop_total") => 0.0,
             name if name.ends_with("_total") => chance.below(1_000_000) as f64,
             _ => (1_u64 << 33) as f64 + chance.below(1 << 32) as f64,
         };
@@ -254,11 +255,17 @@ mod tests {
     fn counters_rise_and_a_unit_is_in_one_state() {
         let mut shape = shape();
         let before = shape.rows();
+        let faults = |rows: &[Row]| {
+            let columns = rows[NETWORK_BLOCK].values.iter().zip(NETWORK.iter().cycle());
+            let faults = columns.filter(|(_, name)| name.contains("_errs_") || name.contains("_drop_"));
+            faults.map(|(value, _)| *value).collect::<Vec<_>>()
+        };
         shape.advance(15.0);
         shape.set_unit(2, "failed");
         let after = shape.rows();
         assert!(before[0].values.iter().zip(&after[0].values).all(|(before, after)| after >= before));
         assert!(before[4].values.iter().zip(&after[4].values).any(|(before, after)| after > before));
+        assert_eq!((faults(&before), faults(&after)), (vec![0.0; 12], vec![0.0; 12]), "its network is well");
         assert_eq!(after[UNITS_BLOCK].values[10..15], [0.0, 0.0, 0.0, 1.0, 0.0]);
     }
 }
