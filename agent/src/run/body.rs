@@ -235,7 +235,7 @@ impl Body {
             self.status("collector_stuck", "the collectors did not come back; reports are empty until they do");
         }
         if let Some(layout) = self.layout {
-            self.add_report(layout, Vec::new());
+            self.add_report(wall_ms(), layout, Vec::new());
         }
     }
 
@@ -247,11 +247,13 @@ impl Body {
             trouble(&error);
         }
         self.layout = Some(collected.layout);
-        self.add_report(collected.layout, collected.rows);
+        self.add_report(collected.at_ms, collected.layout, collected.rows);
     }
 
-    fn add_report(&mut self, layout: [u8; 32], rows: Vec<watchkeep_protocol::layout::Row>) {
-        let report = Report { at_ms: wall_ms(), layout: layout.to_vec(), rows, ..Report::default() };
+    /// Spools what was read at `at_ms`. A reading that hung comes behind the empty reports of that time, and is told from them
+    /// by its own.
+    fn add_report(&mut self, at_ms: i64, layout: [u8; 32], rows: Vec<watchkeep_protocol::layout::Row>) {
+        let report = Report { at_ms, layout: layout.to_vec(), rows, ..Report::default() };
         if let Err(error) = self.spool.add_report(report) {
             trouble(&error);
         }

@@ -9,11 +9,14 @@ use watchkeep_protocol::layout::Row;
 use watchkeep_protocol::{Block, Inventory};
 
 use super::heap;
+use crate::act::wall_ms;
 use crate::collect::{Collectors, SpoolFigures};
 use crate::discover::Discoverer;
 
 /// One reading, on its way to the spool.
 pub struct Collected {
+    /// When the reading began, UTC milliseconds: a collector that hangs makes it late, not another time's.
+    pub at_ms: i64,
     pub layout: [u8; 32],
     /// The layout's blocks, where it is another than that of the reading before.
     pub blocks: Option<Vec<Block>>,
@@ -88,11 +91,12 @@ impl<Request: Send + 'static, Answer: Send + 'static> Worker<Request, Answer> {
 /// The system gives no thread.
 pub fn collecting(mut collectors: Collectors) -> io::Result<Worker<SpoolFigures, Collected>> {
     Worker::begin("collect", move |figures| {
+        let at_ms = wall_ms();
         let reading = collectors.read(figures);
         let blocks = reading.layout_changed.then(|| reading.blocks.clone());
         // Blocks without an instance need no row.
         let rows = reading.rows.iter().filter(|row| !row.values.is_empty()).cloned().collect();
-        Some(Collected { layout: reading.layout, blocks, rows })
+        Some(Collected { at_ms, layout: reading.layout, blocks, rows })
     })
 }
 
@@ -122,4 +126,61 @@ pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Option<
             None
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::OFlags;
+
+    use super::*;
+    use crate::config::CollectConfig;
+    use crate::root::testing::TempFiles;
+
+    /// A pipe under that name: whoever opens it for reading hangs in the kernel until [`let_through`].
+    fn hang_at(path: &Path) {
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("is made");
+        let made = std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo runs");
+        assert!(made.success(), "mkfifo {}: {made}", path.display());
+    }
+
+    /// Waits until somebody hangs at the pipe, and lets them go on.
+    fn let_through(path: &Path) {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // Without waiting, opening for writing succeeds only once somebody opens for reading.
+        let mut open = OpenOptions::new();
+        let open = open.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        while let Err(error) = open.open(path) {
+            assert!(Instant::now() < deadline, "nobody reads {}: {error}", path.display());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_has_the_time_at_which_its_reading_began_however_long_it_hangs() {
+        let files = TempFiles::new();
+        files.write("proc/loadavg", "0.5 0.4 0.3 1/100 1234\n");
+        let root = files.root();
+        let (first, second) = (root.join("proc/1/mounts"), root.join("proc/net/dev"));
+        hang_at(&first);
+        hang_at(&second);
+        let collectors = Collectors::new(&root, &CollectConfig::default(), Arc::default());
+        let mut worker = collecting(collectors).expect("a thread");
+
+        let asked = wall_ms();
+        assert!(worker.ask(SpoolFigures::default()));
+        let_through(&first);
+        let began_by = wall_ms();
+        thread::sleep(Duration::from_millis(20));
+        assert!(!worker.ask(SpoolFigures::default()), "one at a time");
+        let_through(&second);
+        let collected = worker.answer().await;
+        assert!((asked..=began_by).contains(&collected.at_ms), "{asked} {began_by} {}", collected.at_ms);
+        assert!(!collected.rows.is_empty(), "what did not hang was read");
+    }
 }
