@@ -12,7 +12,7 @@ use watchkeep_agent::config::CollectConfig;
 use watchkeep_agent::root::Root;
 
 /// Its collectors that are compared; each brings only families that we have too, but for what [`is_compared`] leaves out.
-const COLLECTORS: [&str; 14] = [
+const COLLECTORS: [&str; 19] = [
     "loadavg",
     "stat",
     "vmstat",
@@ -27,6 +27,11 @@ const COLLECTORS: [&str; 14] = [
     "meminfo",
     "diskstats",
     "netclass",
+    "arp",
+    "entropy",
+    "schedstat",
+    "softnet",
+    "udp_queues",
 ];
 /// What it says beyond, and no rule asks for.
 const NOT_OURS: [&str; 7] = [

@@ -9,9 +9,11 @@
 //! kernel. The sysinfo crate is not used: for each of these metrics it offers fewer fields, hides which could not be
 //! read, or calls `statvfs` on the caller's thread.
 
+mod arp;
 mod conntrack;
 mod cpu;
 mod disk;
+mod entropy;
 mod filefd;
 pub(crate) mod filesystem;
 mod load;
@@ -23,7 +25,9 @@ mod numbers;
 mod own;
 mod pressure;
 mod proc_text;
+mod schedstat;
 mod sockstat;
+mod softnet;
 mod stat;
 mod success;
 mod system;
@@ -32,6 +36,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod udp_queues;
 mod vmstat;
 
 use std::path::PathBuf;
@@ -124,6 +129,11 @@ fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
         Box::new(sockstat::collector(root)),
         Box::new(filefd::collector(root)),
         Box::new(conntrack::collector(root)),
+        Box::new(arp::Arp::new(root)),
+        Box::new(entropy::collector(root)),
+        Box::new(schedstat::Schedstat::new(root)),
+        Box::new(softnet::Softnet::new(root)),
+        Box::new(udp_queues::UdpQueues::new(root)),
         Box::new(system::Uname),
         Box::new(system::Os::new(root)),
         Box::new(system::Time),
@@ -208,7 +218,7 @@ impl Member {
 }
 
 /// The collectors' names, as they stand in templates and in `node_scrape_collector_success`.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 27] = [
     "cpu",
     "meminfo",
     "diskstats",
@@ -224,6 +234,11 @@ const NAMES: [&str; 22] = [
     "sockstat",
     "filefd",
     "conntrack",
+    "arp",
+    "entropy",
+    "schedstat",
+    "softnet",
+    "udp_queues",
     "uname",
     "os",
     "time",

@@ -31,6 +31,23 @@ impl ProcText {
         Ok(String::from_utf8_lossy(&self.buffer))
     }
 
+    /// The same of a file that not every kernel has: where it is not there, it is calmly told.
+    pub fn read_if_there(&mut self) -> Result<Cow<'_, str>, CollectError> {
+        match self.fill() {
+            Ok(()) => Ok(String::from_utf8_lossy(&self.buffer)),
+            Err(source) => {
+                self.file = None;
+                let path = self.path.clone();
+                Err(match source.kind() {
+                    io::ErrorKind::NotFound => {
+                        CollectError::Unavailable(format!("this kernel has no \"{}\"", path.display()))
+                    }
+                    _ => CollectError::Read { path, source },
+                })
+            }
+        }
+    }
+
     /// What a parser found at `line` (from 1) that it cannot take.
     pub fn unexpected(&self, line: usize, found: impl Into<String>) -> CollectError {
         CollectError::Unexpected { path: self.path.clone(), line, found: found.into() }
