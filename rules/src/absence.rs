@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::promql::ast::{BinaryOp, Expr, ExprKind, VectorSelector};
-use crate::promql::series::{Samples, Series};
+use crate::promql::labels::NAME;
+use crate::promql::series::{Point, Samples, Series};
+use crate::selector::{MatchOp, Matcher, Selector};
 
 /// What an absent result means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Absence {
     False,
     /// Whoever reports this series says that it has ended.
     Ended { series: String },
+    /// It ended together with its host's `up`: the agent was stopped, and nobody said that what it watched is gone.
+    Stopped { series: String },
     /// Nobody said anything of what this selector takes for longer than the lookback.
     Missing { selector: String },
     /// It is there again, but not for long enough: the range has fewer than two points.
@@ -95,11 +99,24 @@ impl Looking<'_> {
                 false => Absence::Refilling { selector: selector.matchers.to_string() },
             });
         }
-        let ended = found.iter().find(|series| newest(series).is_some_and(|point| point.is_stale()));
-        Ok(match ended {
-            Some(series) => Absence::Ended { series: spoken(series) },
-            None => Absence::Missing { selector: selector.matchers.to_string() },
+        let ended: Vec<(&Series, i64)> = found.iter().filter_map(|series| Some((series, ended_at(series)?))).collect();
+        let stops = if ended.is_empty() { Vec::new() } else { self.stops(after)? };
+        let stopped = ended.iter().find(|(_, at)| stops.contains(at));
+        Ok(match (stopped, ended.first()) {
+            (Some((series, _)), _) => Absence::Stopped { series: spoken(series) },
+            (None, Some((series, _))) => Absence::Ended { series: spoken(series) },
+            (None, None) => Absence::Missing { selector: selector.matchers.to_string() },
         })
+    }
+
+    /// When the host that the labels name was stopped: its `up` ended, and everything of it at the same instant.
+    fn stops(&self, after: i64) -> Result<Vec<i64>, String> {
+        let Some(instance) = self.labels.get("instance") else { return Ok(Vec::new()) };
+        let equal = |label: &str, value: &str| Matcher { label: label.into(), op: MatchOp::Equal, value: value.into() };
+        let up = Selector { matchers: vec![equal(NAME, "up"), equal("instance", instance)] };
+        let found = self.samples.select(&up, after, self.at)?;
+        let points = found.iter().flat_map(|series| &series.points);
+        Ok(points.filter(|point| point.is_stale()).map(|point| point.at).collect())
     }
 
     /// Whether the series agrees with the labels wherever both have one.
@@ -122,12 +139,17 @@ fn either(one: Absence, other: Absence) -> Absence {
     if other == Absence::False { other } else { both(one, other) }
 }
 
+/// When the series ended, where its newest point says so.
+fn ended_at(series: &Series) -> Option<i64> {
+    series.points.last().filter(|point| point.is_stale()).map(|point: &Point| point.at)
+}
+
 fn spoken(series: &Series) -> String {
-    let name = series.labels.get(crate::promql::labels::NAME).unwrap_or_default();
+    let name = series.labels.get(NAME).unwrap_or_default();
     let rest: Vec<String> = series
         .labels
         .iter()
-        .filter(|(label, _)| *label != crate::promql::labels::NAME)
+        .filter(|(label, _)| *label != NAME)
         .map(|(label, value)| format!("{label}={value:?}"))
         .collect();
     format!("{name}{{{}}}", rest.join(", "))
@@ -138,8 +160,7 @@ mod tests {
     use super::*;
     use crate::promql::labels::Labels;
     use crate::promql::parse;
-    use crate::promql::series::Point;
-    use crate::selector::{Compiled, Selector};
+    use crate::selector::Compiled;
 
     const MINUTE: i64 = 60_000;
     const NOW: i64 = 100 * MINUTE;
@@ -155,7 +176,7 @@ mod tests {
 
     fn one(text: &str, points: &[i64]) -> Series {
         let (metric, selector) = Selector::parse_with_metric(text).expect("the test's own selector");
-        let name = metric.map(|metric| (crate::promql::labels::NAME.to_owned(), metric));
+        let name = metric.map(|metric| (NAME.to_owned(), metric));
         let labels = selector.matchers.into_iter().map(|matcher| (matcher.label, matcher.value));
         let point = |ago: &i64| match *ago {
             ago if ago < 0 => Point::stale(NOW + ago * MINUTE),
@@ -183,6 +204,7 @@ mod tests {
         match absence(&expr, &labels, &Kept::of(series), NOW, 5 * MINUTE) {
             Ok(Absence::False) => "false".to_owned(),
             Ok(Absence::Ended { series }) => format!("ended {series}"),
+            Ok(Absence::Stopped { series }) => format!("stopped {series}"),
             Ok(Absence::Missing { selector }) => format!("missing {selector}"),
             Ok(Absence::Refilling { selector }) => format!("refilling {selector}"),
             Err(error) => error,
@@ -222,6 +244,28 @@ mod tests {
         assert_eq!(judged("sum by (instance) (avail) < 1", &[(AVAIL, &[2, -1])]), ended);
         // Mounted again since.
         assert_eq!(judged("avail < 1", &[(AVAIL, &[3, -2, 0])]), "false");
+    }
+
+    #[test]
+    fn what_ended_with_its_hosts_up_was_stopped_and_is_not_over() {
+        let stopped = "stopped avail{instance=\"web-1\", mountpoint=\"/srv\"}";
+        let (up, other_up) = ("up{instance=\"web-1\"}", "up{instance=\"web-2\"}");
+        assert_eq!(judged("avail < 1", &[(AVAIL, &[2, -1]), (up, &[2, -1])]), stopped);
+        // The agent is back, and has not read this yet.
+        assert_eq!(judged("avail < 1", &[(AVAIL, &[3, -2]), (up, &[3, -2, 0])]), stopped);
+        // It is back, and says itself that this is gone; another host's stop says nothing; and of several one is enough.
+        for (series, expected) in [
+            (
+                &[(AVAIL, &[4, -3, -2][..]), (up, &[4, -3, 2, 0])],
+                "ended avail{instance=\"web-1\", mountpoint=\"/srv\"}",
+            ),
+            (&[(AVAIL, &[2, -1]), (other_up, &[2, -1])], "ended avail{instance=\"web-1\", mountpoint=\"/srv\"}"),
+        ] {
+            assert_eq!(judged("avail < 1", series), expected, "{series:?}");
+        }
+        let cores = [("x{cpu=\"0\"}", &[9, -8][..]), ("x{cpu=\"1\"}", &[2, -1]), (up, &[2, -1])];
+        assert_eq!(judged("sum by (instance) (x) < 1", &cores), "stopped x{cpu=\"1\"}");
+        assert_eq!(judged("up == 1", &[(up, &[2, -1])]), "stopped up{instance=\"web-1\"}");
     }
 
     #[test]

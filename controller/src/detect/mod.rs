@@ -140,17 +140,22 @@ impl HostDetection {
         changes.into_iter().map(InputBody::Alert).collect()
     }
 
-    /// The agent went silent; a goodbye is no alert, but what fired goes stale all the same.
-    pub fn lost(&mut self, agent: &str, reason: &str, now: Millis) -> Vec<AlertChange> {
+    /// The agent went silent; a goodbye is no alert and ends the host's series, but what fired goes stale all the same.
+    pub fn lost(&mut self, agent: &str, samples: &mut HostSeries, reason: &str, now: Millis) -> Vec<AlertChange> {
         let stale = self.engine.state().firing().map(|labels| silence::stale(agent, labels, now));
         let mut changes: Vec<AlertChange> = stale.collect();
-        let held = self.metrics.lost(agent, &silence::in_words(reason), now);
+        let silent = silence::Silent::begin(reason, now);
+        // A silent host is told of by `up` from now on; of one whose agent was stopped there is no `up`.
+        let held = self.metrics.lost(agent, &silence::in_words(reason), silent.is_some(), now);
         self.changed |= !held.is_empty();
         changes.extend(held);
-        if let Some(silent) = silence::Silent::begin(reason, now) {
-            changes.push(silent.alert(agent, AlertState::Firing, now));
-            self.silent = Some(silent);
-            self.changed = true;
+        match silent {
+            Some(silent) => {
+                changes.push(silent.alert(agent, AlertState::Firing, now));
+                self.silent = Some(silent);
+                self.changed = true;
+            }
+            None => samples.end(now.0),
         }
         changes
     }

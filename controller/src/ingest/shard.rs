@@ -360,9 +360,10 @@ impl Step<'_> {
         let before = self.host.presence.live().cloned();
         let outcome = self.host.presence.hear(heard, self.now);
         for event in outcome.events {
+            let Host { agent, detection, samples, .. } = &mut *self.host;
             let alerts = match &event {
-                AgentEvent::Lost { reason, .. } => self.host.detection.lost(&self.host.agent, reason, self.now),
-                AgentEvent::Connected { .. } => self.host.detection.back(&self.host.agent, self.now),
+                AgentEvent::Lost { reason, .. } => detection.lost(agent, samples, reason, self.now),
+                AgentEvent::Connected { .. } => detection.back(agent, self.now),
                 _ => Vec::new(),
             };
             self.said(event);

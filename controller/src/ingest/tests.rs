@@ -1,5 +1,6 @@
 //! Tables over a shard: what one message, or a batch of them, brings.
 
+mod goodbye;
 mod lost;
 mod restored;
 

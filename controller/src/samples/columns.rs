@@ -236,12 +236,25 @@ impl Columns {
     /// Ends what is gone at `at`, where no row of that instant did: beside the head, whose newest row stays what it is.
     pub fn settle(&mut self, at: i64) {
         let going = std::mem::take(&mut self.head.going);
+        self.end_places(&going, at);
+    }
+
+    /// Ends all that the layout has at `at`, after the newest row, since nobody speaks for it any more. Its instances stay:
+    /// what of them does not come back is ended once more, by whoever says that it is gone.
+    pub fn end(&mut self, at: i64) {
+        let in_order = || (0..self.live.len() as u32).collect();
+        let places: Vec<u32> = self.head.places.clone().unwrap_or_else(in_order);
+        self.end_places(&places, at);
+    }
+
+    /// Stale markers at `at` for the instances at these places of a row, where the newest row did not end them.
+    fn end_places(&mut self, places: &[u32], at: i64) {
         let metrics = self.indexed.metrics();
-        let Some((_, newest)) = self.newest_row().filter(|_| !going.is_empty()) else { return };
+        let Some((_, newest)) = self.newest_row().filter(|_| !places.is_empty()) else { return };
         let ended = |value: &f64| if value.to_bits() == STALE { gap() } else { f64::from_bits(STALE) };
         let cells = |place: &u32| &newest[*place as usize * metrics..(*place as usize + 1) * metrics];
-        let values = going.iter().flat_map(|place| cells(place).iter().map(ended)).collect();
-        let slots = going.iter().map(|place| self.head.order[*place as usize]).collect();
+        let values = places.iter().flat_map(|place| cells(place).iter().map(ended)).collect();
+        let slots = places.iter().map(|place| self.head.order[*place as usize]).collect();
         self.late.insert(at, LateRow { slots, values });
     }
 
@@ -358,13 +371,15 @@ impl Columns {
         Ok(())
     }
 
-    /// After all chunks were restored: goes on from their newest row, with the instances that had not ended.
-    pub fn go_on(&mut self) {
+    /// After all chunks were restored: goes on from their newest row, with the instances that had not ended but for `stops`,
+    /// when the agent was stopped and all ended together ([`Columns::end`]).
+    pub fn go_on(&mut self, stops: &[i64]) {
         let Some(until) = self.chunks.iter().map(|chunk| chunk.until).max() else { return };
         let (metrics, window) = (self.indexed.metrics(), Window::of(self, i64::MIN, until));
         let (mut order, mut values) = (Vec::new(), Vec::new());
         for slot in self.slots.keys() {
-            let newest = |metric| window.points(*slot, metric).into_iter().max_by_key(|point| point.at);
+            let said = |point: &Point| !(point.is_stale() && stops.contains(&point.at));
+            let newest = |metric| window.points(*slot, metric).into_iter().filter(said).max_by_key(|point| point.at);
             let newest: Vec<Option<Point>> = (0..metrics).map(newest).collect();
             if newest.iter().flatten().any(|point| !point.is_stale()) {
                 let of_newest_row = |point: &Option<Point>| point.filter(|point| point.at == until);

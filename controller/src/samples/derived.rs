@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use watchkeep_rules::promql::labels::{Labels, NAME};
-use watchkeep_rules::promql::series::Point;
+use watchkeep_rules::promql::series::{Point, STALE};
 
 use super::chunk::{Chunk, Rows, StoredChunk};
 use super::columns::ROWS;
@@ -57,6 +57,18 @@ impl Derived {
         }
         if self.times.len() > ROWS {
             self.cut();
+        }
+    }
+
+    /// Ends at `at` every series that has not ended and was written after `after`.
+    pub fn end(&mut self, after: i64, at: i64) {
+        let mut found = Vec::new();
+        self.select(None, &mut |_| true, (after, at), &mut found);
+        for (labels, points) in found {
+            let newest = points.iter().max_by_key(|point| point.at);
+            if newest.is_some_and(|point| !point.is_stale()) {
+                self.write(&labels, at, f64::from_bits(STALE));
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use watchkeep_protocol::Report;
 use watchkeep_protocol::layout::Metric;
 use watchkeep_rules::promql::labels::{Labels, NAME};
-use watchkeep_rules::promql::series::{Point, Samples, Series};
+use watchkeep_rules::promql::series::{Point, STALE, Samples, Series};
 use watchkeep_rules::selector::{MatchOp, Selector};
 use watchkeep_rules::stream;
 
@@ -19,6 +19,9 @@ use super::template::{Indexed, Templates};
 
 /// The label `job` of what agents report.
 const JOB: &str = "node";
+
+/// A series that was not written for so long is seen no more, ms: the lookback, and more than any rule file may set it to.
+const SEEN_FOR: i64 = 3_600_000;
 
 /// Everything held in memory of one host's series. Times are UTC milliseconds, as the controller corrected them.
 #[derive(Debug)]
@@ -204,6 +207,24 @@ impl HostSeries {
         self.derived.write(&self.up, at, value);
     }
 
+    /// Ends every series of the host, since its agent said that it ends: as Prometheus does with a target that goes. `up` ends
+    /// at the same instant, by which these markers are told from those of what the agent says is gone.
+    pub fn end(&mut self, now: i64) {
+        let at = self.newest_at.map_or(now, |newest| now.max(newest.saturating_add(1)));
+        self.columns.iter_mut().for_each(|columns| columns.end(at));
+        self.derived.end(at.saturating_sub(SEEN_FOR), at);
+        self.derived.write(&self.up, at, f64::from_bits(STALE));
+        self.reached.revision += 1;
+    }
+
+    /// The instants at which the host's `up` ended.
+    fn stops(&self) -> Vec<i64> {
+        let mut found = Vec::new();
+        self.derived.select(Some("up"), &mut |labels| *labels == self.up, (i64::MIN, i64::MAX), &mut found);
+        let points = found.into_iter().flat_map(|(_, points)| points);
+        points.filter(|point| point.is_stale()).map(|point| point.at).collect()
+    }
+
     /// The newest value of each series of one metric, where the newest row of its block has one: with labels as rules see
     /// them and the instant at which it was read.
     pub fn newest<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (Labels, Point)> + 'a {
@@ -296,7 +317,8 @@ impl HostSeries {
 
     /// After the last part was restored: goes on from there.
     pub fn go_on(&mut self) {
-        self.columns.iter_mut().for_each(Columns::go_on);
+        let stops = self.stops();
+        self.columns.iter_mut().for_each(|columns| columns.go_on(&stops));
         self.newest_at = self.columns.iter().filter_map(Columns::newest_at).max();
     }
 

@@ -154,6 +154,31 @@ fn a_block_that_goes_ends_and_goes_on_where_it_left_when_it_comes_back() {
 }
 
 #[test]
+fn a_host_that_is_stopped_ends_and_goes_on_where_it_comes_back() {
+    let mut world = World::new();
+    world.take(10, &disks(&["sda", "sdb"]), vec![row(0, &[1.0, 2.0, 3.0, 4.0])]);
+    world.host.write_up(10, 1.0);
+    world.host.end(20);
+    assert_eq!(world.read("{}").iter().filter(|series| series.ends_with("-@20")).count(), 5, "{:?}", world.read("{}"));
+    // What was lost on the way comes late, at its own time.
+    world.take(15, &disks(&["sda", "sdb"]), vec![row(0, &[1.5, 2.0, 3.5, 4.0])]);
+    world.host.write_up(15, 1.0);
+    world.take(30, &disks(&["sda"]), vec![row(0, &[5.0, 6.0])]);
+    world.host.write_up(30, 1.0);
+    assert_eq!(world.read("up"), ["up 1@10 1@15 -@20 1@30"]);
+    let gone = "reads_total sdb 3@10 3.5@15 -@20 -@30";
+    assert_eq!(world.read("reads_total"), ["reads_total sda 1@10 1.5@15 -@20 5@30", gone], "sdb is said to be gone");
+}
+
+#[test]
+fn a_host_is_stopped_after_its_newest_reading_whatever_the_clocks_say() {
+    let mut world = World::new();
+    world.take(10, &disks(&["sda"]), vec![row(0, &[1.0, 2.0])]);
+    world.host.end(7);
+    assert_eq!(world.read("reads_total"), ["reads_total sda 1@10 -@11"]);
+}
+
+#[test]
 fn late_rows_stand_beside_the_head_and_are_read_in_order() {
     let (mut world, layout) = (World::new(), disks(&["sda"]));
     world.take(10, &layout, vec![row(0, &[1.0, 0.0])]);

@@ -153,6 +153,7 @@ fn missed(
             }
             return false;
         }
+        Absence::Stopped { series } => format!("{series} ended as its host's agent was stopped"),
         Absence::Missing { selector } => format!("no samples of {selector} for longer than the lookback"),
         Absence::Refilling { selector } => format!("too few samples of {selector} since they are back"),
     };

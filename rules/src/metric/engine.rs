@@ -205,7 +205,7 @@ fn is_missing(
     let mut result = labels.clone();
     result.retain(|name, _| !ready.rule.labels().contains_key(name));
     let absence = alerts::judge(ready, &result, at, samples, settings);
-    matches!(absence, Absence::Missing { .. } | Absence::Refilling { .. })
+    matches!(absence, Absence::Stopped { .. } | Absence::Missing { .. } | Absence::Refilling { .. })
 }
 
 /// Stale markers.

@@ -140,10 +140,10 @@ impl HostMetrics {
         (changes, changed)
     }
 
-    /// The agent went silent: what fires is held.
-    pub fn lost(&mut self, agent: &str, reason: &str, now: Millis) -> Vec<AlertChange> {
-        let judged_on_samples = self.engines.iter_mut().filter(|(_, group)| !group.is_presence);
-        let held = judged_on_samples.flat_map(|(_, group)| group.engine.hold(now.0, reason));
+    /// The agent went silent: what fires is held, but for what reads nothing but `up` where that goes on (`is_up_told`).
+    pub fn lost(&mut self, agent: &str, reason: &str, is_up_told: bool, now: Millis) -> Vec<AlertChange> {
+        let without_data = self.engines.iter_mut().filter(|(_, group)| !(group.is_presence && is_up_told));
+        let held = without_data.flat_map(|(_, group)| group.engine.hold(now.0, reason));
         held.map(|transition| change(Some(agent), transition)).collect()
     }
 

@@ -124,9 +124,13 @@ impl Host {
                 format!("{:?}", self.metrics.report("web-1", &mut self.series, at, now, &mut self.health))
             }
             Step::Silent { now } => {
-                let held = self.metrics.lost("web-1", "its agent ended", Millis(*now));
+                let held = self.metrics.lost("web-1", "its agent ended", true, Millis(*now));
                 let ticked = self.metrics.tick("web-1", &mut self.series, true, Millis(*now), &mut self.health);
                 format!("{held:?} {ticked:?}")
+            }
+            Step::Stopped { now } => {
+                self.series.end(*now);
+                format!("{:?}", self.metrics.lost("web-1", "its agent was stopped", false, Millis(*now)))
             }
             Step::Restart => {
                 let kept = serde_json::to_string(&self.metrics.kept()).expect("plain data");
@@ -168,6 +172,7 @@ impl Host {
 enum Step {
     Report { at: i64, now: i64, layout: Arc<Layout>, rows: Vec<Row> },
     Silent { now: i64 },
+    Stopped { now: i64 },
     Restart,
     Reload { now: i64, rules: &'static str },
     Relabel { zone: u64 },
@@ -195,6 +200,7 @@ impl Life {
             2 => Step::Relabel { zone: self.dice.roll(2) },
             3 => Step::Silent { now: self.at + 10 * STEP },
             4 => Step::Cut,
+            10 => Step::Stopped { now: self.at + 1 },
             5 => {
                 let late = STEP + self.dice.roll(90_000) as i64;
                 self.report(self.at - late)

@@ -138,7 +138,7 @@ fn a_silent_host_holds_what_fires_and_is_down_by_its_own_rule() {
     let mut bench = Bench::new(RULES);
     bench.reports(0, &[9.0, 9.0, 9.0]);
     let held: Vec<String> =
-        bench.metrics.lost("web-1", "its agent ended", Millis(START + 60 * SECOND)).iter().map(said).collect();
+        bench.metrics.lost("web-1", "its agent ended", true, Millis(START + 60 * SECOND)).iter().map(said).collect();
     assert_eq!(held, ["Busy stale at 60"]);
     let mut told = Vec::new();
     for now in (60..=180).step_by(5) {
