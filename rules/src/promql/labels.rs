@@ -39,6 +39,12 @@ impl Labels {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
+    /// The same labels with texts that `shared` gives, which must read alike: many series need few texts.
+    #[must_use]
+    pub fn sharing(&self, mut shared: impl FnMut(&str) -> Arc<str>) -> Self {
+        Self(self.0.iter().map(|(name, value)| (shared(name), shared(value))).collect())
+    }
+
     /// Those for which `keep` holds.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {

@@ -45,7 +45,9 @@ async fn write(State(state): State<ApiState>, headers: HeaderMap, body: Bytes) -
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, wrong).into_response();
     };
     let taken = tokio::task::spawn_blocking(move || {
-        let request = wire::read(kind, &body).map_err(|fault| (StatusCode::BAD_REQUEST, fault))?;
+        let wrong = |fault| (StatusCode::BAD_REQUEST, fault);
+        let bytes = wire::unpack(&body).map_err(wrong)?;
+        let request = wire::read(kind, &bytes).map_err(wrong)?;
         state.samples.foreign().take(kind, &body, request).map_err(|error| {
             tracing::error!(%error, "what was written remotely cannot be kept");
             (StatusCode::INTERNAL_SERVER_ERROR, "it could not be written down; send it again".to_owned())

@@ -4,6 +4,7 @@
 //! that of hosts does, and the log begins anew. After a start, block files give back what rules can still look at, and the
 //! log the rest. A request that comes twice changes nothing.
 
+mod fields;
 mod keeper;
 mod log;
 mod table;
@@ -23,7 +24,7 @@ pub use keeper::Keeper;
 use log::Log;
 pub use table::Refusal;
 use table::Table;
-use wire::{Kind, Metadata, Request};
+use wire::{Kind, Metadata, Pair, Request};
 
 use super::file::{self, StoredDerived};
 use super::folder::Folder;
@@ -86,11 +87,13 @@ impl Foreign {
         let mut metadata = BTreeMap::new();
         for (kind, body) in replayed.records {
             let request = Kind::of_number(kind).ok_or_else(|| format!("a record of kind {kind} is not known here"));
-            match request.and_then(|kind| wire::read(kind, &body)) {
+            let again = request.and_then(|kind| {
+                let bytes = wire::unpack(&body)?;
                 // What is refused now was refused then, or is in a block file.
-                Ok(request) => drop(take(&mut table, &mut metadata, request)),
-                Err(fault) => faults.push(fault),
-            }
+                take(&mut table, &mut metadata, wire::read(kind, &bytes)?);
+                Ok(())
+            });
+            faults.extend(again.err());
         }
         let (table, metadata) = (Mutex::new(table), Mutex::new(metadata));
         Ok((Self { log: Mutex::new(log), table, metadata, counts: Mutex::default() }, faults))
@@ -100,7 +103,7 @@ impl Foreign {
     ///
     /// # Errors
     /// It could not be written down; nothing of it is taken.
-    pub fn take(&self, kind: Kind, body: &[u8], request: Request) -> io::Result<Outcome> {
+    pub fn take(&self, kind: Kind, body: &[u8], request: Request<'_>) -> io::Result<Outcome> {
         let mut log = locked(&self.log);
         log.append(kind as u8, body)?;
         let outcome = take(&mut locked(&self.table), &mut locked(&self.metadata), request);
@@ -168,15 +171,26 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take(table: &mut Table, metadata: &mut BTreeMap<String, Metadata>, request: Request) -> Outcome {
-    let mut outcome = Outcome { histograms: request.histograms, faults: request.faults, ..Outcome::default() };
-    for (labels, points) in &request.series {
+fn take(table: &mut Table, metadata: &mut BTreeMap<String, Metadata>, mut request: Request<'_>) -> Outcome {
+    let faults = std::mem::take(&mut request.faults);
+    let mut outcome = Outcome { histograms: request.histograms, faults, ..Outcome::default() };
+    for (pairs, points) in request.series() {
+        let number = match table.find(pairs) {
+            Some(number) => Ok(number),
+            None => match wire::labels(pairs) {
+                Ok(labels) => table.find_or_begin(&labels),
+                Err(fault) => {
+                    outcome.faults.push(fault);
+                    continue;
+                }
+            },
+        };
         for point in points {
             // The bits of a gap are no value.
             let value = if is_gap(point.value) { f64::NAN } else { point.value };
-            match table.write(labels, Point { at: point.at, value }) {
+            match number.and_then(|number| table.write(number, Point { at: point.at, value })) {
                 Ok(()) => outcome.taken += 1,
-                Err(refusal) => outcome.refuse(labels, point, refusal),
+                Err(refusal) => outcome.refuse(pairs, point, refusal),
             }
         }
     }
@@ -189,7 +203,7 @@ fn take(table: &mut Table, metadata: &mut BTreeMap<String, Metadata>, request: R
 }
 
 impl Outcome {
-    fn refuse(&mut self, labels: &Labels, point: &Point, refusal: Refusal) {
+    fn refuse(&mut self, pairs: &[Pair<'_>], point: &Point, refusal: Refusal) {
         let (count, why) = match refusal {
             Refusal::OutOfOrder => (&mut self.out_of_order, "out of order sample"),
             Refusal::Duplicate => (&mut self.duplicate, "duplicate sample for timestamp, with another value"),
@@ -197,6 +211,7 @@ impl Outcome {
         };
         *count += 1;
         if *count == 1 {
+            let labels = Labels::new(pairs.iter().copied());
             self.faults.push(format!("{why}: {labels} at {} ms", point.at));
         }
     }

@@ -1,8 +1,11 @@
 //! Foreign series in memory: each with a head of its own, cut into packed chunks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
+use slab::Slab;
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::{Point, Series};
 use watchkeep_rules::selector::MatchOp;
@@ -10,6 +13,7 @@ use watchkeep_rules::selector::MatchOp;
 use super::super::chunk::{Chunk, Rows, StoredChunk};
 use super::super::progress::Progress;
 use super::super::reader::Question;
+use super::wire::Pair;
 
 /// Points of a head, after which it is cut, as Prometheus does.
 const HEAD: usize = 120;
@@ -28,11 +32,15 @@ pub enum Refusal {
 /// See the module.
 #[derive(Debug)]
 pub struct Table {
-    numbers: HashMap<Labels, u32>,
-    series: BTreeMap<u32, Stored>,
+    /// Numbers of series, by their labels.
+    numbers: HashTable<u32>,
+    /// Seeded by chance: whoever writes cannot choose what falls together.
+    hashing: DefaultHashBuilder,
+    series: Slab<Stored>,
     /// Numbers by metric name.
-    names: BTreeMap<String, Vec<u32>>,
-    next: u32,
+    names: BTreeMap<Arc<str>, Vec<u32>>,
+    /// Names and values of labels, which series share.
+    texts: HashSet<Arc<str>>,
     series_max: usize,
 }
 
@@ -80,18 +88,67 @@ impl Stored {
 impl Table {
     /// An empty table of at most `series_max` series.
     pub fn new(series_max: usize) -> Self {
-        Self { numbers: HashMap::new(), series: BTreeMap::new(), names: BTreeMap::new(), next: 0, series_max }
+        Self {
+            numbers: HashTable::new(),
+            hashing: DefaultHashBuilder::default(),
+            series: Slab::new(),
+            names: BTreeMap::new(),
+            texts: HashSet::new(),
+            series_max,
+        }
     }
 
-    /// Takes one sample: later than all of its series, or its newest once more.
+    /// The number of the series with just these labels, in the order of their names. None: there is none, or they are written
+    /// in another way.
+    pub fn find(&self, pairs: &[Pair<'_>]) -> Option<u32> {
+        let is_it = |number: &u32| self.series[*number as usize].labels.iter().eq(pairs.iter().copied());
+        self.numbers.find(hash(&self.hashing, pairs.iter().copied()), is_it).copied()
+    }
+
+    /// The number of a series, which begins now where it is not there.
+    ///
+    /// # Errors
+    /// There are as many as may be.
+    pub fn find_or_begin(&mut self, labels: &Labels) -> Result<u32, Refusal> {
+        let hash = hash(&self.hashing, labels.iter());
+        match self.known(labels, hash) {
+            Some(number) => Ok(number),
+            None if self.series.len() >= self.series_max => Err(Refusal::TooManySeries),
+            None => Ok(self.add(labels, hash)),
+        }
+    }
+
+    fn known(&self, labels: &Labels, hash: u64) -> Option<u32> {
+        self.numbers.find(hash, |number| self.series[*number as usize].labels == *labels).copied()
+    }
+
+    fn add(&mut self, labels: &Labels, hash_now: u64) -> u32 {
+        let texts = &mut self.texts;
+        let labels = labels.sharing(|text| {
+            texts.get(text).cloned().unwrap_or_else(|| {
+                let text: Arc<str> = text.into();
+                texts.insert(Arc::clone(&text));
+                text
+            })
+        });
+        let newest = Point { at: i64::MIN, value: f64::NAN };
+        let (times, values, chunks, progress) = (Vec::new(), Vec::new(), Vec::new(), Progress::default());
+        let name = labels.get(NAME).and_then(|name| self.texts.get(name)).cloned().unwrap_or_default();
+        let number = self.series.insert(Stored { labels, times, values, chunks, progress, newest });
+        let number = u32::try_from(number).expect("series are at most a million");
+        let (series, hashing) = (&self.series, &self.hashing);
+        let again = |number: &u32| hash(hashing, series[*number as usize].labels.iter());
+        self.numbers.insert_unique(hash_now, number, again);
+        self.names.entry(name).or_default().push(number);
+        number
+    }
+
+    /// Takes one sample of the series of this number: later than all that it has, or its newest once more.
     ///
     /// # Errors
     /// What stands against it.
-    pub fn write(&mut self, labels: &Labels, point: Point) -> Result<(), Refusal> {
-        let Some(number) = self.numbers.get(labels).copied() else {
-            return self.begin(labels, point);
-        };
-        let series = self.series.get_mut(&number).expect("each number has its series");
+    pub fn write(&mut self, number: u32, point: Point) -> Result<(), Refusal> {
+        let series = &mut self.series[number as usize];
         if point.at < series.newest.at {
             return Err(Refusal::OutOfOrder);
         }
@@ -108,25 +165,6 @@ impl Table {
         Ok(())
     }
 
-    fn begin(&mut self, labels: &Labels, point: Point) -> Result<(), Refusal> {
-        if self.series.len() >= self.series_max {
-            return Err(Refusal::TooManySeries);
-        }
-        let series = self.add(labels, point);
-        series.times.push(point.at);
-        series.values.push(point.value);
-        Ok(())
-    }
-
-    fn add(&mut self, labels: &Labels, newest: Point) -> &mut Stored {
-        self.next += 1;
-        self.numbers.insert(labels.clone(), self.next);
-        self.names.entry(labels.get(NAME).unwrap_or_default().to_owned()).or_default().push(self.next);
-        let (times, values, chunks, progress) = (Vec::new(), Vec::new(), Vec::new(), Progress::default());
-        let stored = Stored { labels: labels.clone(), times, values, chunks, progress, newest };
-        self.series.entry(self.next).or_insert(stored)
-    }
-
     /// What it has of a question.
     ///
     /// # Errors
@@ -136,9 +174,10 @@ impl Table {
         let named = named.find(|matcher| matcher.label == NAME && matcher.op == MatchOp::Equal);
         let candidates: Vec<&Stored> = match named {
             Some(name) => {
-                self.names.get(&name.value).into_iter().flatten().map(|number| &self.series[number]).collect()
+                let numbers = self.names.get(name.value.as_str()).into_iter().flatten();
+                numbers.map(|number| &self.series[*number as usize]).collect()
             }
-            None => self.series.values().collect(),
+            None => self.series.iter().map(|(_, series)| series).collect(),
         };
         let (after, until) = (question.after, question.until);
         let (mut found, mut points) = (Vec::new(), 0);
@@ -160,7 +199,7 @@ impl Table {
     /// Packs what is open and gives what is in no file yet, each with its series.
     pub fn hand_over(&mut self) -> Vec<(Vec<Labels>, Arc<Chunk>)> {
         let mut given = Vec::new();
-        for series in self.series.values_mut() {
+        for (_, series) in &mut self.series {
             series.cut();
             let chunks = series.progress.hand_over(&series.chunks);
             given.extend(chunks.iter().map(|chunk| (vec![series.labels.clone()], Arc::clone(chunk))));
@@ -170,7 +209,7 @@ impl Table {
 
     /// What was handed over is in a file.
     pub fn sealed(&mut self) {
-        self.series.values_mut().for_each(|series| series.progress.sealed());
+        self.series.iter_mut().for_each(|(_, series)| series.progress.sealed());
     }
 
     /// Takes a chunk that a file held, of this series; the oldest file first.
@@ -182,14 +221,10 @@ impl Table {
         let times = chunk.times();
         let Some((at, value)) = chunk.points(&times, 0, 0).last() else { return Ok(()) };
         let newest = Point { at, value };
-        let number = match self.numbers.get(labels).copied() {
-            Some(number) => number,
-            None => {
-                self.add(labels, newest);
-                self.next
-            }
-        };
-        let series = self.series.get_mut(&number).expect("each number has its series");
+        let hash = hash(&self.hashing, labels.iter());
+        // What was taken once stays, however many there are.
+        let number = self.known(labels, hash).unwrap_or_else(|| self.add(labels, hash));
+        let series = &mut self.series[number as usize];
         series.newest = newest;
         series.chunks.push(Arc::new(chunk));
         series.progress.restored(&series.chunks);
@@ -202,18 +237,28 @@ impl Table {
         for (number, series) in &mut self.series {
             series.progress.forget(&mut series.chunks, before);
             if series.chunks.is_empty() && series.times.is_empty() {
-                gone.push(*number);
+                gone.push(number as u32);
             }
         }
-        for number in gone {
-            let Some(series) = self.series.remove(&number) else { continue };
-            self.numbers.remove(&series.labels);
-            let name = series.labels.get(NAME).unwrap_or_default();
-            if let Some(numbers) = self.names.get_mut(name) {
-                numbers.retain(|other| *other != number);
-                if numbers.is_empty() {
-                    self.names.remove(name);
-                }
+        for number in &gone {
+            self.remove(*number);
+        }
+        if !gone.is_empty() {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+        }
+    }
+
+    fn remove(&mut self, number: u32) {
+        let hash = hash(&self.hashing, self.series[number as usize].labels.iter());
+        if let Ok(entry) = self.numbers.find_entry(hash, |other| *other == number) {
+            entry.remove();
+        }
+        let series = self.series.remove(number as usize);
+        let name = series.labels.get(NAME).unwrap_or_default();
+        if let Some(numbers) = self.names.get_mut(name) {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.names.remove(name);
             }
         }
     }
@@ -225,6 +270,12 @@ impl Table {
 
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
-        self.series.values().map(Stored::bytes).sum()
+        self.series.iter().map(|(_, series)| series.bytes()).sum()
     }
+}
+
+fn hash<'a>(hashing: &DefaultHashBuilder, pairs: impl Iterator<Item = Pair<'a>>) -> u64 {
+    let mut hasher = hashing.build_hasher();
+    pairs.for_each(|pair| pair.hash(&mut hasher));
+    hasher.finish()
 }

@@ -29,7 +29,8 @@ impl World {
 
     fn write(&self, metric: &str, points: &[(i64, f64)]) -> Outcome {
         let body = wire::tests::body(metric, points);
-        let request = wire::read(Kind::RemoteWrite1, &body).expect("it reads");
+        let bytes = wire::unpack(&body).expect("it is packed");
+        let request = wire::read(Kind::RemoteWrite1, &bytes).expect("it reads");
         self.foreign.take(Kind::RemoteWrite1, &body, request).expect("the disk takes it")
     }
 

@@ -1,14 +1,18 @@
 //! Remote write, 1.0 and 2.0: what a request holds, as series with points.
 //!
+//! This is the way of every sample that others write. A request is read in one pass over its bytes, and what it says lies in
+//! a few lists that all series share: labels are texts of the request itself, and nothing is made for a single series.
+//!
 //! The messages are those of <https://prometheus.io/docs/specs/prw/remote_write_spec/> and
 //! <https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>, as far as they are read: floats and metadata.
 
 use std::collections::BTreeMap;
 
-use prost::Message;
 use watchkeep_protocol::layout::{Metric, MetricKind};
 use watchkeep_rules::promql::labels::{Labels, NAME};
 use watchkeep_rules::promql::series::Point;
+
+use super::fields::{Field, Fields};
 
 /// Bytes of a request at most, once unpacked.
 const UNPACKED_MAX: usize = 64 << 20;
@@ -45,17 +49,24 @@ impl Kind {
     }
 }
 
-/// What somebody wrote.
+/// What somebody wrote, as it lies in their message.
 #[derive(Debug, Default, PartialEq)]
-pub struct Request {
-    pub series: Vec<(Labels, Vec<Point>)>,
+pub struct Request<'a> {
+    /// Labels of all series, one series after the other.
+    pairs: Vec<Pair<'a>>,
+    points: Vec<Point>,
+    /// Where each series ends in `pairs` and in `points`.
+    ends: Vec<(usize, usize)>,
     /// By metric family.
     pub metadata: BTreeMap<String, Metadata>,
-    /// Sentences about series that make no sense; the rest is taken all the same.
+    /// Sentences about what makes no sense in it; the rest is taken all the same.
     pub faults: Vec<String>,
     /// Native histograms, which are not kept.
     pub histograms: usize,
 }
+
+/// A label's name and value.
+pub type Pair<'a> = (&'a str, &'a str);
 
 /// What is known of a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,43 +89,169 @@ impl Metadata {
     }
 }
 
-/// Unpacks and reads a body.
+/// Unpacks a body.
 ///
 /// # Errors
-/// It is no such message; the sentence says what was found.
-pub fn read(kind: Kind, packed: &[u8]) -> Result<Request, String> {
+/// It is no snappy block, or a large one; the sentence says what was found.
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
     let length = snap::raw::decompress_len(packed).map_err(|error| format!("the body is no snappy block: {error}"))?;
     if length > UNPACKED_MAX {
         return Err(format!("the body unpacks to {length} bytes, at most {UNPACKED_MAX} are taken"));
     }
     let bytes = snap::raw::Decoder::new().decompress_vec(packed);
-    let bytes = bytes.map_err(|error| format!("the body is no snappy block: {error}"))?;
-    let wrong = |error: prost::DecodeError| format!("the body is no {kind:?}: {error}");
-    match kind {
-        Kind::RemoteWrite1 => Ok(WriteRequest::decode(bytes.as_slice()).map_err(wrong)?.into_request()),
-        Kind::RemoteWrite2 => Ok(Request2::decode(bytes.as_slice()).map_err(wrong)?.into_request()),
+    bytes.map_err(|error| format!("the body is no snappy block: {error}"))
+}
+
+/// Reads what was unpacked. Whether labels make sense is only looked at where [`labels`] makes a series of them.
+///
+/// # Errors
+/// It is no such message; the sentence says what was found.
+pub fn read(kind: Kind, bytes: &[u8]) -> Result<Request<'_>, String> {
+    let mut request = Request::default();
+    let read = match kind {
+        Kind::RemoteWrite1 => request.first(bytes),
+        Kind::RemoteWrite2 => request.second(bytes),
+    };
+    read.map_err(|wrong| format!("the body is no {kind:?}: {wrong}"))?;
+    Ok(request)
+}
+
+impl<'a> Request<'a> {
+    /// Each series' labels, as they were written, with its points.
+    pub fn series(&self) -> impl Iterator<Item = (&[Pair<'a>], &[Point])> {
+        let begins = std::iter::once(&(0, 0)).chain(&self.ends);
+        begins.zip(&self.ends).map(|(begin, end)| (&self.pairs[begin.0..end.0], &self.points[begin.1..end.1]))
+    }
+
+    /// `prometheus.WriteRequest`
+    fn first(&mut self, bytes: &'a [u8]) -> Result<(), String> {
+        for field in Fields::of(bytes) {
+            match field? {
+                (1, series) => self.series_of_first(series.bytes()?)?,
+                (3, metadata) => self.metadata_of_first(metadata.bytes()?)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn series_of_first(&mut self, bytes: &'a [u8]) -> Result<(), String> {
+        for field in Fields::of(bytes) {
+            match field? {
+                (1, label) => {
+                    let mut pair = ("", "");
+                    for field in Fields::of(label.bytes()?) {
+                        match field? {
+                            (1, name) => pair.0 = name.text()?,
+                            (2, value) => pair.1 = value.text()?,
+                            _ => {}
+                        }
+                    }
+                    self.pairs.push(pair);
+                }
+                (2, sample) => self.points.push(point(sample)?),
+                (4, _) => self.histograms += 1,
+                _ => {}
+            }
+        }
+        self.ends.push((self.pairs.len(), self.points.len()));
+        Ok(())
+    }
+
+    fn metadata_of_first(&mut self, bytes: &'a [u8]) -> Result<(), String> {
+        let (mut kind, mut family, mut help, mut unit) = (0, "", "", "");
+        for field in Fields::of(bytes) {
+            match field? {
+                (1, number) => kind = number.number()?,
+                (2, text) => family = text.text()?,
+                (4, text) => help = text.text()?,
+                (5, text) => unit = text.text()?,
+                _ => {}
+            }
+        }
+        self.tell(family, kind, help, unit);
+        Ok(())
+    }
+
+    /// `io.prometheus.write.v2.Request`
+    fn second(&mut self, bytes: &'a [u8]) -> Result<(), String> {
+        // Series name their texts by place; nothing says that the texts come first.
+        let (mut symbols, mut all) = (Vec::new(), Vec::new());
+        for field in Fields::of(bytes) {
+            match field? {
+                (4, symbol) => symbols.push(symbol.text()?),
+                (5, series) => all.push(series.bytes()?),
+                _ => {}
+            }
+        }
+        all.into_iter().try_for_each(|series| self.series_of_second(series, &symbols))
+    }
+
+    fn series_of_second(&mut self, bytes: &'a [u8], symbols: &[&'a str]) -> Result<(), String> {
+        let symbol = |place: u64| usize::try_from(place).ok().and_then(|place| symbols.get(place)).copied();
+        let (mut places, mut metadata) = (Vec::new(), None);
+        let (pairs, points) = (self.pairs.len(), self.points.len());
+        for field in Fields::of(bytes) {
+            match field? {
+                (1, labels) => labels.numbers(&mut places)?,
+                (2, sample) => self.points.push(point(sample)?),
+                (3, _) => self.histograms += 1,
+                (5, of) => metadata = Some(of.bytes()?),
+                _ => {}
+            }
+        }
+        for pair in places.chunks(2) {
+            let texts = symbol(pair[0]).zip(pair.get(1).and_then(|place| symbol(*place)));
+            let Some(texts) = texts else {
+                self.pairs.truncate(pairs);
+                self.points.truncate(points);
+                self.faults.push("a series' label is no place among the request's symbols".to_owned());
+                return Ok(());
+            };
+            self.pairs.push(texts);
+        }
+        self.ends.push((self.pairs.len(), self.points.len()));
+        let family = self.pairs[pairs..].iter().find(|(name, _)| *name == NAME).map(|(_, family)| *family);
+        let (Some(family), Some(metadata)) = (family, metadata) else { return Ok(()) };
+        let (mut kind, mut help, mut unit) = (0, 0, 0);
+        for field in Fields::of(metadata) {
+            match field? {
+                (1, number) => kind = number.number()?,
+                (3, place) => help = place.number()?,
+                (4, place) => unit = place.number()?,
+                _ => {}
+            }
+        }
+        if (kind, help, unit) != (0, 0, 0) {
+            self.tell(family, kind, symbol(help).unwrap_or_default(), symbol(unit).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, family: &str, kind: u64, help: &str, unit: &str) {
+        let of = Metadata { kind: word(kind), help: help.to_owned(), unit: unit.to_owned() };
+        self.metadata.insert(family.to_owned(), of);
     }
 }
 
-impl Request {
-    fn series(&mut self, pairs: Vec<(String, String)>, samples: &[Sample], histograms: usize) {
-        self.histograms += histograms;
-        match labels(pairs) {
-            Ok(labels) => {
-                let points = samples.iter().map(|sample| Point { at: sample.timestamp, value: sample.value });
-                self.series.push((labels, points.collect()));
-            }
-            Err(fault) => self.faults.push(fault),
+/// A sample, alike in both versions.
+fn point(sample: Field<'_>) -> Result<Point, String> {
+    let mut point = Point { at: 0, value: 0.0 };
+    for field in Fields::of(sample.bytes()?) {
+        match field? {
+            (1, value) => point.value = value.double()?,
+            (2, timestamp) => point.at = timestamp.number()? as i64,
+            _ => {}
         }
     }
-
-    fn metadata(&mut self, family: String, kind: i32, help: String, unit: String) {
-        self.metadata.insert(family, Metadata { kind: word(kind), help, unit });
-    }
+    Ok(point)
 }
 
-/// The labels, where they make sense.
-fn labels(pairs: Vec<(String, String)>) -> Result<Labels, String> {
+/// The labels of a series that is not known yet, where they make sense.
+///
+/// # Errors
+/// A sentence about what does not.
+pub fn labels(pairs: &[Pair<'_>]) -> Result<Labels, String> {
     let count = pairs.len();
     if count > LABELS_MAX {
         return Err(format!("a series has {count} labels, at most {LABELS_MAX} are taken"));
@@ -128,7 +265,7 @@ fn labels(pairs: Vec<(String, String)>) -> Result<Labels, String> {
              {VALUE_MAX} are taken"
         ));
     }
-    let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = pairs.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(format!("the label \"{}\" comes twice in one series", twice[0]));
@@ -136,7 +273,7 @@ fn labels(pairs: Vec<(String, String)>) -> Result<Labels, String> {
     if names.first().is_some_and(|name| name.is_empty()) {
         return Err("a label has no name".to_owned());
     }
-    let labels = Labels::new(pairs);
+    let labels = Labels::new(pairs.iter().copied());
     match labels.get(NAME) {
         Some(_) => Ok(labels),
         None => Err(format!("the series {labels} has no metric name (label \"{NAME}\")")),
@@ -144,134 +281,101 @@ fn labels(pairs: Vec<(String, String)>) -> Result<Labels, String> {
 }
 
 /// Metric types by number, alike in both versions.
-fn word(kind: i32) -> &'static str {
+fn word(kind: u64) -> &'static str {
     const WORDS: [&str; 8] =
         ["unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
     usize::try_from(kind).ok().and_then(|kind| WORDS.get(kind)).copied().unwrap_or(WORDS[0])
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    /// Milliseconds since 1970.
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
-
-/// Something that is counted and passed over.
-#[derive(Clone, PartialEq, Eq, Message)]
-struct Passed {}
-
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-    #[prost(message, repeated, tag = "3")]
-    metadata: Vec<MetricMetadata>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-    #[prost(message, repeated, tag = "4")]
-    histograms: Vec<Passed>,
-}
-
-#[derive(Clone, PartialEq, Eq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Eq, Message)]
-struct MetricMetadata {
-    #[prost(int32, tag = "1")]
-    kind: i32,
-    #[prost(string, tag = "2")]
-    family: String,
-    #[prost(string, tag = "4")]
-    help: String,
-    #[prost(string, tag = "5")]
-    unit: String,
-}
-
-impl WriteRequest {
-    fn into_request(self) -> Request {
-        let mut request = Request::default();
-        for series in self.timeseries {
-            let pairs = series.labels.into_iter().map(|label| (label.name, label.value)).collect();
-            request.series(pairs, &series.samples, series.histograms.len());
-        }
-        for of in self.metadata {
-            request.metadata(of.family, of.kind, of.help, of.unit);
-        }
-        request
-    }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Request2 {
-    #[prost(string, repeated, tag = "4")]
-    symbols: Vec<String>,
-    #[prost(message, repeated, tag = "5")]
-    timeseries: Vec<TimeSeries2>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries2 {
-    /// Names and values by turns, as places among the symbols.
-    #[prost(uint32, repeated, tag = "1")]
-    labels: Vec<u32>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-    #[prost(message, repeated, tag = "3")]
-    histograms: Vec<Passed>,
-    #[prost(message, optional, tag = "5")]
-    metadata: Option<Metadata2>,
-}
-
-#[derive(Clone, PartialEq, Eq, Message)]
-struct Metadata2 {
-    #[prost(int32, tag = "1")]
-    kind: i32,
-    #[prost(uint32, tag = "3")]
-    help: u32,
-    #[prost(uint32, tag = "4")]
-    unit: u32,
-}
-
-impl Request2 {
-    fn into_request(self) -> Request {
-        let mut request = Request::default();
-        let symbol = |place: u32| self.symbols.get(place as usize).cloned();
-        for series in &self.timeseries {
-            let pairs = series.labels.chunks(2).map(|pair| Some((symbol(pair[0])?, symbol(*pair.get(1)?)?)));
-            let Some(pairs) = pairs.collect::<Option<Vec<_>>>() else {
-                request.faults.push("a series' label is no place among the request's symbols".to_owned());
-                continue;
-            };
-            let family = pairs.iter().find(|(name, _)| name == NAME).map(|(_, family)| family.clone());
-            request.series(pairs, &series.samples, series.histograms.len());
-            if let (Some(family), Some(of)) = (family, &series.metadata)
-                && (of.kind, of.help, of.unit) != (0, 0, 0)
-            {
-                let text = |place| symbol(place).unwrap_or_default();
-                request.metadata(family, of.kind, text(of.help), text(of.unit));
-            }
-        }
-        request
-    }
-}
-
 #[cfg(test)]
 pub mod tests {
+    //! What travels is written here by another hand than reads it: by messages that the compiler makes of their fields.
+
+    use prost::Message;
+
     use super::*;
+
+    #[derive(Clone, PartialEq, Message)]
+    struct Sample {
+        #[prost(double, tag = "1")]
+        value: f64,
+        /// Milliseconds since 1970.
+        #[prost(int64, tag = "2")]
+        timestamp: i64,
+    }
+
+    /// Something that is counted and passed over.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    struct Passed {}
+
+    #[derive(Clone, PartialEq, Message)]
+    struct WriteRequest {
+        #[prost(message, repeated, tag = "1")]
+        timeseries: Vec<TimeSeries>,
+        #[prost(message, repeated, tag = "3")]
+        metadata: Vec<MetricMetadata>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    struct TimeSeries {
+        #[prost(message, repeated, tag = "1")]
+        labels: Vec<Label>,
+        #[prost(message, repeated, tag = "2")]
+        samples: Vec<Sample>,
+        #[prost(message, repeated, tag = "4")]
+        histograms: Vec<Passed>,
+    }
+
+    #[derive(Clone, PartialEq, Eq, Message)]
+    struct Label {
+        #[prost(string, tag = "1")]
+        name: String,
+        #[prost(string, tag = "2")]
+        value: String,
+    }
+
+    #[derive(Clone, PartialEq, Eq, Message)]
+    struct MetricMetadata {
+        #[prost(int32, tag = "1")]
+        kind: i32,
+        #[prost(string, tag = "2")]
+        family: String,
+        #[prost(string, tag = "4")]
+        help: String,
+        #[prost(string, tag = "5")]
+        unit: String,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    struct Request2 {
+        #[prost(string, repeated, tag = "4")]
+        symbols: Vec<String>,
+        #[prost(message, repeated, tag = "5")]
+        timeseries: Vec<TimeSeries2>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    struct TimeSeries2 {
+        /// Names and values by turns, as places among the symbols.
+        #[prost(uint32, repeated, tag = "1")]
+        labels: Vec<u32>,
+        #[prost(message, repeated, tag = "2")]
+        samples: Vec<Sample>,
+        #[prost(message, repeated, tag = "3")]
+        histograms: Vec<Passed>,
+        #[prost(message, optional, tag = "5")]
+        metadata: Option<Metadata2>,
+    }
+
+    #[derive(Clone, PartialEq, Eq, Message)]
+    struct Metadata2 {
+        #[prost(int32, tag = "1")]
+        kind: i32,
+        #[prost(uint32, tag = "3")]
+        help: u32,
+        #[prost(uint32, tag = "4")]
+        unit: u32,
+    }
 
     /// A request of one series without labels, as it travels.
     pub fn body(metric: &str, points: &[(i64, f64)]) -> Vec<u8> {
@@ -296,7 +400,8 @@ pub mod tests {
 
     #[test]
     fn both_versions_say_the_same() {
-        let one = read(Kind::RemoteWrite1, &packed(&of(&[("__name__", "up"), ("job", "db")]))).expect("it reads");
+        let one = of(&[("__name__", "up"), ("job", "db")]).encode_to_vec();
+        let one = read(Kind::RemoteWrite1, &one).expect("it reads");
         let two = Request2 {
             symbols: ["", "__name__", "up", "job", "db"].map(str::to_owned).to_vec(),
             timeseries: vec![TimeSeries2 {
@@ -306,7 +411,7 @@ pub mod tests {
                 metadata: None,
             }],
         };
-        assert_eq!(read(Kind::RemoteWrite2, &packed(&two)), Ok(one));
+        assert_eq!(read(Kind::RemoteWrite2, &two.encode_to_vec()), Ok(one));
     }
 
     #[test]
@@ -319,20 +424,41 @@ pub mod tests {
         ] {
             let mut request = of(pairs);
             request.timeseries.extend(of(&[("__name__", "good")]).timeseries);
-            let request = read(Kind::RemoteWrite1, &packed(&request)).expect("it reads");
-            assert!(request.faults[0].contains(says), "{:?}", request.faults);
-            assert_eq!(request.series.len(), 1);
+            let bytes = request.encode_to_vec();
+            let request = read(Kind::RemoteWrite1, &bytes).expect("it reads");
+            let made: Vec<_> = request.series().map(|(pairs, points)| (labels(pairs), points.len())).collect();
+            assert!(made[0].0.as_ref().is_err_and(|said| said.contains(says)), "{made:?}");
+            assert_eq!(made[1], (Ok(Labels::new([("__name__", "good")])), 1));
         }
     }
 
     #[test]
+    fn several_series_keep_apart_and_tell_of_their_metrics() {
+        let series = |name: &str, values: &[f64]| TimeSeries {
+            labels: vec![label("__name__", name), label("job", "db")],
+            samples: values.iter().map(|value| Sample { value: *value, timestamp: -5 }).collect(),
+            histograms: vec![Passed {}],
+        };
+        let of = MetricMetadata { kind: 1, family: "b".to_owned(), help: "Bees.".to_owned(), unit: "s".to_owned() };
+        let all = vec![series("a", &[1.0, 2.0]), series("none", &[]), series("b", &[3.0])];
+        let bytes = WriteRequest { timeseries: all, metadata: vec![of] }.encode_to_vec();
+        let request = read(Kind::RemoteWrite1, &bytes).expect("it reads");
+        let read: Vec<_> = request.series().map(|(pairs, points)| (pairs[0].1, points.to_vec())).collect();
+        let point = |value| Point { at: -5, value };
+        assert_eq!(read, [("a", vec![point(1.0), point(2.0)]), ("none", Vec::new()), ("b", vec![point(3.0)])]);
+        assert_eq!(request.histograms, 3);
+        let metadata = Metadata { kind: "counter", help: "Bees.".to_owned(), unit: "s".to_owned() };
+        assert_eq!(request.metadata, BTreeMap::from([("b".to_owned(), metadata)]));
+    }
+
+    #[test]
     fn what_is_no_message_is_refused_before_it_is_large() {
-        let refusal = |bytes: &[u8]| read(Kind::RemoteWrite1, bytes).expect_err("no message");
+        let refusal = |bytes: &[u8]| unpack(bytes).expect_err("no block");
         assert!(refusal(b"hello").contains("snappy"));
         // A head that says four gigabytes, and nothing behind it.
         assert!(refusal(&[0xff, 0xff, 0xff, 0xff, 0x0f]).contains("at most"));
-        let garbage = snap::raw::Encoder::new().compress_vec(&[0x0a, 0xff, 0x01]).expect("it is small");
-        assert!(refusal(&garbage).contains("no RemoteWrite1"));
+        let garbage = read(Kind::RemoteWrite1, &[0x0a, 0xff, 0x01]).expect_err("no message");
+        assert!(garbage.contains("no RemoteWrite1: field 1 has 255 bytes, 0 are there"), "{garbage}");
     }
 
     #[test]
