@@ -229,7 +229,16 @@ impl Controller {
         self.ask(&["agent", "token", "create"])
     }
 
-    fn token(&self) -> Result<String> {
+    /// The address of its API, without a path.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// The token of who may do everything.
+    ///
+    /// # Errors
+    /// The file that it wrote cannot be read.
+    pub fn token(&self) -> Result<String> {
         let path = self.data().join("token");
         let token = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         Ok(token.trim().to_owned())

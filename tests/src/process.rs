@@ -77,6 +77,20 @@ impl Process {
         Ok(kib * 1024)
     }
 
+    /// Seconds of CPU that it has used, in its own code and in the kernel for it (`utime` and `stime` of `proc_pid_stat(5)`).
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let path = format!("/proc/{}/stat", self.id());
+        let stat = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        // The name, in parentheses, may have spaces.
+        let (_, fields) = stat.rsplit_once(')').context("find the end of the name")?;
+        let ticks = |number: usize| -> Result<f64> {
+            let field = fields.split_whitespace().nth(number - 3).with_context(|| format!("find field {number}"))?;
+            field.parse().with_context(|| format!("read field {number}"))
+        };
+        // USER_HZ is 100 on every architecture that Debian has.
+        Ok((ticks(14)? + ticks(15)?) / 100.0)
+    }
+
     /// All that it wrote.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()

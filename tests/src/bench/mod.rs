@@ -3,9 +3,12 @@
 //! A row is a file: what it measures, how, and the figures that it gives. Adding one touches that file and [`ROWS`].
 //!
 //! - [`fleet`]: a whole controller under many agents at a steady rate: lag, CPU, memory, bytes on disk.
+//! - [`remote_write`]: the same stream of remote write into the controller and into Debian's [`peers`].
 //! - [`shard`]: the way of a report from its bytes to the judged rules, in one thread with nothing around it.
 
 pub mod fleet;
+pub mod peers;
+pub mod remote_write;
 pub mod shard;
 
 use anyhow::Result;
@@ -39,7 +42,7 @@ pub struct Row {
 }
 
 /// All of them, in the order in which they run.
-pub const ROWS: [Row; 2] = [shard::ROW, fleet::ROW];
+pub const ROWS: [Row; 3] = [shard::ROW, remote_write::ROW, fleet::ROW];
 
 /// One number of a row.
 #[derive(Clone, Debug, PartialEq)]

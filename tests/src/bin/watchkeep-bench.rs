@@ -15,6 +15,9 @@ struct Options {
 }
 
 fn main() -> Result<()> {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        bail!("a provider of TLS was installed before");
+    }
     let Options { rows, size } = Options::parse();
     for wanted in &rows {
         if ROWS.iter().all(|row| row.name != wanted) {
