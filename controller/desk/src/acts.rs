@@ -6,7 +6,7 @@ use crate::cmdb::Verdict;
 use crate::ids::CiId;
 use crate::input::{Act, ActBody, AgentEvent};
 use crate::work::Work;
-use crate::{Actor, Desk, FactBody, Refusal, Subject, incidents, problems, runbooks};
+use crate::{Actor, Desk, FactBody, Refusal, Subject, incidents, problems, runbooks, silences};
 
 /// The setting that holds the stop switch while it is on.
 pub(crate) const STOP_SWITCH: &str = "stop_switch";
@@ -52,6 +52,12 @@ pub(crate) fn act(work: &mut Work<'_>, act: &Act) -> Result<(), Refusal> {
         }
         ActBody::RelationForget { from, to, note } => relation(work, &act.who, (*from, *to), None, note)?,
         ActBody::AgentRevoke { agent, note } => revoke(work, &act.who, agent, note)?,
+        ActBody::SilenceSet { silence, matchers, starts_at, ends_at, author, note } => {
+            let (silence, starts_at, ends_at) = (*silence, *starts_at, *ends_at);
+            let wanted = silences::Wanted { silence, matchers, starts_at, ends_at, author, comment: note };
+            silences::set(work, &act.who, &wanted)?;
+        }
+        ActBody::SilenceExpire { silence, note } => silences::expire(work, &act.who, *silence, note)?,
         of_problem @ (ActBody::ProblemCreate { .. }
         | ActBody::ProblemJoin { .. }
         | ActBody::ProblemMerge { .. }

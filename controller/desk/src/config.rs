@@ -48,6 +48,10 @@ pub struct Settings {
     pub approval_within: i64,
     /// Runs that may wait on one host; further ones are not started, and say so.
     pub runs_waiting_max: usize,
+    /// A silence lasts this long at most.
+    pub silence_at_most: i64,
+    /// An alert from outside that names no end is over when it was not sent again for this long.
+    pub resolve_timeout: i64,
 }
 
 impl Default for Settings {
@@ -73,6 +77,8 @@ impl Default for Settings {
             result_grace: 30_000,
             approval_within: 60 * MINUTE,
             runs_waiting_max: 100,
+            silence_at_most: 30 * DAY,
+            resolve_timeout: 5 * MINUTE,
         }
     }
 }

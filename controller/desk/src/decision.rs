@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fact::{Fact, Subject};
-use crate::ids::{CiId, CommandId, IncidentId, NoticeId, ProblemId, RunId};
+use crate::ids::{CiId, CommandId, IncidentId, NoticeId, ProblemId, RunId, SilenceId};
 use crate::time::Millis;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,6 +116,8 @@ pub enum TimerKind {
     RunSettle { run: RunId },
     /// A CI was not seen for too long.
     CiUnseen { ci: CiId },
+    /// A silence is over, or was shown for long enough after.
+    SilenceEnds { silence: SilenceId },
 }
 
 /// A record as it now stands; what the tables hold, and what the desk is restored from.

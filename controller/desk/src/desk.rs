@@ -9,11 +9,12 @@ use crate::acts;
 use crate::agents;
 use crate::changes::Change;
 use crate::estate::Estate;
-use crate::ids::{ChangeId, IncidentId, ProblemId, RunId};
+use crate::ids::{ChangeId, IncidentId, ProblemId, RunId, SilenceId};
 use crate::incidents::{self, Incident};
 use crate::index::Index;
 use crate::problems::{self, Problem};
 use crate::runbooks::{self, Run, Watch};
+use crate::silences::{self, Silence};
 use crate::timers::Timers;
 use crate::work::Work;
 use crate::{Actor, Config, Decision, FactBody, Input, InputBody, Millis, Record, Subject, TimerKind};
@@ -68,6 +69,8 @@ pub struct Desk {
     pub(crate) cmdb: Estate,
     pub(crate) timers: Timers,
     pub(crate) settings: BTreeMap<String, Value>,
+    /// Of the settings those that keep one.
+    pub(crate) silences: BTreeMap<SilenceId, Silence>,
     pub(crate) index: Index,
 }
 
@@ -104,6 +107,9 @@ impl Desk {
                     if let Some(last) = problems::mark_of(&name, &value) {
                         desk.index.put_history(last, &name);
                     }
+                    if let Some(silence) = Silence::of_setting(&name, &value) {
+                        desk.silences.insert(silence.id, silence);
+                    }
                     desk.settings.insert(name, value);
                 }
                 record @ (Record::Ci(_) | Record::Relation(_)) => estate.push(record),
@@ -120,6 +126,7 @@ impl Desk {
         let mut refused = None;
         match &input.body {
             InputBody::Alert(alert) => incidents::alert(&mut work, alert),
+            InputBody::Alerts { alerts } => alerts.iter().for_each(|alert| incidents::alert(&mut work, alert)),
             InputBody::Inventory(fragment) => agents::inventory(&mut work, fragment),
             InputBody::Agent(change) => agents::change(&mut work, change),
             InputBody::Result(outcome) => runbooks::result(&mut work, outcome),
@@ -213,6 +220,11 @@ impl Desk {
         self.changes.get(&id)
     }
 
+    /// Silences that are pending or active, or expired lately, by id.
+    pub fn silences(&self) -> impl Iterator<Item = &Silence> {
+        self.silences.values()
+    }
+
     /// Whether the fleet-wide stop switch is on.
     pub fn is_stopped(&self) -> bool {
         self.settings.contains_key(acts::STOP_SWITCH)
@@ -238,6 +250,7 @@ fn due(work: &mut Work<'_>) {
             TimerKind::ApprovalExpired { run } => runbooks::approval_expired(work, run),
             TimerKind::RunWake { run } => runbooks::wake(work, run),
             TimerKind::RunSettle { run } => runbooks::settle(work, run),
+            TimerKind::SilenceEnds { silence } => silences::ended(work, silence),
             TimerKind::CiUnseen { ci } => agents::unseen(work, ci),
         }
     }

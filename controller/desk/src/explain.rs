@@ -5,6 +5,7 @@ mod cmdb;
 mod incident;
 mod problem;
 mod run;
+mod silence;
 
 pub use problem::seen_from;
 
@@ -68,6 +69,7 @@ pub fn subject(subject: &Subject) -> String {
         Subject::Run(id) => id.to_string(),
         Subject::Ci(id) => format!("CI {}", &id.to_string()[..8]),
         Subject::Agent(name) => format!("agent {name}"),
+        Subject::Silence(id) => format!("silence {}", short(&id.to_string())),
         Subject::Generation(hash) => format!("configuration {}", short(hash)),
         Subject::Controller => "controller".to_owned(),
     }
@@ -93,6 +95,7 @@ pub fn sentence(subject: &Subject, body: &FactBody) -> String {
         FactBody::Run(fact) => run::sentence(subject, fact),
         FactBody::Cmdb(fact) => cmdb::sentence(fact),
         FactBody::Agent(event) => agent(event),
+        FactBody::Silence(fact) => silence::sentence(fact),
         FactBody::Configured { author, files } => format!("{author} put {} into force", counted(files.len(), "file")),
         FactBody::StopSwitch { on: true, note } => format!("the stop switch was turned on{}", noted(note)),
         FactBody::StopSwitch { on: false, note } => format!("the stop switch was turned off{}", noted(note)),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::{ChangeId, CiId, IncidentId, ProblemId, RunId};
+use crate::ids::{ChangeId, CiId, IncidentId, ProblemId, RunId, SilenceId};
 use crate::time::Millis;
 
 /// A change of state: who, what, why. The ledger adds chain, sequence, when it was learned, the input that it follows
@@ -28,6 +28,7 @@ pub enum Subject {
     Run(RunId),
     Ci(CiId),
     Agent(String),
+    Silence(SilenceId),
     /// The configuration.
     Generation(String),
     /// The controller itself: stop switch, checkpoints.
@@ -75,6 +76,7 @@ pub enum FactBody {
     Run(crate::runbooks::RunFact),
     Cmdb(crate::cmdb::CmdbFact),
     Agent(crate::input::AgentEvent),
+    Silence(crate::silences::SilenceFact),
     /// A generation was taken up.
     Configured {
         author: String,

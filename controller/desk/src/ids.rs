@@ -113,6 +113,7 @@ derived! {
     CiId "a configuration item";
     CommandId "a command";
     NoticeId "a notice";
+    SilenceId "a silence";
 }
 
 /// 16 bytes from what names the thing (an input's order and an ordinal in it; a run, step, attempt and target): the first

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use watchkeep_rules::selector::Selector;
 
-use crate::ids::{CommandId, IncidentId, ProblemId, RunId};
+use crate::ids::{CommandId, IncidentId, ProblemId, RunId, SilenceId};
 use crate::time::Millis;
 use crate::{Actor, Note, Subject};
 
@@ -26,6 +27,8 @@ pub struct Input {
 pub enum InputBody {
     /// An alert began to fire, was seen again, cleared, or went stale.
     Alert(AlertChange),
+    /// The same of alerts from outside, as they came together.
+    Alerts { alerts: Vec<AlertChange> },
     /// What an agent found on its host.
     Inventory(Fragment),
     /// An agent enrolled, came, went, or said something of itself.
@@ -73,8 +76,18 @@ pub struct AlertChange {
     /// Why, as a sentence; empty where the rule and the evidence say it all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// A copy of what it was concluded from: events, or samples.
+    /// A copy of what it was concluded from: events, or samples; of an alert from outside [`OUTSIDE`] with where it was made.
     pub evidence: Vec<Value>,
+}
+
+/// The field of an alert's evidence that names where somebody else made it; it may be empty.
+pub const OUTSIDE: &str = "generatorURL";
+
+impl AlertChange {
+    /// Where somebody else made it; none where a rule of ours did.
+    pub fn outside(&self) -> Option<&str> {
+        self.evidence.iter().find_map(|evidence| evidence.get(OUTSIDE)?.as_str())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -384,6 +397,19 @@ pub enum ActBody {
     },
     AgentRevoke {
         agent: String,
+        note: String,
+    },
+    /// Sets a silence, or changes the one that is named.
+    SilenceSet {
+        silence: Option<SilenceId>,
+        matchers: Selector,
+        starts_at: Millis,
+        ends_at: Millis,
+        author: String,
+        note: String,
+    },
+    SilenceExpire {
+        silence: SilenceId,
         note: String,
     },
 }

@@ -4,7 +4,7 @@
 //! to the world, and the records that changed. Time, order and configuration are handed in with the input; ids derive from
 //! (input, ordinal); maps are walked in order. The same inputs give the same bytes.
 //!
-//! A folder a practice: [`incidents`], [`problems`], [`changes`], [`runbooks`], [`cmdb`]. They speak to each other through facts and the
+//! A folder a practice: [`incidents`], [`problems`], [`changes`], [`runbooks`], [`silences`], [`cmdb`]. They speak to each other through facts and the
 //! narrow functions named in each folder's `mod.rs`, never through each other's fields.
 
 // What a pure decision may not touch, and what to use instead, is in clippy.toml beside Cargo.toml.
@@ -28,6 +28,7 @@ pub mod input;
 pub mod note;
 pub mod problems;
 pub mod runbooks;
+pub mod silences;
 pub mod time;
 mod timers;
 mod words;

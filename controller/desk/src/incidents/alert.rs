@@ -8,6 +8,7 @@ use crate::ids::IncidentId;
 use crate::input::{AlertChange, AlertState};
 use crate::problems;
 use crate::runbooks;
+use crate::silences;
 use crate::work::Work;
 use crate::{Actor, FactBody, Millis, Reason, Subject};
 
@@ -27,6 +28,9 @@ pub(crate) fn alert(work: &mut Work<'_>, alert: &AlertChange) {
     let rule = RuleView::of(work.config, &alert.rule);
     let key = key_of(&rule.incident, &alert.labels);
     let known = work.desk.index.incident_of(&key);
+    if silences::holds_back(work, alert, known.is_some_and(|id| is_member(work, id, alert))) {
+        return;
+    }
     match (alert.state, known) {
         (AlertState::Firing, Some(id)) if is_open(work, id) => join(work, id, &rule, alert),
         (AlertState::Firing, Some(id)) if still_fires(work, id, alert) => repeat(work, id, alert),
@@ -63,6 +67,12 @@ fn is_open(work: &Work<'_>, id: IncidentId) -> bool {
     work.desk.incidents.get(&id).is_some_and(|incident| incident.state.is_open())
 }
 
+/// Whether it is one of the alerts of an incident that is open.
+fn is_member(work: &Work<'_>, id: IncidentId, alert: &AlertChange) -> bool {
+    let incident = work.desk.incidents.get(&id).filter(|incident| incident.state.is_open());
+    incident.is_some_and(|incident| incident.alerts.iter().any(|known| is(known, alert)))
+}
+
 /// It fired when a person resolved the incident, and has not been clear since: no new alert.
 fn still_fires(work: &Work<'_>, id: IncidentId, alert: &AlertChange) -> bool {
     let member =
@@ -91,6 +101,7 @@ pub(super) fn member(alert: &AlertChange) -> MemberAlert {
         first_seen: alert.happened_at,
         last_seen: alert.happened_at,
         count: 1,
+        outside: alert.outside().map(str::to_owned),
     }
 }
 
@@ -102,7 +113,7 @@ pub(crate) fn spoken(rule: &str, labels: &std::collections::BTreeMap<String, Str
 }
 
 /// Why the alert is what it is, with what it was concluded from.
-pub(super) fn identity(alert: &AlertChange) -> Vec<Reason> {
+pub(crate) fn identity(alert: &AlertChange) -> Vec<Reason> {
     let sentence = format!("rule {} fired as {}", alert.rule, spoken(&alert.rule, &alert.labels));
     let identity = Reason { evidence: alert.evidence.clone().into(), ..Reason::new("identity", sentence) };
     std::iter::once(identity).chain(evidence::reason(alert)).collect()

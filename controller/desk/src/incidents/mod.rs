@@ -19,12 +19,12 @@ mod resolve;
 mod rule;
 
 pub(crate) use acts::act;
-pub(crate) use alert::{alert, spoken};
+pub(crate) use alert::{alert, identity, spoken};
 pub(crate) use earlier::mark_of;
 pub use fact::{IncidentFact, Opening};
 pub use flow::{Action, State, table};
 pub use key::key_of;
-pub(crate) use notice::{in_short, notified, page, page_due, setting_of as notice_setting};
+pub(crate) use notice::{in_short, notified, page, page_due, setting_of as notice_setting, unmuted};
 pub use priority::level;
 pub use record::{
     AlertStanding, Attachment, Awaiting, Incident, IncidentKey, Link, MemberAlert, Priority, Resolution,

@@ -7,7 +7,7 @@ use super::{Incident, IncidentFact};
 use crate::ids::{IncidentId, NoticeId};
 use crate::problems::{self, Paging};
 use crate::work::Work;
-use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision, runbooks};
+use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision, runbooks, silences};
 
 /// Lines of the timeline that a notice carries, so that a page says what is being tried, or why nothing is.
 const LATEST: usize = 5;
@@ -22,6 +22,9 @@ pub(crate) fn setting_of(notice: NoticeId) -> String {
 /// What names a group, and what waits for somebody's approval, is told at once whatever else goes on.
 pub(crate) fn page(work: &mut Work<'_>, id: IncidentId, why: &str, group: Option<&str>) {
     let problem = problems::live_problem_of(work, id);
+    if group.is_none() && problem.is_none() && why != "approval_wanted" && is_mute(work, id, why) {
+        return;
+    }
     let is_waiting = work.desk.incidents.get(&id).is_some_and(|incident| incident.paging.waiting.is_some());
     match (why, problem) {
         _ if group.is_some() || why == "approval_wanted" => tell_now(work, id, why, group),
@@ -42,6 +45,33 @@ pub(crate) fn page(work: &mut Work<'_>, id: IncidentId, why: &str, group: Option
     }
 }
 
+/// Whether silences take all that fires of it; then the page is held, and the first one waits for their end.
+fn is_mute(work: &mut Work<'_>, id: IncidentId, why: &str) -> bool {
+    if !work.desk.incidents.get(&id).is_some_and(|incident| silences::mutes(work, incident)) {
+        return false;
+    }
+    if matches!(why, "opened" | "reopened")
+        && let Some(incident) = work.incident_mut(id)
+    {
+        incident.paging.waiting = Some(why.to_owned());
+    }
+    let reason = Reason::new("silence", "a silence takes all that fires of it");
+    tell(work, id, Actor::Controller, vec![reason], IncidentFact::PageHeld { why: why.to_owned() });
+    true
+}
+
+/// A silence has ended: incidents whose first page it held are told of now.
+pub(crate) fn unmuted(work: &mut Work<'_>) {
+    let waits = |incident: &&Incident| {
+        incident.paging.waiting.is_some()
+            && incident.state.is_open()
+            && work.desk.timers.find(&TimerKind::IncidentPage { incident: incident.id }).is_none()
+            && !silences::mutes(work, incident)
+    };
+    let held: Vec<IncidentId> = work.desk.incidents.values().filter(waits).map(|incident| incident.id).collect();
+    held.into_iter().for_each(|id| page_due(work, id));
+}
+
 /// Pages when `group_wait` is over; by then it may stand in a problem, which pages for it.
 fn wait(work: &mut Work<'_>, id: IncidentId, why: &str) {
     let group_wait = work.config.settings.group_wait;
@@ -58,8 +88,12 @@ fn wait(work: &mut Work<'_>, id: IncidentId, why: &str) {
 
 /// `group_wait` is over.
 pub(crate) fn page_due(work: &mut Work<'_>, id: IncidentId) {
+    let Some(why) = work.desk.incidents.get(&id).and_then(|incident| incident.paging.waiting.clone()) else { return };
+    if is_mute(work, id, &why) {
+        return;
+    }
     let Some(incident) = work.incident_mut(id) else { return };
-    let Some(why) = incident.paging.waiting.take() else { return };
+    incident.paging.waiting = None;
     incident.paging.paged = Some(incident.priority.level);
     tell_now(work, id, &why, None);
 }

@@ -159,6 +159,9 @@ pub struct MemberAlert {
     pub first_seen: Millis,
     pub last_seen: Millis,
     pub count: u64,
+    /// Where somebody else made it; none where a rule of ours did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
 }
 
 impl MemberAlert {

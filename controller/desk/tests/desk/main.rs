@@ -12,4 +12,5 @@ mod properties;
 mod relations;
 mod replay;
 mod runs;
+mod silences;
 mod story;
