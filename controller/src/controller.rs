@@ -27,6 +27,7 @@ use crate::core::committer::{CHAIN, Committed, Committer, CoreError, LedgerKeys,
 use crate::core::engine::{Engine, Surroundings, chain};
 use crate::core::gate::CoreGate;
 use crate::core::outlet::{BrokerOutlet, Downlinks};
+use crate::core::outside::OutsideAlerts;
 use crate::core::registry::Registry;
 use crate::core::retention::Keeper;
 use crate::fleet::enrol::{self, EnrolConfig, EnrolHandle, Given, Office};
@@ -85,6 +86,7 @@ pub struct Controller {
     http: JoinHandle<()>,
     carrier: JoinHandle<()>,
     retention: JoinHandle<()>,
+    alerts: JoinHandle<()>,
     stop: watch::Sender<bool>,
     ready: watch::Sender<bool>,
     /// The data directory, held as long as the controller lives.
@@ -228,8 +230,13 @@ impl Controller {
         let retention = tokio::spawn(keeper.run(stopped.clone()));
         let database_for_tokens = database.clone();
         let writer = tokio::task::spawn_blocking(move || database_for_tokens.writer()).await??;
+        let timeout = generation.borrow().config.settings.resolve_timeout;
+        let outside = Arc::new(OutsideAlerts::open(core.clone(), clock::now(), timeout).await?);
+        let alerts = tokio::spawn(Arc::clone(&outside).run(clock::now, stopped.clone()));
         let state = ApiState {
             core,
+            outside,
+            started: clock::now(),
             readers,
             auditor: database.readers(1),
             writer: Arc::new(Mutex::new(writer)),
@@ -256,7 +263,21 @@ impl Controller {
         ready.send_replace(true);
         let mqtt = broker.address(|bound| reached_at(&options, bound));
         let addresses = Addresses { http: http_address, mqtt, enrol: enrol.address() };
-        Ok(Self { addresses, data, state, engine, broker, enrol, http, carrier, retention, stop, ready, claimed })
+        Ok(Self {
+            addresses,
+            data,
+            state,
+            engine,
+            broker,
+            enrol,
+            http,
+            carrier,
+            retention,
+            alerts,
+            stop,
+            ready,
+            claimed,
+        })
     }
 
     /// Inputs that were set aside since the start.
@@ -272,7 +293,12 @@ impl Controller {
                 () = ended.notified() => break "the core",
                 () = tokio::time::sleep(LOOKED_AFTER) => {}
             }
-            let parts = [("the API", &self.http), ("the outbox", &self.carrier), ("retention", &self.retention)];
+            let parts = [
+                ("the API", &self.http),
+                ("the outbox", &self.carrier),
+                ("retention", &self.retention),
+                ("alerts from outside", &self.alerts),
+            ];
             if let Some((what, _)) = parts.into_iter().find(|(_, task)| task.is_finished()) {
                 break what;
             }
@@ -288,7 +314,12 @@ impl Controller {
         self.broker.stop().await;
         self.stop.send_replace(true);
         let engine = self.engine;
-        for (what, mut task) in [("the API", self.http), ("the outbox", self.carrier), ("retention", self.retention)] {
+        for (what, mut task) in [
+            ("the API", self.http),
+            ("the outbox", self.carrier),
+            ("retention", self.retention),
+            ("alerts from outside", self.alerts),
+        ] {
             if tokio::time::timeout(std::time::Duration::from_secs(5), &mut task).await.is_err() {
                 tracing::warn!(what, "did not end within 5 s");
                 task.abort();

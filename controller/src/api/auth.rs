@@ -1,6 +1,6 @@
 //! Who may: the one place where a request becomes a caller with a role.
 //!
-//! Every route below `/api/v1`, `/prometheus` and `/metrics` is in [`TABLE`]; one that is not is refused, so that a new route cannot be
+//! Every route below `/api/v1`, `/prometheus`, `/alertmanager` and `/metrics` is in [`TABLE`]; one that is not is refused, so that a new route cannot be
 //! open by mistake. A test walks the OpenAPI document against the table.
 
 use axum::extract::{MatchedPath, Request, State};
@@ -16,7 +16,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 52] = [
+const TABLE: [(&str, &str, Role); 55] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -68,6 +68,9 @@ const TABLE: [(&str, &str, Role); 52] = [
     ("POST", "/prometheus/api/v1/format_query", Viewer),
     ("POST", "/prometheus/api/v1/query_exemplars", Viewer),
     ("POST", "/prometheus/api/v1/write", Operator),
+    ("POST", "/alertmanager/api/v2/alerts", Operator),
+    ("POST", "/alertmanager/api/v2/silences", Operator),
+    ("DELETE", "/alertmanager/api/v2/silence/{id}", Operator),
     ("GET", "/metrics", Viewer),
 ];
 
@@ -82,7 +85,8 @@ pub struct Caller {
 /// The least role that may use a route; none: the route is not known, and nobody may.
 pub fn needs(method: &Method, route: &str) -> Option<Role> {
     let said = TABLE.iter().find(|(of, path, _)| *of == method.as_str() && *path == route).map(|(.., role)| *role);
-    let is_api = ["/api/v1/", "/prometheus/api/v1/"].iter().any(|prefix| route.starts_with(prefix));
+    let is_api =
+        ["/api/v1/", "/prometheus/api/v1/", "/alertmanager/api/v2/"].iter().any(|prefix| route.starts_with(prefix));
     said.or((*method == Method::GET && is_api).then_some(Viewer))
 }
 

@@ -4,6 +4,7 @@
 //! answered once it is durable. The OpenAPI document is made from the handlers and served at `/api/openapi.json`.
 
 mod agents;
+mod alertmanager;
 pub mod auth;
 mod changes;
 mod cis;
@@ -76,6 +77,18 @@ fn protected() -> OpenApiRouter<ApiState> {
         .merge(status::routes())
         .merge(prometheus::own_routes())
         .nest("/prometheus", prometheus::routes())
+        .nest("/alertmanager", alertmanager::routes())
+}
+
+/// Routes whose operations are named `PREFIX_…` in the document, where a name is there once.
+fn prefixed(routes: OpenApiRouter<ApiState>, prefix: &str) -> OpenApiRouter<ApiState> {
+    let (router, mut document) = routes.split_for_parts();
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            operation.operation_id = operation.operation_id.take().map(|id| format!("{prefix}_{id}"));
+        }
+    }
+    OpenApiRouter::with_openapi(document).merge(OpenApiRouter::from(router))
 }
 
 /// The API's routes.

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::core::checkpoints::CheckpointKey;
 use crate::core::handle::{Answer, Handle};
 use crate::core::outlet::Downlinks;
+use crate::core::outside::OutsideAlerts;
 use crate::core::rule_board::RuleBoard;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
@@ -46,6 +47,10 @@ pub struct ApiState {
     pub sample_counts: Arc<SampleCounts>,
     /// Which rules fail.
     pub rules: Arc<RuleBoard>,
+    /// Alerts that others make.
+    pub outside: Arc<OutsideAlerts>,
+    /// When the controller started.
+    pub started: Millis,
     /// Checks the ledger's checkpoints.
     pub checkpoint_key: CheckpointKey,
     pub now: fn() -> Millis,

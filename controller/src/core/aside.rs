@@ -70,6 +70,7 @@ impl Suspect {
 fn what(body: &InputBody) -> String {
     match body {
         InputBody::Alert(alert) => format!("alert {}", alert.rule),
+        InputBody::Alerts { alerts } => format!("{} alerts from outside", alerts.len()),
         InputBody::Inventory(fragment) => format!("inventory {} of {}", fragment.section, fragment.agent),
         InputBody::Agent(change) => format!("news of agent {}", change.agent),
         InputBody::Result(outcome) => format!("result of command {}", outcome.command),

@@ -111,9 +111,15 @@ impl Handle {
 
     /// Hands the desk an input and waits until it is durable.
     pub async fn ask(&self, body: InputBody) -> Result<Answer, AskError> {
+        self.hand_in(body)?.await
+    }
+
+    /// Hands the desk an input before it returns, so that inputs stand there in the order of the calls; what is returned waits
+    /// until it is durable.
+    pub fn hand_in(&self, body: InputBody) -> Result<impl Future<Output = Result<Answer, AskError>> + use<>, AskError> {
         let (answer, answered) = oneshot::channel();
         self.send(Work::Input { body, answer: Some(answer) })?;
-        answered.await.map_err(|_| AskError::Gone)?.map_err(AskError::Refused)
+        Ok(async { answered.await.map_err(|_| AskError::Gone)?.map_err(AskError::Refused) })
     }
 
     /// Looks at what the desk knows now, which may be a moment ahead of the store.

@@ -5,6 +5,7 @@
 //! - [`engine`]: the threads around it: a worker for each share of the shards, one thread for the desk.
 //! - [`handle::Handle`]: what the rest of the controller asks of it.
 //! - [`outlet`]: the way down to agents.
+//! - [`outside`]: the way in for alerts that others make.
 //!
 //! - [`retention`]: what is older than its term is erased.
 //! - [`rule_board`]: which rules fail, for everybody to see.
@@ -25,6 +26,7 @@ pub mod handle;
 mod hosts;
 pub mod live;
 pub mod outlet;
+pub mod outside;
 pub mod registry;
 pub mod retention;
 pub mod rule_board;

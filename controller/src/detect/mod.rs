@@ -2,10 +2,12 @@
 //!
 //! A [`HostDetection`] belongs to one host and lives in its shard. Event rules run in `watchkeep_rules`' engine, and so do
 //! rules over samples that one host's series suffice for, at the instant of each report; conditions that runs wait for are
-//! evaluated over the newest samples; an agent's silence is an alert of its own, and holds what fired before it.
+//! evaluated over the newest samples; an agent's silence is an alert of its own, and holds what fired before it. What others
+//! detect and send belongs to no host: [`outside`].
 
 pub mod kept;
 pub mod metrics;
+pub mod outside;
 mod silence;
 mod watch;
 

@@ -50,6 +50,7 @@ pub(super) fn subject(subject: &Subject) -> (&'static str, String) {
         Subject::Run(id) => ("run", id.to_string()),
         Subject::Ci(id) => ("ci", id.to_string()),
         Subject::Agent(name) => ("agent", name.clone()),
+        Subject::Silence(id) => ("silence", id.to_string()),
         Subject::Generation(hash) => ("generation", hash.clone()),
         Subject::Controller => ("controller", String::new()),
     }

@@ -1,6 +1,7 @@
 //! The API as its callers meet it: a whole controller on free ports, asked over HTTP.
 
 mod acts;
+mod alertmanager;
 mod configuration;
 mod life;
 mod peer;

@@ -1,4 +1,4 @@
-//! A real Prometheus beside the controller.
+//! A real Prometheus or Alertmanager beside the controller.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -6,20 +6,75 @@ use std::time::{Duration, Instant};
 
 use super::world::{Caller, PATIENCE};
 
-/// It ends with the test, however that ends.
-pub struct Prometheus {
-    pub caller: Caller,
-    /// `host:port`.
-    pub address: String,
+/// A server in a folder of its own; it ends with the test, however that ends.
+struct Server {
     process: Child,
     _folder: tempfile::TempDir,
 }
 
-impl Drop for Prometheus {
+impl Drop for Server {
     fn drop(&mut self) {
         // Gone already or now; either is what is wanted here.
         let _killed = self.process.kill();
         let _reaped = self.process.wait();
+    }
+}
+
+impl Server {
+    /// Starts a program of this Debian package there.
+    fn start(program: &str, folder: tempfile::TempDir, args: &[String]) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn();
+        let process = process.unwrap_or_else(|error| panic!("{program}: {error}; `make test` as root installs it"));
+        Self { process, _folder: folder }
+    }
+
+    /// Waits until it says that it is ready.
+    async fn is_ready(&self, caller: &Caller) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let asked = caller.http.get(format!("{}/-/ready", caller.url)).send().await;
+            if asked.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            assert!(Instant::now() < until, "process {} is ready on {}: {asked:?}", self.process.id(), caller.url);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    format!("127.0.0.1:{}", listener.expect("a free port").port())
+}
+
+pub struct Prometheus {
+    pub caller: Caller,
+    _server: Server,
+}
+
+pub struct Alertmanager {
+    pub caller: Caller,
+    _server: Server,
+}
+
+impl Alertmanager {
+    pub async fn start(own: &Caller) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let address = free_address();
+        let file = folder.path().join("alertmanager.yml");
+        std::fs::write(&file, "route: {receiver: people}\nreceivers: [{name: people}]\n").expect("written");
+        let args = [
+            format!("--config.file={}", file.display()),
+            format!("--storage.path={}", folder.path().join("data").display()),
+            format!("--web.listen-address={address}"),
+            "--cluster.listen-address=".to_owned(),
+        ];
+        let server = Server::start("prometheus-alertmanager", folder, &args);
+        let caller = Caller { url: format!("http://{address}"), token: None, ..own.clone() };
+        server.is_ready(&caller).await;
+        Self { caller, _server: server }
     }
 }
 
@@ -33,34 +88,21 @@ impl Prometheus {
         config: impl FnOnce(&str) -> String,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = format!("127.0.0.1:{}", listener.expect("a free port").port());
+        let address = free_address();
         let config = config(&address);
         for (name, text) in files.iter().copied().chain([("prometheus.yml", config.as_str())]) {
             std::fs::write(folder.path().join(name), text).expect("written");
         }
-        let mut command = Command::new("prometheus");
-        command.arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()));
-        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
-        command.arg(format!("--web.listen-address={address}")).args(flags);
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let process = process.expect("prometheus is installed; `make test` as root does it");
+        let own_flags = [
+            format!("--config.file={}", folder.path().join("prometheus.yml").display()),
+            format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+            format!("--web.listen-address={address}"),
+        ];
+        let args: Vec<String> = own_flags.into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())).collect();
+        let server = Server::start("prometheus", folder, &args);
         let caller = Caller { url: format!("http://{address}"), token: None, ..own.clone() };
-        let started = Self { caller, address, process, _folder: folder };
-        started.is_ready().await;
-        started
-    }
-
-    async fn is_ready(&self) {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let asked = self.caller.http.get(format!("{}/-/ready", self.caller.url)).send().await;
-            if asked.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            assert!(Instant::now() < until, "Prometheus is ready on {}: {asked:?}", self.address);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        server.is_ready(&caller).await;
+        Self { caller, _server: server }
     }
 
     /// A job that scrapes itself five times a second.

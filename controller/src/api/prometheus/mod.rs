@@ -36,14 +36,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(targets::routes())
         .merge(status::routes())
         .merge(write::routes());
-    let (router, mut document) = routes.split_for_parts();
-    // The same handlers stand under the API's own prefix, and an operation's id is there once.
-    for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-            operation.operation_id = operation.operation_id.take().map(|id| format!("prometheus_{id}"));
-        }
-    }
-    OpenApiRouter::with_openapi(document).merge(OpenApiRouter::from(router))
+    // The same handlers stand under the API's own prefix.
+    super::prefixed(routes, "prometheus")
 }
 
 /// Why there is no answer, in Prometheus's shape.
