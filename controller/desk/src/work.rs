@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::changes::Change;
+use crate::cmdb::RelationKind;
 use crate::desk::{Agent, Desk};
 use crate::estate::{Estate, Moment};
-use crate::ids::{ChangeId, IncidentId, NoticeId, ProblemId, RunId, derive};
+use crate::ids::{ChangeId, CiId, IncidentId, NoticeId, ProblemId, RunId, derive};
 use crate::incidents::{Incident, TimelineEntry};
 use crate::problems::Problem;
 use crate::runbooks::Run;
@@ -30,6 +31,24 @@ enum Touched {
     Setting(String),
 }
 
+/// A record of the CMDB, by what tells it apart: a section of a host brings hundreds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Estated {
+    Ci(CiId),
+    Relation(CiId, RelationKind, CiId),
+}
+
+impl Estated {
+    /// None for what is of another practice.
+    fn of(record: &Record) -> Option<Self> {
+        match record {
+            Record::Ci(ci) => Some(Self::Ci(ci.id)),
+            Record::Relation(relation) => Some(Self::Relation(relation.from, relation.kind, relation.to)),
+            _ => None,
+        }
+    }
+}
+
 pub(crate) struct Work<'a> {
     pub desk: &'a mut Desk,
     pub config: &'a Config,
@@ -39,7 +58,8 @@ pub(crate) struct Work<'a> {
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     touched: BTreeSet<Touched>,
-    estate: BTreeMap<(&'static str, String), Record>,
+    /// What the CMDB changed, each once, however often.
+    estate: BTreeMap<Estated, Record>,
     notices: u32,
 }
 
@@ -206,7 +226,8 @@ impl<'a> Work<'a> {
     /// What the CMDB decided, as part of this decision.
     pub fn take_estate(&mut self, outcome: crate::cmdb::Outcome) {
         self.facts.extend(outcome.facts);
-        self.estate.extend(outcome.changed.into_iter().map(|record| (record.key(), record)));
+        let changed = outcome.changed.into_iter();
+        self.estate.extend(changed.filter_map(|record| Some((Estated::of(&record)?, record))));
         for timer in outcome.timers {
             self.touched.insert(Touched::Timer(timer.clone()));
             self.desk.timers.insert(timer);

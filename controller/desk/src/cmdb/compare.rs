@@ -9,7 +9,7 @@ use super::found::{Found, Reading, section_hash};
 use super::graph::Graph;
 use super::relations::Source;
 use super::section::{Note, Plan};
-use crate::ids::{CiId, derive};
+use crate::ids::CiId;
 
 /// (class, key): an item of the host.
 pub(super) type Place = (Class, String);
@@ -65,10 +65,8 @@ impl<'a> Comparison<'a> {
 
     fn new_item(&mut self, found: &Found<'_>) -> CiId {
         let host = self.host.id;
-        let ci = CiId(derive(
-            "ci",
-            &[&self.order.to_be_bytes(), &host.0, found.class.word().as_bytes(), found.key.as_bytes()],
-        ));
+        let named = [&self.order.to_be_bytes()[..], &host.0, found.class.word().as_bytes(), found.key.as_bytes()];
+        let ci = CiId::on(host, &named);
         let attributes = found.state();
         let attributes = attributes
             .filter_map(|(attribute, text)| Some((attribute.name.to_owned(), attribute.kind.read(text).ok()?)));

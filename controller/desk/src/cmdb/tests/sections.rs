@@ -34,6 +34,18 @@ fn three_hundred_packages_are_one_fact_and_three_hundred_records() {
 }
 
 #[test]
+fn what_is_found_on_one_host_stands_together_in_the_order_of_ids() {
+    let mut bench = Bench::new();
+    for (number, agent) in (1..).zip(["web-1", "web-2", "web-3"]) {
+        furnish(&mut bench, agent, number);
+    }
+    let mut hosts: Vec<_> = bench.graph.items().map(|ci| ci.host.unwrap_or(ci.id)).collect();
+    assert!(hosts.len() > 900, "{} items", hosts.len());
+    hosts.dedup();
+    assert_eq!(hosts.len(), 3);
+}
+
+#[test]
 fn an_unchanged_section_changes_nothing_but_when_the_host_was_seen() {
     let mut bench = Bench::new();
     furnish(&mut bench, "web-1", 1);
