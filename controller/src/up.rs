@@ -1,21 +1,28 @@
 //! `watchkeep up`: a controller and an agent for this host, from one data directory.
 //!
 //! The agent is the ordinary one, enrolled with a token of its own, with the helper that acts beside it. Both are children of
-//! this process and end with it. What the helper may do stands in `agent/policy.yaml`: one harmless command for the
-//! demonstration, and nothing else until the operator writes it there.
+//! this process and end with it; one that ends by itself is started again. What the helper may do stands in
+//! `agent/policy.yaml`: one harmless command for the demonstration, and nothing else until the operator writes it there.
+
+mod agent_home;
+mod children;
+mod place;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
+use tokio::sync::watch;
 
 use crate::access::enrolment_tokens::{self, NewToken};
 use crate::access::{private_file, random};
 use crate::cli::context::{self, ContextFile};
 use crate::controller::{self, Controller, DataDir, Options};
 use crate::core::clock;
+use agent_home::AgentHome;
+use children::Kept;
+use place::{Place, Standing};
 
 /// `watchkeep.yaml` of a new data directory.
 const SETTINGS: &str = "\
@@ -36,9 +43,6 @@ packs:
 # external_url: https://watch.example.com
 # external_labels: {site: home}
 ";
-
-/// How long a child may take to end before it is killed.
-const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// `$XDG_DATA_HOME/watchkeep`, or `~/.local/share/watchkeep`.
 pub fn default_data() -> anyhow::Result<PathBuf> {
@@ -73,30 +77,50 @@ async fn beside(controller: &Controller) -> anyhow::Result<()> {
     if !home.identity().exists() {
         enrol(controller, &home, &programs).await?;
     }
+    let context = own_context(controller)?;
+    let place = match context::path() {
+        Some(path) => Some(Place::take(&path, context, home.config(), &controller.state.http).await?),
+        None => None,
+    };
+    let lived = with_children(controller, &home, &programs, place.as_ref()).await;
+    place.map_or(Ok(()), Place::give_back).and(lived)
+}
+
+/// How the command line finds this controller, which stands in its data directory as well.
+fn own_context(controller: &Controller) -> anyhow::Result<ContextFile> {
     let url = format!("http://{}", controller.addresses.http);
-    let context = context::path();
-    if let Some(path) = &context {
-        let file = ContextFile { url: url.clone(), token_file: controller.data.token() };
-        file.write(path).with_context(|| format!("write \"{}\"", path.display()))?;
-        point_at(&home.config(), &path.with_file_name("agent.yaml"))?;
-    }
-    let mut act = spawn(Command::new(&programs.act).args(home.act_arguments()), "watchkeep-act")?;
-    let mut agent =
-        spawn(agent_command(&programs.agent).arg("--config").arg(home.config()).arg("run"), "watchkeep-agent")?;
-    announce(controller, &url, context.as_deref());
+    let context = ContextFile { url, token_file: controller.data.token() };
+    let path = context_of(&controller.data);
+    context.write(&path).with_context(|| format!("write \"{}\"", path.display()))?;
+    Ok(context)
+}
+
+fn context_of(data: &DataDir) -> PathBuf {
+    data.0.join("context.yaml")
+}
+
+/// Starts the agent and its helper, keeps them running, and ends them with the controller.
+async fn with_children(
+    controller: &Controller,
+    home: &AgentHome,
+    programs: &Programs,
+    place: Option<&Place>,
+) -> anyhow::Result<()> {
+    let act = Kept::start("watchkeep-act", act_command(&programs.act, home))?;
+    let agent = Kept::start("watchkeep-agent", agent_command(&programs.agent, home))?;
+    let (stop, stopping) = watch::channel(false);
+    let kept = [tokio::spawn(act.keep(stopping.clone())), tokio::spawn(agent.keep(stopping))];
+    announce(controller, home, place);
     let ended = tokio::select! {
         stopped = controller::stop_signal() => stopped,
         broken = controller.broken() => Err(broken),
-        ended = agent.wait() => Err(anyhow::anyhow!("the agent ended by itself ({}); its log is above", status(ended))),
-        ended = act.wait() => Err(anyhow::anyhow!("the helper that acts ended by itself ({}); its log is above", status(ended))),
     };
-    end(&mut agent, "watchkeep-agent").await;
-    end(&mut act, "watchkeep-act").await;
+    // Nobody listens any more where both stay down.
+    let _ = stop.send(true);
+    for child in kept {
+        child.await.context("keep a child")?;
+    }
     ended
-}
-
-fn status(ended: std::io::Result<std::process::ExitStatus>) -> String {
-    ended.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 fn first_settings(config: &Path) -> anyhow::Result<()> {
@@ -131,95 +155,6 @@ impl Programs {
     }
 }
 
-/// The agent's files below the data directory.
-struct AgentHome(PathBuf);
-
-impl AgentHome {
-    fn new(data: &Path) -> Self {
-        Self(data.join("agent"))
-    }
-
-    fn config(&self) -> PathBuf {
-        self.0.join("agent.yaml")
-    }
-
-    fn policy(&self) -> PathBuf {
-        self.0.join("policy.yaml")
-    }
-
-    fn act_state(&self) -> PathBuf {
-        self.0.join("act")
-    }
-
-    fn act_socket(&self) -> PathBuf {
-        self.0.join("act.sock")
-    }
-
-    fn identity(&self) -> PathBuf {
-        self.0.join("state/identity/cert.pem")
-    }
-
-    fn act_arguments(&self) -> Vec<std::ffi::OsString> {
-        let pairs = [("--socket", self.act_socket()), ("--state", self.act_state()), ("--policy", self.policy())];
-        pairs.into_iter().flat_map(|(name, path)| [name.into(), path.into_os_string()]).collect()
-    }
-
-    /// Writes what is not there yet; what an operator changed stays.
-    fn prepare(&self) -> anyhow::Result<()> {
-        for folder in [self.0.clone(), self.0.join("state"), self.act_state()] {
-            private_file::create_directory(&folder)?;
-        }
-        // A path of a unix socket has 107 bytes at most (unix(7)).
-        if self.0.join("events.sock").as_os_str().len() > 107 {
-            bail!("\"{}\" is too long a path for sockets; choose a shorter --data", self.0.display());
-        }
-        let config = format!(
-            "# The agent that \"watchkeep up\" runs for this host.\n\
-             interval: 5s\n\
-             paths: {{state: {state}}}\n\
-             events: {{socket: {events}}}\n\
-             act: {{socket: {act}}}\n",
-            state = quoted(&self.0.join("state"))?,
-            events = quoted(&self.0.join("events.sock"))?,
-            act = quoted(&self.act_socket())?,
-        );
-        write_new(&self.config(), &config)?;
-        write_new(&self.policy(), &policy())
-    }
-}
-
-/// The demonstration policy. Root hands the program to somebody who may nothing.
-fn policy() -> String {
-    let user = if is_root() { "user: nobody\n" } else { "" };
-    format!(
-        "# What may be done to this host. The controller cannot change it.\n\
-         allow:\n\
-         \x20 - run: {{argv: [/usr/bin/uname, -a]}}      # the demonstration\n\
-         # To let a failed unit be restarted, as the systemd pack does:\n\
-         #  - run: {{argv: [/usr/bin/journalctl, '*']}}\n\
-         #  - service: {{name: '*.service', state: [started, restarted]}}\n\
-         {user}"
-    )
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
-
-/// A path as a YAML string.
-fn quoted(path: &Path) -> anyhow::Result<String> {
-    let text = path.to_str().with_context(|| format!("\"{}\" is no UTF-8; choose another --data", path.display()))?;
-    Ok(serde_json::to_string(text)?)
-}
-
-fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    std::fs::write(path, text).with_context(|| format!("write \"{}\"", path.display()))
-}
-
 async fn enrol(controller: &Controller, home: &AgentHome, programs: &Programs) -> anyhow::Result<()> {
     let now = clock::now().0;
     let labels = std::collections::BTreeMap::new();
@@ -244,66 +179,35 @@ async fn enrol(controller: &Controller, home: &AgentHome, programs: &Programs) -
 }
 
 /// The agent with one heap for its few threads, as its unit runs it.
-fn agent_command(program: &Path) -> Command {
+fn agent_command(program: &Path, home: &AgentHome) -> Command {
     let mut command = Command::new(program);
-    command.env("MALLOC_ARENA_MAX", "1");
+    command.env("MALLOC_ARENA_MAX", "1").arg("--config").arg(home.config()).arg("run");
     command
 }
 
-/// Starts a child that ends with this process, in a group of its own: Ctrl-C reaches us alone, and we end it in order.
-fn spawn(command: &mut Command, name: &str) -> anyhow::Result<Child> {
-    let child = command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn();
-    child.with_context(|| format!("start {name}"))
-}
-
-/// Asks a child to end, and kills it where it does not.
-async fn end(child: &mut Child, name: &str) {
-    let Some(id) = child.id() else { return };
-    // The standard library has no signal but kill; the program of that name is on every Debian host.
-    let asked = Command::new("kill").arg(id.to_string()).status().await;
-    if asked.is_ok_and(|asked| asked.success()) && tokio::time::timeout(END_WITHIN, child.wait()).await.is_ok() {
-        return;
-    }
-    tracing::warn!(name, "did not end in time and is killed");
-    if let Err(error) = child.kill().await {
-        tracing::error!(name, %error, "cannot be killed");
-    }
+fn act_command(program: &Path, home: &AgentHome) -> Command {
+    let mut command = Command::new(program);
+    command.args(home.act_arguments());
+    command
 }
 
 fn on_path(folder: &Path) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|known| known == folder))
 }
 
-/// Leaves a link to the agent's settings where its command line looks, so that `event send` needs no option.
-fn point_at(config: &Path, link: &Path) -> anyhow::Result<()> {
-    if std::fs::read_link(link).is_ok_and(|known| known == config) {
-        return Ok(());
-    }
-    if link.is_symlink() {
-        std::fs::remove_file(link).with_context(|| format!("remove \"{}\"", link.display()))?;
-    }
-    if link.exists() {
-        tracing::warn!(file = %link.display(), "is a file of yours and stays; name the agent's with --config");
-        return Ok(());
-    }
-    std::os::unix::fs::symlink(config, link).with_context(|| format!("link \"{}\"", link.display()))
-}
-
-fn announce(controller: &Controller, url: &str, context: Option<&Path>) {
+fn announce(controller: &Controller, home: &AgentHome, place: Option<&Place>) {
     println!();
-    println!("Watchkeep keeps watch at {url}");
+    println!("Watchkeep keeps watch at http://{}", controller.addresses.http);
     println!("  token     {}", controller.data.token().display());
     println!("  agents    enrol at {}, report to {}", controller.state.enrol_url, controller.addresses.mqtt);
     println!("  data      {}", controller.data.0.display());
-    if let Some(context) = context {
-        println!("  context   {} (the command line finds this controller by it)", context.display());
-    }
     if let Ok(own) = std::env::current_exe()
         && let Some(folder) = own.parent()
         && !on_path(folder)
     {
         println!("  programs  {}: export PATH=\"{}:$PATH\"", folder.display(), folder.display());
     }
+    print!("{}", found(place, &context_of(&controller.data), &home.config()));
     println!();
     println!("Three things to try, in another terminal:");
     println!("  1. watchkeep-agent event send demonstration");
@@ -312,4 +216,26 @@ fn announce(controller: &Controller, url: &str, context: Option<&Path>) {
     println!("  3. watchkeep watch      the ledger as it grows");
     println!();
     println!("Ctrl-C stops all of it; a second \"up\" goes on from the same data.");
+}
+
+/// How the command line finds this controller.
+fn found(place: Option<&Place>, own: &Path, agent: &Path) -> String {
+    let exports = format!(
+        "              export WATCHKEEP_CONTEXT={}\n              export WATCHKEEP_AGENT_CONFIG={}\n",
+        own.display(),
+        agent.display()
+    );
+    let Some(place) = place else {
+        return format!("  context   neither XDG_CONFIG_HOME nor HOME is set; in the other terminal:\n{exports}");
+    };
+    let path = place.path().display();
+    match place.standing() {
+        Standing::Ours => format!("  context   {path} (the command line finds this controller by it)\n"),
+        Standing::Instead { of, .. } => {
+            format!("  context   {path} (it named {}, which does not answer; put back at the end)\n", of.url)
+        }
+        Standing::Theirs { url } => format!(
+            "  context   {path} stays with {url}, which runs.\n            To reach this controller, in the other terminal first:\n{exports}"
+        ),
+    }
 }

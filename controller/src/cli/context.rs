@@ -1,7 +1,7 @@
 //! Which controller the command line speaks to.
 //!
-//! `WATCHKEEP_URL` with `WATCHKEEP_TOKEN` win; else the context file that `watchkeep up` writes:
-//! `$XDG_CONFIG_HOME/watchkeep/context.yaml`, or `~/.config/watchkeep/context.yaml`.
+//! `WATCHKEEP_URL` with `WATCHKEEP_TOKEN` win; else the context file that `watchkeep up` writes: the one that
+//! `WATCHKEEP_CONTEXT` names, or `$XDG_CONFIG_HOME/watchkeep/context.yaml`, or `~/.config/watchkeep/context.yaml`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub struct Context {
 }
 
 /// The context file.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContextFile {
     pub url: String,
@@ -28,7 +28,7 @@ pub struct ContextFile {
 #[derive(Debug, thiserror::Error)]
 pub enum ContextError {
     #[error(
-        "no controller is known here: start one with \"watchkeep up\", or set WATCHKEEP_URL and WATCHKEEP_TOKEN to reach another"
+        "no controller is known here: start one with \"watchkeep up\", or set WATCHKEEP_URL and WATCHKEEP_TOKEN (or WATCHKEEP_CONTEXT, a file) to reach another"
     )]
     Unknown,
     #[error("WATCHKEEP_URL is set but WATCHKEEP_TOKEN is not; set both, or neither to use the context file")]
@@ -46,6 +46,9 @@ pub enum ContextError {
 /// Where the context file lies for this user.
 pub fn path() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(named) = set("WATCHKEEP_CONTEXT") {
+        return Some(named);
+    }
     let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
     Some(base.join("watchkeep/context.yaml"))
 }
@@ -59,19 +62,30 @@ impl Context {
             (Some(_), None) => return Err(ContextError::NoToken),
             (None, _) => {}
         }
-        let path = path().filter(|path| path.exists()).ok_or(ContextError::Unknown)?;
-        Self::read(&path)
+        Self::read(&path().ok_or(ContextError::Unknown)?)
     }
 
     fn read(path: &Path) -> Result<Self, ContextError> {
-        let read = |path: &Path| {
-            std::fs::read_to_string(path).map_err(|cause| ContextError::Read { path: path.to_owned(), cause })
-        };
-        let file: ContextFile = serde_yaml::from_str(&read(path)?)
-            .map_err(|fault| ContextError::Faulty { path: path.to_owned(), fault: fault.to_string() })?;
-        let token = read(&file.token_file)?.trim().to_owned();
+        let file = read(path)?.ok_or(ContextError::Unknown)?;
+        let token = text(&file.token_file)?.trim().to_owned();
         Ok(Self { url: file.url.trim_end_matches('/').to_owned(), token })
     }
+}
+
+fn text(path: &Path) -> Result<String, ContextError> {
+    std::fs::read_to_string(path).map_err(|cause| ContextError::Read { path: path.to_owned(), cause })
+}
+
+/// What stands in the context file at `path`; nothing where there is no such file.
+///
+/// # Errors
+/// It cannot be read, or is no context file.
+pub fn read(path: &Path) -> Result<Option<ContextFile>, ContextError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let faulty = |fault: serde_yaml::Error| ContextError::Faulty { path: path.to_owned(), fault: fault.to_string() };
+    serde_yaml::from_str(&text(path)?).map(Some).map_err(faulty)
 }
 
 impl ContextFile {

@@ -47,7 +47,7 @@ use watchkeep_rules::promql::Features;
 #[command(
     name = "watchkeep",
     version,
-    after_help = "Exit codes: watchkeep help-exit-codes. Another controller: WATCHKEEP_URL and WATCHKEEP_TOKEN."
+    after_help = "Exit codes: watchkeep help-exit-codes. Another controller: WATCHKEEP_URL and WATCHKEEP_TOKEN, or WATCHKEEP_CONTEXT=FILE."
 )]
 struct Cli {
     /// How answers are shown
