@@ -4,6 +4,8 @@
 //! it is read and checked together; with any fault nothing is taken up and what ran goes on running. The hash covers the
 //! paths and texts of the files, those of shipped packs included, so that replay can name exactly what was in force.
 
+mod on_disk;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use watchkeep_rules::packs;
 use crate::ingest::hexadecimal;
 use crate::notify::Channel;
 use crate::notify::channel::{self, Written};
+pub use on_disk::OnDisk;
 
 /// The name of the settings file in the configuration directory.
 pub const SETTINGS_FILE: &str = "watchkeep.yaml";

@@ -5,31 +5,84 @@ use serde_json::Value;
 use super::Outcome;
 use super::client::Client;
 use super::incidents::word;
-use super::output::{self, Format};
+use super::output::{self, Format, age};
+
+/// Lines of faults that are shown of a configuration.
+const FAULTS: usize = 8;
 
 /// Asks the controller how it stands.
 pub async fn show(client: &Client, format: Format) -> Outcome {
     let answer = client.get("/api/v1/status", &[]).await?;
-    output::one(format, &answer, card);
+    output::one(format, &answer, |answer| card(answer, chrono::Utc::now().timestamp_millis()));
     Ok(())
 }
 
-fn card(status: &Value) -> String {
-    let counts = status["incidents"].as_object().into_iter().flatten();
-    let incidents: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
-    let incidents = if incidents.is_empty() { "none".to_owned() } else { incidents.join(", ") };
+fn card(status: &Value, now: i64) -> String {
     let generation = word(status, "generation");
-    let rules = rules(status["failing_rules"].as_array().map_or(&[], Vec::as_slice));
-    let notices = notices(&status["notices"]);
-    let samples = samples(&status["unsealed_samples"]);
+    let mut text = agents(status, now);
+    for (name, counts) in [("incidents", &status["incidents"]), ("problems", &status["problems"])] {
+        text.push_str(&format!("{name:<12} {}\n", counted(counts)));
+    }
+    text.push_str(&rules(status["failing_rules"].as_array().map_or(&[], Vec::as_slice)));
+    text.push_str(&notices(&status["notices"]));
+    text.push_str(&samples(&status["unsealed_samples"]));
     let switch = if status["stop_switch"] == true { "ON: no runbook runs" } else { "off" };
-    format!(
-        "agents       {} connected\nincidents    {incidents}\n{rules}{notices}{samples}stop switch  {switch}\ngeneration   {}\nledger       {} facts\nversion      {}\n",
-        status["agents_connected"],
-        generation.get(..12).unwrap_or(generation),
-        status["ledger_head"],
-        word(status, "version"),
-    )
+    text.push_str(&format!("stop switch  {switch}\ngeneration   {}\n", generation.get(..12).unwrap_or(generation)));
+    text.push_str(&configuration(&status["configuration"]));
+    text.push_str(&format!("ledger       {} facts\nversion      {}\n", status["ledger_head"], word(status, "version")));
+    text
+}
+
+/// `3 new, 1 known error`
+fn counted(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let told: Vec<String> = counts.map(|(state, count)| format!("{count} {}", state.replace('_', " "))).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+}
+
+/// How many there are, and who is away since when and why.
+fn agents(status: &Value, now: i64) -> String {
+    let counts = &status["agents"];
+    let of = |standing: &str| counts[standing].as_u64().unwrap_or(0);
+    let mut told = format!("agents       {} connected", status["agents_connected"]);
+    if of("away") > 0 {
+        told.push_str(&format!(", {} away", of("away")));
+    }
+    told.push('\n');
+    let away = status["agents_away"].as_array().map_or(&[][..], Vec::as_slice);
+    for agent in away {
+        let since = agent["since"].as_i64().map_or_else(String::new, |since| format!(" for {}", age(now - since)));
+        let why = agent["lost"].as_str().map_or_else(String::new, |lost| format!(": {}", lost.replace('_', " ")));
+        told.push_str(&format!("             {} is away{since}{why}\n", word(agent, "name")));
+    }
+    let unnamed = of("away").saturating_sub(away.len() as u64);
+    if unnamed > 0 {
+        told.push_str(&format!("             {unnamed} more: watchkeep agent list --standing away\n"));
+    }
+    told
+}
+
+/// What a reload would do; nothing where the files are what runs.
+fn configuration(on_disk: &Value) -> String {
+    match word(on_disk, "standing") {
+        "waiting" => "on disk      changed and not taken up: watchkeep reload\n".to_owned(),
+        "faulty" => {
+            let mut told =
+                "on disk      FAULTY: what ran last goes on running, and is what the next start takes\n".to_owned();
+            let faults = word(on_disk, "faults");
+            // Each fault is a line, with its place shown below it: indented, or behind a number and a bar.
+            let is_fault =
+                |line: &&str| !line.starts_with([' ', '|']) && !line.starts_with(|c: char| c.is_ascii_digit());
+            for fault in faults.lines().filter(is_fault).take(FAULTS) {
+                told.push_str(&format!("             {fault}\n"));
+            }
+            if faults.lines().filter(is_fault).count() > FAULTS {
+                told.push_str("             the rest: watchkeep reload\n");
+            }
+            told
+        }
+        _ => String::new(),
+    }
 }
 
 /// Notices that have not arrived; nothing where all have.
@@ -77,6 +130,52 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_card_says_what_is_wrong_and_where_to_look() {
+        let status = json!({
+            "version": "0.1.0", "generation": "0123456789abcdef", "ledger_head": 42, "stop_switch": false,
+            "agents_connected": 2, "agents": {"away": 7, "connected": 2},
+            "agents_away": [{"name": "web-3", "since": 0, "lost": "link_down"}, {"name": "web-4", "since": 60_000, "lost": null}],
+            "incidents": {"new": 2, "on_hold": 1}, "problems": {"known_error": 1},
+            "notices": {"retried": 0, "dead": 0}, "failing_rules": [],
+            "configuration": {"standing": "faulty", "faults": "rules/own.yaml:3:5: unknown key \"exp\"\n  |\n3 |     exp: up"},
+        });
+        insta::assert_snapshot!(card(&status, 180_000), @r#"
+        agents       2 connected, 7 away
+                     web-3 is away for 3 min: link down
+                     web-4 is away for 2 min
+                     5 more: watchkeep agent list --standing away
+        incidents    2 new, 1 on hold
+        problems     1 known error
+        stop switch  off
+        generation   0123456789ab
+        on disk      FAULTY: what ran last goes on running, and is what the next start takes
+                     rules/own.yaml:3:5: unknown key "exp"
+        ledger       42 facts
+        version      0.1.0
+        "#);
+    }
+
+    #[test]
+    fn the_card_of_a_quiet_controller_is_short() {
+        let status = json!({
+            "version": "0.1.0", "generation": "0123456789abcdef", "ledger_head": 42, "stop_switch": false,
+            "agents_connected": 1, "agents": {"connected": 1}, "agents_away": [], "incidents": {}, "problems": {},
+            "notices": {"retried": 0, "dead": 0}, "failing_rules": [], "configuration": {"standing": "in_force"},
+        });
+        insta::assert_snapshot!(card(&status, 180_000), @r"
+        agents       1 connected
+        incidents    none
+        problems     none
+        stop switch  off
+        generation   0123456789ab
+        ledger       42 facts
+        version      0.1.0
+        ");
+        let waiting = configuration(&json!({"standing": "waiting"}));
+        assert_eq!(waiting, "on disk      changed and not taken up: watchkeep reload\n");
+    }
 
     #[test]
     fn notices_are_told_of_where_they_have_not_arrived() {

@@ -1,10 +1,12 @@
 //! Agents.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use watchkeep_desk::Millis;
 use watchkeep_desk::desk::Agent;
 
-use super::{Page, Where, bounded};
+use super::{Page, Where, bounded, counted};
 use crate::store::{Columns, Row, StoreError, Tx};
 
 /// Which agents; all that is set must hold.
@@ -28,6 +30,11 @@ pub struct AgentRow {
 
 const COLUMNS: &str = "standing, updated_at, body";
 
+/// How many are `connected`, `away` and `revoked`.
+pub fn count(tx: &mut dyn Tx) -> Result<BTreeMap<String, u64>, StoreError> {
+    counted(tx, "agent", "standing")
+}
+
 /// By name.
 pub fn list(tx: &mut dyn Tx, filter: &Filter, cursor: Option<&str>, limit: u32) -> Result<Page<AgentRow>, StoreError> {
     let limit = bounded(limit);
@@ -41,6 +48,12 @@ pub fn list(tx: &mut dyn Tx, filter: &Filter, cursor: Option<&str>, limit: u32) 
     let sql = format!("SELECT {COLUMNS} FROM agent{} ORDER BY name LIMIT {most}", only.sql());
     let rows = tx.query(&sql, &only.params)?.into_iter().map(row).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit, |row: &AgentRow| row.agent.name.clone()))
+}
+
+/// Those away, longest gone first.
+pub fn away(tx: &mut dyn Tx, limit: u32) -> Result<Vec<AgentRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM agent WHERE standing = 'away' ORDER BY updated_at, name LIMIT $1");
+    tx.query(&sql, &[bounded(limit).into()])?.into_iter().map(row).collect()
 }
 
 pub fn get(tx: &mut dyn Tx, name: &str) -> Result<Option<AgentRow>, StoreError> {

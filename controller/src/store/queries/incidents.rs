@@ -1,11 +1,13 @@
 //! Incidents.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use watchkeep_desk::Millis;
 use watchkeep_desk::ids::{CiId, IncidentId};
 use watchkeep_desk::incidents::{Incident, State};
 
-use super::{Page, Where, bounded, number_cursor};
+use super::{Page, Where, bounded, counted, number_cursor};
 use crate::store::{Columns, Row, StoreError, Tx};
 
 /// Which incidents; all that is set must hold.
@@ -81,14 +83,8 @@ pub fn get(tx: &mut dyn Tx, id: IncidentId) -> Result<Option<Incident>, StoreErr
 }
 
 /// How many stand in each state.
-pub fn count(tx: &mut dyn Tx) -> Result<Vec<(String, u64)>, StoreError> {
-    let rows = tx.query("SELECT state, COUNT(*) FROM incident GROUP BY state ORDER BY state LIMIT 100", &[])?;
-    rows.into_iter()
-        .map(|row| {
-            let mut columns = Columns::new("incident", row);
-            Ok((columns.text()?, columns.count()?))
-        })
-        .collect()
+pub fn count(tx: &mut dyn Tx) -> Result<BTreeMap<String, u64>, StoreError> {
+    counted(tx, "incident", "state")
 }
 
 fn row(row: Row) -> Result<IncidentRow, StoreError> {

@@ -13,9 +13,11 @@ pub mod problems;
 pub mod relations;
 pub mod runs;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::{StoreError, Value};
+use super::{Columns, StoreError, Tx, Value};
 
 /// Items of one page, at most.
 pub const LIMIT_MAX: u32 = 500;
@@ -93,6 +95,18 @@ impl Where {
     fn sql(&self) -> String {
         if self.conditions.is_empty() { String::new() } else { format!(" WHERE {}", self.conditions.join(" AND ")) }
     }
+}
+
+/// How many rows of a table of ours hold each word of a column, which has few.
+fn counted(tx: &mut dyn Tx, table: &'static str, column: &'static str) -> Result<BTreeMap<String, u64>, StoreError> {
+    let sql = format!("SELECT {column}, COUNT(*) FROM {table} GROUP BY {column} ORDER BY {column} LIMIT 100");
+    let rows = tx.query(&sql, &[])?;
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::new(table, row);
+            Ok((columns.text()?, columns.count()?))
+        })
+        .collect()
 }
 
 /// A cursor of numbered records: the number of the last one seen.

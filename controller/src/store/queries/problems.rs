@@ -1,11 +1,13 @@
 //! Problems.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use watchkeep_desk::Millis;
 use watchkeep_desk::ids::{IncidentId, ProblemId};
 use watchkeep_desk::problems::{Origin, Problem, State};
 
-use super::{Page, Where, bounded, number_cursor};
+use super::{Page, Where, bounded, counted, number_cursor};
 use crate::store::{Columns, Row, StoreError, Tx};
 
 /// Which problems; all that is set must hold.
@@ -43,6 +45,11 @@ pub struct ProblemRow {
 
 const COLUMNS: &str =
     "number, state, origin, priority, title, assigned_group, incidents, opened_at, resolved_at, updated_at";
+
+/// How many stand in each state.
+pub fn count(tx: &mut dyn Tx) -> Result<BTreeMap<String, u64>, StoreError> {
+    counted(tx, "problem", "state")
+}
 
 /// The newest first.
 pub fn list(
