@@ -1,22 +1,27 @@
 //! The controller's own metrics, under `watchkeep_` from one list, and what every process tells of itself.
 
+mod list;
 mod process;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::{Histogram, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, IntCounterVec, Opts, Registry};
 
 use crate::api::ApiState;
 use crate::fleet::broker::BrokerCounts;
 use crate::fleet::foreign::ForeignCounts;
 use crate::samples::SampleReadings;
+use list::{LIST, Metric};
 use process::Process;
 
 /// Readings that are taken when somebody scrapes.
 #[derive(Clone)]
 pub struct Metrics {
     pub registry: Registry,
-    gauges: Arc<[IntGauge]>,
+    /// Those of [`LIST`], in its order.
+    listed: Arc<[Metric]>,
+    /// Counters grow by what is more than they say: two who scrape at once take turns.
+    turn: Arc<Mutex<()>>,
     rule_failures: IntCounterVec,
     rule_evaluations: IntCounterVec,
     process: Process,
@@ -32,6 +37,14 @@ pub struct Counts {
     /// Inputs that cannot be kept.
     pub set_aside: u64,
     pub samples: SampleReadings,
+}
+
+/// What one scrape reads.
+#[derive(Clone, Copy, Debug, Default)]
+struct Readings {
+    agents_connected: u64,
+    ledger_facts: u64,
+    counts: Counts,
 }
 
 /// What is counted of the broker, whichever it is; all totals since the start.
@@ -75,59 +88,6 @@ impl From<ForeignCounts> for BrokerFigures {
     }
 }
 
-/// Name and help of each, in the order of [`Metrics::refresh`]. Totals since the start are shown as gauges: they are read,
-/// not counted, here.
-const LIST: [(&str, &str); 27] = [
-    ("watchkeep_agents_connected", "Agents with a live session."),
-    ("watchkeep_ledger_facts", "Facts in the ledger."),
-    ("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start."),
-    ("watchkeep_broker_connections_refused_total", "Connections refused after TLS since the start."),
-    ("watchkeep_broker_messages_taken_total", "Messages of agents handed over since the start."),
-    (
-        "watchkeep_broker_messages_forbidden_total",
-        "Publishes and subscriptions outside an agent's topics since the start.",
-    ),
-    (
-        "watchkeep_broker_messages_forged_total",
-        "Messages through a foreign broker that carry no good MAC of their session since the start.",
-    ),
-    ("watchkeep_broker_messages_replayed_total", "Messages through a foreign broker that came before since the start."),
-    ("watchkeep_broker_messages_down_dropped_total", "Messages to agents that were away or too slow since the start."),
-    (
-        "watchkeep_ingest_messages_dropped_total",
-        "Messages dropped for want of room since the start; agents send them again.",
-    ),
-    (
-        "watchkeep_inputs_set_aside_total",
-        "Inputs set aside since the start, since they could not be kept; the ledger names them.",
-    ),
-    ("watchkeep_samples_taken_total", "Samples taken since the start, late ones included."),
-    ("watchkeep_samples_late_total", "Samples taken since the start that were older than others of their block."),
-    ("watchkeep_samples_doubled_total", "Samples passed over since the start: of an instant that was in already."),
-    ("watchkeep_samples_refused_total", "Samples refused since the start: read more than a minute in the future."),
-    ("watchkeep_reports_asked_again_total", "Reports asked for again since the start, as they were lost on the way."),
-    ("watchkeep_reports_given_up_total", "Reports that never came since the start, though they were asked for again."),
-    (
-        "watchkeep_reports_held_back_total",
-        "Reports not taken since the start, as too many samples are in no block file; agents send them again.",
-    ),
-    ("watchkeep_samples_memory_bytes", "Bytes of samples and their layouts in memory, about."),
-    ("watchkeep_samples_series", "Series in memory: what hosts report now, and what rules wrote of them."),
-    ("watchkeep_samples_block_files_total", "Block files written since the start."),
-    ("watchkeep_samples_block_files_bytes_total", "Bytes of the block files written since the start."),
-    (
-        "watchkeep_samples_block_files_samples_total",
-        "Samples in the block files written since the start, gaps counted; by them, bytes a sample.",
-    ),
-    ("watchkeep_samples_block_files_failed_total", "Block files that could not be written since the start."),
-    ("watchkeep_samples_unsealed_bytes", "Bytes of samples in memory that could not be put into a block file."),
-    (
-        "watchkeep_samples_seal_pause_microseconds_max",
-        "The longest that a worker stood still to seal, since the start.",
-    ),
-    ("watchkeep_samples_seal_write_microseconds_max", "The longest that writing a block file took, since the start."),
-];
-
 /// As Prometheus's `prometheus_rule_evaluation_failures_total`, by group: `file;name`.
 const RULE_FAILURES: (&str, &str) = (
     "watchkeep_rule_evaluation_failures_total",
@@ -144,53 +104,24 @@ impl Metrics {
     /// `counts` reads the running parts; `lag` is observed by them.
     pub fn new(lag: Histogram, counts: impl Fn() -> Counts + Send + Sync + 'static) -> Self {
         let registry = Registry::new();
-        let gauges = LIST.map(|(name, help)| {
-            let gauge = IntGauge::with_opts(Opts::new(name, help)).expect("the names of the list are metric names");
-            registry.register(Box::new(gauge.clone())).expect("the names of the list differ");
-            gauge
-        });
+        let listed = LIST.iter().map(|entry| entry.registered(&registry)).collect();
         let rule_failures = counters(&registry, RULE_FAILURES, "rule_group");
         let rule_evaluations = counters(&registry, RULE_EVALUATIONS, "way");
         registry.register(Box::new(lag)).expect("it is not in the list");
         let process = Process::registered(&registry);
-        Self { registry, gauges: Arc::new(gauges), rule_failures, rule_evaluations, process, counts: Arc::new(counts) }
+        let (turn, counts) = (Arc::new(Mutex::new(())), Arc::new(counts));
+        Self { registry, listed, turn, rule_failures, rule_evaluations, process, counts }
     }
 
     /// Takes the readings.
     pub fn refresh(&self, state: &ApiState) {
-        let Counts { broker, ingest_dropped, set_aside, samples } = (self.counts)();
-        let values = [
-            state.downlinks.live.with(std::collections::BTreeMap::len) as u64,
-            *state.core.head().borrow(),
-            broker.connected,
-            broker.refused,
-            broker.taken,
-            broker.forbidden,
-            broker.forged,
-            broker.replayed,
-            broker.down_dropped,
-            ingest_dropped + broker.full,
-            set_aside,
-            samples.tally.taken,
-            samples.tally.late,
-            samples.tally.again,
-            samples.tally.refused,
-            samples.tally.asked,
-            samples.tally.given_up,
-            samples.tally.held_back,
-            samples.bytes,
-            samples.series,
-            samples.files,
-            samples.file_bytes,
-            samples.file_samples,
-            samples.failed,
-            samples.unsealed_bytes,
-            samples.handing_over_us,
-            samples.writing_us,
-        ];
-        for (gauge, value) in self.gauges.iter().zip(values) {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        }
+        let readings = Readings {
+            agents_connected: state.downlinks.live.with(std::collections::BTreeMap::len) as u64,
+            ledger_facts: *state.core.head().borrow(),
+            counts: (self.counts)(),
+        };
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(&readings);
         self.process.refresh();
         let counted = |counters: &IntCounterVec, label: &str, total: u64| {
             let counter = counters.with_label_values(&[label]);
@@ -203,6 +134,12 @@ impl Metrics {
         counted(&self.rule_evaluations, "stream", judged.streamed);
         counted(&self.rule_evaluations, "plain", judged.plain);
     }
+
+    fn tell(&self, readings: &Readings) {
+        for (entry, metric) in LIST.iter().zip(self.listed.iter()) {
+            metric.set((entry.read)(readings));
+        }
+    }
 }
 
 /// Counters of one name, by the values of one label.
@@ -211,3 +148,6 @@ fn counters(registry: &Registry, (name, help): (&str, &str), label: &str) -> Int
     registry.register(Box::new(counters.clone())).expect("it is not in the list");
     counters
 }
+
+#[cfg(test)]
+mod tests;
