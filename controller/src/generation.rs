@@ -217,6 +217,24 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_in_the_readme_are_taken_as_they_stand() {
+        let readme = include_str!("../../README.md");
+        let blocks = readme.split("\n\n").filter(|block| block.lines().all(|line| line.starts_with("    ")));
+        let (mut overridden, mut channels) = (0, Vec::new());
+        for block in blocks {
+            let first = block.trim_start().lines().next().unwrap_or_default();
+            if !["packs:", "notify:"].contains(&first) {
+                continue;
+            }
+            let text: String = block.lines().map(|line| format!("{}\n", &line[4..])).collect();
+            let taken = checked(&text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+            channels.extend(taken.channels());
+            overridden += usize::from(text.contains("overrides:") && !taken.config.rules.alert_rules.is_empty());
+        }
+        assert_eq!((overridden, channels), (1, vec!["pager".to_owned()]), "both examples are there");
+    }
+
+    #[test]
     fn all_faults_of_the_settings_come_with_their_places() {
         let cases: [(&str, &[&str]); 4] = [
             (

@@ -24,15 +24,18 @@ use agent_home::AgentHome;
 use children::Kept;
 use place::{Place, Standing};
 
-/// `watchkeep.yaml` of a new data directory.
+/// `watchkeep.yaml` of a new data directory. Without its hash each line of an example is taken as it stands.
 const SETTINGS: &str = "\
 # What this controller runs by. Take changes up with: watchkeep reload
 packs:
   - use: linux-host         # disks that fill, memory, processors, network, clock, reboots
+#     overrides: {FilesystemFillingUp: {for: 10m}, HostHighCpu: {for: 30m}}
   - use: systemd            # a unit failed: restart it, and see it stay up
   - use: demonstration      # watchkeep-agent event send demonstration
+# \"overrides\" changes single figures of a pack's rules. Rules and runbooks of your own are files in rules/ and runbooks/
+# beside this one; look at them first with: watchkeep rules check FILE
 
-# Pages, signed with a shared secret that lies beside this file; then: watchkeep notice test pager
+# Pages, signed with a secret that lies beside this file (README, \"Pages\"); then: watchkeep notice test pager
 # notify:
 #   - webhook: {name: pager, url: \"https://pager.example/hook\", secret_file: webhook.secret}
 
@@ -237,5 +240,40 @@ fn found(place: Option<&Place>, own: &Path, agent: &Path) -> String {
         Standing::Theirs { url } => format!(
             "  context   {path} stays with {url}, which runs.\n            To reach this controller, in the other terminal first:\n{exports}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::generation::{Generation, SETTINGS_FILE};
+
+    /// The line without its hash, where it is an example and not a sentence.
+    fn taken(line: &str) -> &str {
+        let example = line.strip_prefix("# ").filter(|rest| {
+            let first = rest.split_whitespace().next().unwrap_or_default();
+            first == "-" || first.ends_with(':')
+        });
+        example.unwrap_or(line)
+    }
+
+    #[test]
+    fn every_example_of_the_first_settings_is_taken_as_it_stands() {
+        let shown: String = SETTINGS.lines().map(|line| format!("{}\n", taken(line))).collect();
+        let check = |text: &str| {
+            Generation::check(BTreeMap::from([(SETTINGS_FILE.to_owned(), text.to_owned())]))
+                .unwrap_or_else(|faults| panic!("{faults}\n{text}"))
+        };
+        assert!(check(SETTINGS).channels().is_empty());
+        let all = check(&shown);
+        assert_eq!(all.channels(), ["pager"]);
+        assert_eq!(all.installation.external_url, "https://watch.example.com");
+        let (plain, changed) = (check(SETTINGS).config.rules, all.config.rules);
+        let filling = |book: &watchkeep_rules::model::RuleBook| {
+            book.alert_rules.iter().find(|rule| rule.name == "FilesystemFillingUp").map(|rule| rule.hold)
+        };
+        assert_ne!(filling(&plain), filling(&changed), "the override changes the rule");
     }
 }

@@ -164,7 +164,14 @@ fn kind_of(check: &mut Checker<'_>, node: &Node) -> FileKind {
         return FileKind::Nothing;
     }
     let near = keys.iter().find_map(|key| near(key, ["groups", "runbook"]));
-    check.fault(first, "a rule file has 'groups:' at its top, a runbook 'runbook:'; this has neither").near(near);
+    let fault = check.fault(first, "a rule file has 'groups:' at its top, a runbook 'runbook:'; this has neither");
+    if keys.contains(&"overrides") {
+        fault.hint("overrides of a pack stand in watchkeep.yaml: packs: [{use: PACK, overrides: {RULE: {for: 10m}}}]");
+    } else if keys.iter().any(|key| ["packs", "notify", "retention", "settings"].contains(key)) {
+        fault.hint("this looks like watchkeep.yaml, which stands beside the folder rules/");
+    } else {
+        fault.near(near);
+    }
     FileKind::Nothing
 }
 
