@@ -15,11 +15,18 @@ use watchkeep_rules::selector::Selector;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
+use super::story::{self, Earlier};
 use super::{ApiState, PageQuery};
+use crate::ledger::SubjectRef;
 use crate::store::queries::{agents, events};
 
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(revoke)).routes(routes!(seen))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(why))
+        .routes(routes!(revoke))
+        .routes(routes!(seen))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -53,6 +60,21 @@ async fn find(state: &ApiState, name: String) -> Result<Json<Value>, Problem> {
     let wanted = name.clone();
     let found = state.read(move |tx| agents::get(tx, &wanted)).await?;
     found.map(|agent| Json(json!(agent))).ok_or_else(|| Problem::not_found(&format!("agent \"{name}\"")))
+}
+
+/// The story: when it enrolled, came, went and why, in the order of the ledger.
+#[utoipa::path(get, path = "/api/v1/agents/{name}/why", tag = "agents", params(("name" = String, Path), Earlier), responses((status = 200, body = Value)))]
+async fn why(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Query(wanted): Query<Earlier>,
+) -> Result<Json<Value>, Problem> {
+    let Json(agent) = find(&state, name.clone()).await?;
+    let subjects = [SubjectRef::new("agent", &*name)];
+    let entries = state.read(move |tx| story::read(tx, &subjects, &wanted)).await?;
+    let mut page = story::page("agent", &name, &entries, Some);
+    page["state"] = agent["standing"].clone();
+    Ok(Json(page))
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -12,11 +12,13 @@ use watchkeep_desk::ids::ChangeId;
 
 use super::extract::{Path, Query, one, words};
 use super::problem::Problem;
-use super::{ApiState, PageQuery};
+use super::story::{self, Earlier};
+use super::{ApiState, PageQuery, ci_names};
+use crate::ledger::SubjectRef;
 use crate::store::queries::changes;
 
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(why))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -50,10 +52,34 @@ async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Re
     Ok(Json(json!({"items": page.items, "next": page.next})))
 }
 
-/// One change.
+/// One change; in `touches` what its `cis` are.
 #[utoipa::path(get, path = "/api/v1/changes/{id}", tag = "changes", params(("id" = String, Path)), responses((status = 200, body = Value)))]
-async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Change>, Problem> {
-    let id: ChangeId = one(&id)?;
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let change = find(&state, one(&id)?).await?;
+    let mut answer = json!(change);
+    let touches = state.read(move |tx| ci_names::in_short(tx, &change.cis)).await?;
+    answer["touches"] = json!(touches);
+    Ok(Json(answer))
+}
+
+async fn find(state: &ApiState, id: ChangeId) -> Result<Change, Problem> {
     let found = state.read(move |tx| changes::get(tx, id)).await?;
-    found.map(Json).ok_or_else(|| Problem::not_found(&format!("change {id}")))
+    found.ok_or_else(|| Problem::not_found(&format!("change {id}")))
+}
+
+/// The story: the change's facts with those of its run, in the order of the ledger.
+#[utoipa::path(get, path = "/api/v1/changes/{id}/why", tag = "changes", params(("id" = String, Path), Earlier), responses((status = 200, body = Value)))]
+async fn why(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Earlier>,
+) -> Result<Json<Value>, Problem> {
+    let change = find(&state, one(&id)?).await?;
+    let (id, run) = (change.id.to_string(), change.run.to_string());
+    let subjects = [SubjectRef::new("change", &*id), SubjectRef::new("run", run)];
+    let entries = state.read(move |tx| story::read(tx, &subjects, &wanted)).await?;
+    let mut page = story::page("change", &id, &entries, Some);
+    page["title"] = json!(change.title);
+    page["state"] = json!(change.state);
+    Ok(Json(page))
 }

@@ -1,4 +1,4 @@
-//! `/cis`: the CMDB.
+//! `/cis`: the CMDB. Where a path takes an item, it takes every name of [`super::ci_names`].
 
 use axum::Extension;
 use axum::Json;
@@ -10,12 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use watchkeep_desk::Millis;
 use watchkeep_desk::cmdb::{Ci, Class};
-use watchkeep_desk::ids::CiId;
 use watchkeep_desk::input::ActBody;
 use watchkeep_rules::selector::Selector;
 
 use super::auth::Caller;
-use super::extract::{Body, Path, Query, one};
+use super::ci_names::{InShort, by_id, find};
+use super::extract::{Body, Path, Query};
 use super::problem::Problem;
 use super::{ApiState, PageQuery};
 use crate::store::queries::cis::{self, AsOf};
@@ -26,6 +26,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(list))
         .routes(routes!(show))
         .routes(routes!(related))
+        .routes(routes!(history))
         .routes(routes!(retire))
         .routes(routes!(set))
         .routes(routes!(relate))
@@ -64,10 +65,10 @@ async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Re
         class: class.transpose()?,
         name: wanted.name,
         text: wanted.search,
-        host: None,
         agent: wanted.agent,
         lifecycles: wanted.lifecycle.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect(),
         selector: selector.map_err(|error| Problem::invalid(format!("selector: {error}")))?.unwrap_or_default(),
+        ..cis::Filter::default()
     };
     let as_of = wanted.as_of.map(|at| AsOf::then(Millis(at)));
     let page = state.read(move |tx| cis::list(tx, &filter, as_of, wanted.cursor.as_deref(), limit)).await?;
@@ -77,12 +78,7 @@ async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Re
 /// One item.
 #[utoipa::path(get, path = "/api/v1/cis/{id}", tag = "cmdb", params(("id" = String, Path)), responses((status = 200, body = Value)))]
 async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Ci>, Problem> {
-    find(&state, one(&id)?).await.map(Json)
-}
-
-async fn find(state: &ApiState, id: CiId) -> Result<Ci, Problem> {
-    let found = state.read(move |tx| cis::get(tx, id)).await?;
-    found.ok_or_else(|| Problem::not_found(&format!("configuration item {id}")))
+    find(&state, &id).await.map(Json)
 }
 
 /// The relations from and to an item, each with what is at its other end.
@@ -92,12 +88,34 @@ async fn related(
     Path(id): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let (id, limit) = (one::<CiId>(&id)?, PageQuery::checked_limit(page.limit)?);
-    let this = find(&state, id).await?;
-    let filter = relations::Filter::default();
+    let limit = PageQuery::checked_limit(page.limit)?;
+    let this = InShort::of(&find(&state, &id).await?);
+    let (id, filter) = (this.id, relations::Filter::default());
     let page = state.read(move |tx| relations::of_ci(tx, id, &filter, page.cursor.as_deref(), limit)).await?;
-    let this = json!({"id": this.id, "class": this.class, "name": this.name});
     Ok(Json(json!({"ci": this, "items": page.items, "next": page.next})))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Earlier {
+    /// Learned before this, milliseconds since 1970.
+    before: Option<i64>,
+    limit: Option<u32>,
+}
+
+/// The values that its attributes had and have, its lifecycle among them; the newest first.
+#[utoipa::path(get, path = "/api/v1/cis/{id}/history", tag = "cmdb", params(("id" = String, Path), Earlier), responses((status = 200, body = Value)))]
+async fn history(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Earlier>,
+) -> Result<Json<Value>, Problem> {
+    let limit = PageQuery::checked_limit(wanted.limit)?;
+    let this = InShort::of(&find(&state, &id).await?);
+    let (id, before) = (this.id, wanted.before.map(Millis));
+    let held = state.read(move |tx| cis::history(tx, id, before, limit)).await?;
+    Ok(Json(json!({"ci": this, "items": held})))
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -114,9 +132,9 @@ async fn retire(
     Path(id): Path<String>,
     Body(Note { note }): Body<Note>,
 ) -> Result<Json<Ci>, Problem> {
-    let ci = one(&id)?;
+    let ci = find(&state, &id).await?.id;
     state.act(&caller, ActBody::CiRetire { ci, note }).await?;
-    find(&state, ci).await.map(Json)
+    by_id(&state, ci).await.map(Json)
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -136,15 +154,15 @@ async fn set(
     Path(id): Path<String>,
     Body(Set { name, value, note }): Body<Set>,
 ) -> Result<Json<Ci>, Problem> {
-    let ci = one(&id)?;
+    let ci = find(&state, &id).await?.id;
     state.act(&caller, ActBody::CiSet { ci, name, value, note }).await?;
-    find(&state, ci).await.map(Json)
+    by_id(&state, ci).await.map(Json)
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Relate {
-    /// The item that this one depends on, or does not.
+    /// The item that this one depends on, or does not; named as in a path.
     depends_on: String,
     verdict: Word,
     note: String,
@@ -169,14 +187,13 @@ async fn relate(
     Path(id): Path<String>,
     Body(Relate { depends_on, verdict, note }): Body<Relate>,
 ) -> Result<Json<Value>, Problem> {
-    let (from, to) = (one::<CiId>(&id)?, one::<CiId>(&depends_on)?);
+    let (this, other) = (find(&state, &id).await?, find(&state, &depends_on).await?);
+    let (from, to) = (this.id, other.id);
     let act = match verdict {
         Word::Pin => ActBody::RelationPin { from, to, note },
         Word::Deny => ActBody::RelationDeny { from, to, note },
         Word::Forget => ActBody::RelationForget { from, to, note },
     };
     state.act(&caller, act).await?;
-    let (this, other) = (find(&state, from).await?, find(&state, to).await?);
-    let short = |ci: &Ci| json!({"id": ci.id, "class": ci.class, "name": ci.name});
-    Ok(Json(json!({"from": short(&this), "kind": "depends_on", "to": short(&other)})))
+    Ok(Json(json!({"from": InShort::of(&this), "kind": "depends_on", "to": InShort::of(&other)})))
 }

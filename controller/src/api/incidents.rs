@@ -17,7 +17,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};
 use super::problem::Problem;
 use super::story::{self, Earlier};
-use super::{ApiState, PageQuery};
+use super::{ApiState, PageQuery, ci_names};
 use crate::ledger::SubjectRef;
 use crate::store::queries::incidents;
 
@@ -82,10 +82,14 @@ fn is_open(state: IncidentState) -> bool {
     !matches!(state, IncidentState::Resolved | IncidentState::Closed | IncidentState::Cancelled)
 }
 
-/// One incident.
+/// One incident; in `ci_in_short` what its `ci` is.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)), responses((status = 200, body = Value)))]
-async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Incident>, Problem> {
-    find(&state, one(&id)?).await.map(Json)
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let incident = find(&state, one(&id)?).await?;
+    let mut answer = json!(incident);
+    let ci = state.read(move |tx| ci_names::in_short(tx, incident.ci.as_slice())).await?;
+    answer["ci_in_short"] = json!(ci.first());
+    Ok(Json(answer))
 }
 
 async fn find(state: &ApiState, id: IncidentId) -> Result<Incident, Problem> {

@@ -7,6 +7,7 @@ mod agents;
 mod alertmanager;
 pub mod auth;
 mod changes;
+mod ci_names;
 mod cis;
 mod extract;
 mod generations;

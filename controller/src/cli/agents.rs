@@ -3,24 +3,40 @@
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use super::Outcome;
-use super::client::Client;
+use super::client::{Client, segment};
 use super::incidents::word;
 use super::output::{self, Format, ago, text};
 use super::paging::Paging;
+use super::{Outcome, screen, why};
+
+/// Lines of its story that an agent's page tells, the newest.
+const TURNS: usize = 20;
 
 #[derive(Debug, Subcommand)]
 pub enum Agents {
     /// Agents, and since when each is there or away
     List {
+        /// connected, away or revoked
+        #[arg(long, value_parser = ["connected", "away", "revoked"])]
+        standing: Option<String>,
+        /// Words in the name
+        #[arg(long)]
+        search: Option<String>,
         #[command(flatten)]
         paging: Paging,
     },
-    /// One agent
-    Show { name: String },
-    /// End its certificate and its session at once; the host must enrol again
-    Revoke {
+    /// One agent: whether it is there, what it may do, when it came and went
+    #[command(after_help = "Example:\n  watchkeep agent show web-1")]
+    Show {
+        /// As "agent list" names it
         name: String,
+    },
+    /// End its certificate and its session at once; the host must enrol again
+    #[command(after_help = "Example:\n  watchkeep agent revoke web-1 --note \"the machine was stolen\"")]
+    Revoke {
+        /// As "agent list" names it
+        name: String,
+        /// Why
         #[arg(long)]
         note: String,
     },
@@ -52,7 +68,10 @@ pub enum EnrolmentTokens {
         paging: Paging,
     },
     /// Withdraw one; hosts that enrolled with it stay
-    Revoke { id: String },
+    Revoke {
+        /// As "agent token list" names it
+        id: String,
+    },
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -63,8 +82,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 impl Agents {
     pub async fn run(self, client: &Client, format: Format) -> Outcome {
         match self {
-            Self::List { paging } => {
-                let answer = paging.list(client, "/api/v1/agents", &[]).await?;
+            Self::List { standing, search, paging } => {
+                let mut filter: Vec<(&str, String)> = Vec::new();
+                filter.extend(standing.map(|standing| ("standing", standing)));
+                filter.extend(search.map(|words| ("search", words)));
+                let answer = paging.list(client, "/api/v1/agents", &filter).await?;
                 let columns = [
                     text("NAME", "name"),
                     text("STANDING", "standing"),
@@ -77,21 +99,60 @@ impl Agents {
                     format,
                     &answer,
                     &columns,
-                    "No agent is enrolled. Make a token for one: watchkeep agent token create",
+                    if filter.is_empty() {
+                        "No agent is enrolled. Make a token for one: watchkeep agent token create"
+                    } else {
+                        "No such agent."
+                    },
                 );
             }
             Self::Show { name } => {
-                let answer = client.get(&format!("/api/v1/agents/{name}"), &[]).await?;
-                output::one(format, &answer, output::card);
+                let path = format!("/api/v1/agents/{}", segment(&name));
+                let mut answer = client.get(&path, &[]).await?;
+                answer["story"] = client.get(&format!("{path}/why"), &[]).await?;
+                let now = chrono::Utc::now().timestamp_millis();
+                output::one(format, &answer, |agent| card(agent, now, screen::width()));
             }
             Self::Revoke { name, note } => {
-                let answer = client.post(&format!("/api/v1/agents/{name}/revoke"), &json!({"note": note})).await?;
+                let answer =
+                    client.post(&format!("/api/v1/agents/{}/revoke", segment(&name)), &json!({"note": note})).await?;
                 output::one(format, &answer, |_| format!("{name} is revoked; its host must enrol again.\n"));
             }
             Self::Token(tokens) => return tokens.run(client, format).await,
         }
         Ok(())
     }
+}
+
+/// Whether it is there, what it is, and its last comings and goings.
+fn card(agent: &Value, now: i64, width: usize) -> String {
+    let mut text = format!("{}  {}", word(agent, "name"), word(agent, "standing"));
+    if let Some(since) = agent["since"].as_i64() {
+        text.push_str(&format!(" for {}, since {}", output::age(now - since), output::local(since)));
+    }
+    text.push('\n');
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&screen::behind(&format!("  {name:<12} "), &value, width));
+        }
+    };
+    line("away as", word(agent, "lost").replace('_', " "));
+    line("version", word(agent, "version").to_owned());
+    let labels = agent["labels"].as_object().filter(|labels| !labels.is_empty());
+    line("labels", labels.map(output::selector).unwrap_or_default());
+    let host =
+        agent["ci"].as_str().map(|ci| format!("{}: watchkeep ci show {}", output::short(ci), word(agent, "name")));
+    line("host", host.unwrap_or_default());
+    line("certificate", word(agent, "serial").to_owned());
+    line("session", word(agent, "session").to_owned());
+    if agent["cannot_act"] == true {
+        line("commands", "nobody on the host carries any out".to_owned());
+    }
+    let story = &agent["story"];
+    let all = story["lines"].as_array().map_or(&[][..], Vec::as_slice);
+    let last = json!({"agent": agent["name"], "lines": &all[all.len().saturating_sub(TURNS)..]});
+    text.push_str(&why::lines(&last, width));
+    text
 }
 
 impl EnrolmentTokens {
@@ -142,7 +203,10 @@ pub enum Tokens {
         paging: Paging,
     },
     /// End one at once
-    Revoke { id: String },
+    Revoke {
+        /// As "token list" names it
+        id: String,
+    },
 }
 
 impl Tokens {

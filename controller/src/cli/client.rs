@@ -35,6 +35,19 @@ impl ClientError {
     }
 }
 
+/// `text` as one segment of a path: all but the unreserved characters of RFC 3986 is escaped.
+pub fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
+}
+
 /// A client of one controller.
 pub struct Client {
     context: Context,
@@ -128,5 +141,16 @@ impl Client {
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.context.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_one_segment_of_a_path() {
+        assert_eq!(segment("web-1.example_2~"), "web-1.example_2~");
+        assert_eq!(segment("a:tcp/[::]:80?x#ä@h"), "a%3Atcp%2F%5B%3A%3A%5D%3A80%3Fx%23%C3%A4%40h");
     }
 }

@@ -185,6 +185,10 @@ fn card(incident: &Value) -> String {
         value => card.push_str(&format!("  {name:<10} {value}\n")),
     };
     line("host", &incident["agent"]);
+    let ci = &incident["ci_in_short"];
+    if ci.is_object() {
+        line("ci", &format!("{} {}  {}", word(ci, "class"), word(ci, "name"), word(ci, "short")).into());
+    }
     line("key", &incident["key"]);
     line("group", &incident["group"]);
     line("assignee", &incident["assignee"]);

@@ -33,6 +33,8 @@ pub struct Column {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
     Text,
+    /// An id of 32 digits, shown by its beginning.
+    ShortId,
     /// Milliseconds since 1970, shown as how long ago.
     Ago,
 }
@@ -40,6 +42,11 @@ pub enum ColumnKind {
 /// A column of text.
 pub const fn text(head: &'static str, path: &'static str) -> Column {
     Column { head, path, kind: ColumnKind::Text }
+}
+
+/// A column of ids, each shown as [`short`].
+pub const fn short_id(head: &'static str, path: &'static str) -> Column {
+    Column { head, path, kind: ColumnKind::ShortId }
 }
 
 /// A column of instants.
@@ -55,10 +62,11 @@ pub fn list(format: Format, answer: &Value, columns: &[Column], empty: &str) {
         Format::Yaml => print_yaml(answer),
         Format::Table if items.is_empty() => say(&format!("{empty}\n")),
         Format::Table => {
-            say(&table(&items, columns, Utc::now().timestamp_millis()));
+            let mut text = table(&items, columns, Utc::now().timestamp_millis());
             if let Some(next) = answer.get("next").and_then(Value::as_str) {
-                say(&format!("There is more: --all shows all, --cursor '{next}' goes on.\n"));
+                text.push_str(&format!("There is more: --all shows all, --cursor '{next}' goes on.\n"));
             }
+            say(&text);
         }
     }
 }
@@ -121,14 +129,15 @@ fn cell(item: &Value, column: &Column, now: i64) -> String {
         (_, Value::Null) => "–".to_owned(),
         (_, Value::Object(labels)) if labels.is_empty() => "–".to_owned(),
         (ColumnKind::Ago, value) => value.as_i64().map_or_else(|| "–".to_owned(), |at| age(now - at)),
-        (ColumnKind::Text, Value::String(text)) => one_line(text, 60),
-        (ColumnKind::Text, Value::Object(labels)) => one_line(&selector(labels), 60),
-        (ColumnKind::Text, value) => one_line(&value.to_string(), 60),
+        (ColumnKind::ShortId, Value::String(id)) => short(id).to_owned(),
+        (_, Value::String(text)) => one_line(text, 60),
+        (_, Value::Object(labels)) => one_line(&selector(labels), 60),
+        (_, value) => one_line(&value.to_string(), 60),
     }
 }
 
 /// Labels as they are written everywhere: `{instance="web-3", unit="nginx.service"}`.
-fn selector(labels: &serde_json::Map<String, Value>) -> String {
+pub fn selector(labels: &serde_json::Map<String, Value>) -> String {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{{{}}}", pairs.join(", "))
 }
@@ -153,18 +162,24 @@ fn write_card(record: &Value, depth: usize, into: &mut String) {
             }
             Value::Array(items) => {
                 into.push_str(&format!("{indent}{name}\n"));
-                items.iter().for_each(|item| into.push_str(&format!("{indent}  {}\n", one_line(&shown(item), 160))));
+                items.iter().for_each(|item| into.push_str(&format!("{indent}  {}\n", one_line(&plain(item), 160))));
             }
             Value::Number(at) if name.ends_with("_at") || name == "since" => {
                 into.push_str(&format!("{indent}{name:<14} {}\n", local(at.as_i64().unwrap_or_default())));
             }
-            value => into.push_str(&format!("{indent}{name:<14} {}\n", shown(value))),
+            value => into.push_str(&format!("{indent}{name:<14} {}\n", plain(value))),
         }
     }
 }
 
-fn shown(value: &Value) -> String {
+/// A value without the quotes of a text.
+pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The beginning of an id of 32 digits, by which it is found again.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 /// A text on one line, cut at `most` characters.

@@ -214,7 +214,8 @@ fn card(problem: &Value) -> String {
     }
     card.push_str("What may be the cause, likeliest first\n");
     for candidate in list(problem, "candidates") {
-        card.push_str(&format!("  {}\n", word(candidate, "what")));
+        let ci = candidate["ci"].as_str().map_or_else(String::new, |ci| format!("  {}", output::short(ci)));
+        card.push_str(&format!("  {}{ci}\n", word(candidate, "what")));
         for reason in list(candidate, "reasons") {
             card.push_str(&format!("    {}\n", word(reason, "sentence")));
         }

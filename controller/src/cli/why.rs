@@ -1,10 +1,10 @@
-//! `watchkeep why`: the story of an incident or a problem, out of the ledger.
+//! `watchkeep why`: the story of an incident, a problem or a change, out of the ledger.
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, segment};
 use super::incidents::word;
 use super::output::{self, Days, Format, age, clock};
 use super::screen;
@@ -16,19 +16,22 @@ const LATE: i64 = 60_000;
 /// Clocks of hosts are no closer to ours than this, ms: what lies nearer together keeps the order of the ledger.
 const CLOCKS: i64 = 1_000;
 
-/// Tell the whole story of an incident or a problem from the ledger.
+/// Tell the whole story of an incident, a problem or a change from the ledger.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  watchkeep why INC-7\n  watchkeep why PRB-2 -o json")]
 pub struct Why {
-    /// INC-7 or PRB-2
+    /// INC-7, PRB-2 or CHG-4
     record: String,
 }
 
 impl Why {
     pub async fn run(self, client: &Client, format: Format) -> Outcome {
-        let is_problem = self.record.to_ascii_uppercase().starts_with("PRB-");
-        let noun = if is_problem { "problems" } else { "incidents" };
-        let path = format!("/api/v1/{noun}/{}/why", self.record);
+        let noun = match self.record.to_ascii_uppercase().split('-').next() {
+            Some("PRB") => "problems",
+            Some("CHG") => "changes",
+            _ => "incidents",
+        };
+        let path = format!("/api/v1/{noun}/{}/why", segment(&self.record));
         let answer = whole(client, &path).await?;
         output::one(format, &answer, |answer| story(answer, screen::width()));
         Ok(())
@@ -60,11 +63,19 @@ fn lead_up(answer: &mut Value, page: Value) {
 /// The record as it stands, then the lines of its story, each with the time of day and how long it was since the record
 /// began, and below it why.
 fn story(answer: &Value, width: usize) -> String {
+    let mut text = head(answer, width);
+    text.push_str(&lines(answer, width));
+    text.push_str(&left_out(answer));
+    text
+}
+
+/// The lines of a story alone.
+pub(super) fn lines(answer: &Value, width: usize) -> String {
     let lines = in_time(answer["lines"].as_array().map(Vec::as_slice).unwrap_or_default());
     let is_own = |line: &&&Value| word(line, "subject") == own(answer);
     let begin = lines.iter().find(is_own).or(lines.first()).map(|line| happened(line)).unwrap_or_default();
     let mut days = Days::default();
-    let mut text = head(answer, width);
+    let mut text = String::new();
     if answer["earlier"].is_u64() {
         text.push_str(&format!("(what came before the last {} facts is left out)\n", lines.len()));
     }
@@ -79,7 +90,6 @@ fn story(answer: &Value, width: usize) -> String {
             text.push_str(&screen::behind(&format!("{:>8}{because:<8}", ""), reason, width));
         }
     }
-    text.push_str(&left_out(answer));
     text
 }
 
@@ -113,7 +123,7 @@ fn in_time(lines: &[Value]) -> Vec<&Value> {
 
 /// Whose story it is. An incident's names its problem too.
 fn own(answer: &Value) -> &str {
-    answer["incident"].as_str().unwrap_or_else(|| word(answer, "problem"))
+    ["incident", "problem", "change", "agent"].iter().find_map(|noun| answer[noun].as_str()).unwrap_or_default()
 }
 
 /// `INC-7  P2  resolved  nginx.service failed on web-3`
@@ -122,7 +132,8 @@ fn head(answer: &Value, width: usize) -> String {
     match (word(answer, "state"), word(answer, "title")) {
         ("", _) => String::new(),
         (state, title) => {
-            let head = format!("{id}  P{}  {}  ", answer["priority"], state.replace('_', " "));
+            let level = answer["priority"].as_u64().map_or_else(String::new, |level| format!("P{level}  "));
+            let head = format!("{id}  {level}{}  ", state.replace('_', " "));
             screen::behind(&head, title, width)
         }
     }

@@ -4,6 +4,7 @@ mod acts;
 mod alertmanager;
 mod configuration;
 mod life;
+mod names;
 mod peer;
 mod problems;
 mod prometheus;

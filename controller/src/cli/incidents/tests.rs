@@ -20,6 +20,7 @@ fn the_card_says_what_a_person_needs_at_night() {
     let incident = json!({
         "id": "INC-7", "state": "resolved", "title": "nginx.service failed on web-3", "agent": "web-3",
         "key": "UnitFailed{instance=\"web-3\", unit=\"nginx.service\"}", "group": "linux", "assignee": null, "count": 3,
+        "ci_in_short": {"class": "service_unit", "name": "nginx.service", "short": "3f0c9a12b4de"},
         "priority": {"level": 2, "reasons": [{"stage": "impact", "sentence": "impact 2: shop depends on host web-3"}]},
         "resolution": {"code": "fixed_by_runbook"}, "runs": ["RUN-4"],
         "timeline": [

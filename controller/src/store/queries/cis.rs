@@ -20,6 +20,8 @@ pub struct Filter {
     pub name: Option<String>,
     /// Within the name, in either case.
     pub text: Option<String>,
+    /// The beginning of its id, in lower case.
+    pub id_begins: Option<String>,
     pub host: Option<CiId>,
     pub agent: Option<String>,
     /// Words of lifecycles; empty: any but retired and disposed.
@@ -85,6 +87,11 @@ pub fn list(
     only.contains(&["name"], filter.text.as_deref());
     only.equals("host", filter.host.map(|host| host.to_string()));
     only.equals("agent", filter.agent.as_deref());
+    if let Some(digits) = &filter.id_begins {
+        only.is("id", ">=", digits.as_str());
+        // Behind every digit, in each database's order of text.
+        only.is("id", "<", format!("{digits}g"));
+    }
     if as_of.is_none() {
         lifecycles(&mut only, "lifecycle", filter);
     }

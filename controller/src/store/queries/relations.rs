@@ -41,6 +41,8 @@ pub struct Other {
     pub class: String,
     pub name: String,
     pub lifecycle: String,
+    /// The agent that speaks for it.
+    pub agent: Option<String>,
 }
 
 /// The relations from and to the item, by kind, ends and time.
@@ -75,7 +77,7 @@ pub fn of_ci(
     }
     let most = only.place(limit + 1);
     let sql = format!(
-        "SELECT r.place, r.from_ci, r.kind, r.to_ci, r.valid_from, r.learned_at, r.valid_to, r.body, r.other, ci.class, ci.name, ci.lifecycle
+        "SELECT r.place, r.from_ci, r.kind, r.to_ci, r.valid_from, r.learned_at, r.valid_to, r.body, r.other, ci.class, ci.name, ci.lifecycle, ci.agent
          FROM (SELECT {key} AS place, {other} AS other, from_ci, kind, to_ci, valid_from, learned_at, valid_to, body FROM relation{}) r
          LEFT JOIN ci ON ci.id = r.other ORDER BY r.place LIMIT {most}",
         only.sql()
@@ -107,6 +109,7 @@ fn row(row: Row) -> Result<(String, RelationRow), StoreError> {
             class: columns.opt_text()?.unwrap_or_default(),
             name: columns.opt_text()?.unwrap_or_default(),
             lifecycle: columns.opt_text()?.unwrap_or_default(),
+            agent: columns.opt_text()?,
         },
     };
     Ok((place, relation))
