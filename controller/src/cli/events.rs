@@ -11,6 +11,7 @@ use super::paging::Paging;
 pub enum Events {
     /// Events, the newest first
     List {
+        /// Reported by this agent
         #[arg(long)]
         agent: Option<String>,
         /// unit_failed, unit_recovered …

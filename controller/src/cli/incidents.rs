@@ -28,33 +28,48 @@ pub enum Incidents {
         paging: Paging,
     },
     /// One incident with its timeline, runs and what was attached
-    Show { incident: String },
+    Show {
+        /// INC-7, as "incident list" names it
+        incident: String,
+    },
     /// "I have seen it": stops escalation, takes nothing over
     #[command(visible_alias = "acknowledge")]
     Ack(Noted),
     /// Give it to a person or a group
+    #[command(after_help = "Example:\n  watchkeep incident assign INC-7 --to eva --group linux")]
     Assign {
+        /// INC-7, as "incident list" names it
         incident: String,
+        /// The person
         #[arg(long)]
         to: Option<String>,
+        /// The group
         #[arg(long)]
         group: Option<String>,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Begin to work on it; from then on it does not resolve by itself
     Progress(Noted),
     /// Wait for somebody
+    #[command(after_help = "Example:\n  watchkeep incident hold INC-7 --for vendor --note \"ticket 4711\"")]
     Hold {
+        /// INC-7, as "incident list" names it
         incident: String,
-        /// caller, change, problem or vendor
-        #[arg(long = "for")]
+        /// Whom or what it waits for
+        #[arg(long = "for", value_name = "WHOM", value_parser = ["caller", "change", "problem", "vendor"])]
         awaiting: String,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Say that it is mended, and how
+    #[command(
+        after_help = "Example:\n  watchkeep incident resolve INC-7 --note \"cleared the cache and restarted it\""
+    )]
     Resolve {
+        /// INC-7, as "incident list" names it
         incident: String,
         /// fixed_by_person, recovered, duplicate, false_alarm
         #[arg(long, default_value = "fixed_by_person")]
@@ -70,11 +85,20 @@ pub enum Incidents {
     /// It should never have been opened
     Cancel(Noted),
     /// Write something into its timeline
-    Note { incident: String, note: String },
-    /// Set its priority by hand; the reason is kept
-    Priority {
+    Note {
+        /// INC-7, as "incident list" names it
         incident: String,
+        /// The line
+        note: String,
+    },
+    /// Set its priority by hand; the reason is kept
+    #[command(after_help = "Example:\n  watchkeep incident priority INC-7 1 --note \"the shop stands still\"")]
+    Priority {
+        /// INC-7, as "incident list" names it
+        incident: String,
+        /// 1 (worst) to 5
         priority: u8,
+        /// Why
         #[arg(long)]
         note: String,
     },
@@ -83,8 +107,10 @@ pub enum Incidents {
 /// An incident and, if you like, why.
 #[derive(Debug, Args)]
 pub struct Noted {
+    /// INC-7, as "incident list" names it
     incident: String,
-    #[arg(long, default_value = "")]
+    /// A word for its timeline
+    #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
 }
 

@@ -28,6 +28,7 @@ mod serve;
 mod status;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod watch;
 mod why;
 
@@ -59,6 +60,12 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// Where each shell looks for what it prints.
+const COMPLETION: &str = "Examples:
+  bash: watchkeep completion bash > ~/.local/share/bash-completion/completions/watchkeep
+  zsh:  watchkeep completion zsh > ~/.zfunc/_watchkeep     (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+  fish: watchkeep completion fish > ~/.config/fish/completions/watchkeep.fish";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -123,7 +130,11 @@ enum Command {
     /// The JSON Schema of a kind of file, for editors
     Schema(files::Schema),
     /// Completion for a shell
-    Completion { shell: clap_complete::Shell },
+    #[command(after_help = COMPLETION)]
+    Completion {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
     /// What each exit code means
     HelpExitCodes,
 }
@@ -163,7 +174,7 @@ type Outcome = Result<(), Failure>;
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::end(&error, std::env::args().skip(1)));
     match run(cli) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(failure) => {

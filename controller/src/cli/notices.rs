@@ -23,9 +23,13 @@ pub enum Notices {
         paging: Paging,
     },
     /// One notice: how it stands on each channel, and what it says
-    Show { notice: String },
+    Show {
+        /// Its id, as "notice list" shows it
+        notice: String,
+    },
     /// Send a notice again, to the channels that have not taken it; receivers know it by its id
     Resend {
+        /// Its id, as "notice list" shows it
         notice: String,
         /// To this channel alone, even if it has taken it
         #[arg(long)]
@@ -34,7 +38,10 @@ pub enum Notices {
     /// The channels that notices go out on
     Channels,
     /// Send a notice that tells of nothing on a channel, and say whether it was taken
-    Test { channel: String },
+    Test {
+        /// Its name, as "notice channels" shows it
+        channel: String,
+    },
 }
 
 impl Notices {

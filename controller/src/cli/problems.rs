@@ -30,64 +30,96 @@ pub enum Problems {
         paging: Paging,
     },
     /// One problem with what may be the cause, why its incidents stand together, and its timeline
-    Show { problem: String },
+    Show {
+        /// PRB-2, as "problem list" names it
+        problem: String,
+    },
     /// Open one by hand
+    #[command(after_help = "Example:\n  watchkeep problem create INC-7 INC-9 --title \"the new kernel drops packets\"")]
     Create {
+        /// INC-7 …, one or more
         #[arg(required = true)]
         incidents: Vec<String>,
-        #[arg(long, default_value = "")]
+        /// Left out: made from what may be the cause
+        #[arg(long, default_value = "", hide_default_value = true)]
         title: String,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Put incidents into it
+    #[command(after_help = "Example:\n  watchkeep problem join PRB-2 INC-9 --note \"the same disk\"")]
     Join {
+        /// PRB-2, as "problem list" names it
         problem: String,
+        /// INC-7 …, one or more
         #[arg(required = true)]
         incidents: Vec<String>,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Make it part of another one; "split" undoes that
+    #[command(after_help = "Example:\n  watchkeep problem merge PRB-3 --into PRB-2")]
     Merge {
+        /// PRB-2, as "problem list" names it
         problem: String,
-        #[arg(long)]
+        /// The problem that it becomes part of
+        #[arg(long, value_name = "PROBLEM")]
         into: String,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Take incidents out; they are not put back but by hand
+    #[command(after_help = "Example:\n  watchkeep problem split PRB-2 INC-9 --note \"another disk\"")]
     Split {
+        /// PRB-2, as "problem list" names it
         problem: String,
+        /// INC-7 …, one or more
         #[arg(required = true)]
         incidents: Vec<String>,
+        /// Why they do not belong there
         #[arg(long)]
         note: String,
     },
     /// Give it to a person or a group; from then on it does not resolve by itself
+    #[command(after_help = "Example:\n  watchkeep problem assign PRB-2 --to eva --group linux")]
     Assign {
+        /// PRB-2, as "problem list" names it
         problem: String,
+        /// The person
         #[arg(long)]
         to: Option<String>,
+        /// The group
         #[arg(long)]
         group: Option<String>,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Begin to look for the cause
     Investigate(Noted),
     /// The cause is known: say how to live with it; each incident that joins shows that
+    #[command(after_help = "Example:\n  watchkeep problem known-error PRB-2 --workaround \"restart it twice\"")]
     KnownError {
+        /// PRB-2, as "problem list" names it
         problem: String,
+        /// How to live with it; shown on every incident that joins
         #[arg(long)]
         workaround: String,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// The fix is being made
     Fix(Noted),
     /// The cause is gone
+    #[command(
+        after_help = "Example:\n  watchkeep problem resolve PRB-2 --note \"the firmware of 2026-11 is on all disks\""
+    )]
     Resolve {
+        /// PRB-2, as "problem list" names it
         problem: String,
         /// What was done
         #[arg(long)]
@@ -100,14 +132,21 @@ pub enum Problems {
     /// It was no problem: its incidents stand by themselves again
     Cancel(Noted),
     /// Write something into its timeline
-    Note { problem: String, note: String },
+    Note {
+        /// PRB-2, as "problem list" names it
+        problem: String,
+        /// The line
+        note: String,
+    },
 }
 
 /// A problem and, if you like, why.
 #[derive(Debug, Args)]
 pub struct Noted {
+    /// PRB-2, as "problem list" names it
     problem: String,
-    #[arg(long, default_value = "")]
+    /// A word for its timeline
+    #[arg(long, default_value = "", hide_default_value = true)]
     note: String,
 }
 

@@ -26,6 +26,7 @@ pub enum Runbook {
 
 #[derive(Debug, Args)]
 pub struct CheckRunbooks {
+    /// Runbooks
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -132,16 +133,20 @@ fn action(action: &Value) -> String {
 pub enum Runs {
     /// Runs, the newest first
     List {
-        /// Repeatable
+        /// A state, as the list shows it; repeatable
         #[arg(long)]
         state: Vec<String>,
         #[command(flatten)]
         paging: Paging,
     },
     /// One run with its plan and journal
-    Show { run: String },
+    Show {
+        /// RUN-4, as "run list" names it
+        run: String,
+    },
     /// Let the plan with this hash go ahead
     Approve {
+        /// RUN-4, as "run list" names it
         run: String,
         /// The hash that "run show" prints: what you approve
         #[arg(long)]
@@ -149,14 +154,18 @@ pub enum Runs {
     },
     /// Say no
     Reject {
+        /// RUN-4, as "run list" names it
         run: String,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Send no further step
     Stop {
+        /// RUN-4, as "run list" names it
         run: String,
-        #[arg(long, default_value = "")]
+        /// A word for its timeline
+        #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
     },
 }
@@ -240,11 +249,13 @@ fn journal_line(step: &Value) -> String {
 pub enum StopSwitch {
     /// No run starts and no step is sent any more
     On {
+        /// Why
         #[arg(long)]
         note: String,
     },
     /// Let them go on
     Off {
+        /// Why
         #[arg(long)]
         note: String,
     },

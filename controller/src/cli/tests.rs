@@ -43,6 +43,28 @@ fn every_command_says_what_it_is_for() {
 }
 
 #[test]
+fn every_argument_says_what_it_is_and_none_has_an_empty_default() {
+    fn walk(command: &clap::Command, path: &str, silent: &mut Vec<String>) {
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let name = format!("{path} {}", argument.get_id());
+            if argument.get_help().is_none_or(|help| help.to_string().is_empty()) {
+                silent.push(format!("{name} says nothing"));
+            }
+            let is_empty = argument.get_default_values().iter().any(|value| value.is_empty());
+            if is_empty && !argument.is_hide_default_value_set() {
+                silent.push(format!("{name} shows an empty default"));
+            }
+        }
+        let subs = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+        subs.for_each(|sub| walk(sub, &format!("{path} {}", sub.get_name()), silent));
+    }
+    let (mut command, mut silent) = (Cli::command(), Vec::new());
+    command.build();
+    walk(&command, "watchkeep", &mut silent);
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
+
+#[test]
 fn each_exit_code_has_one_meaning() {
     let codes: BTreeSet<u8> = exit::TABLE.iter().map(|(code, _)| *code).collect();
     assert_eq!(codes.len(), exit::TABLE.len());

@@ -20,6 +20,7 @@ const ASKED_FOR: Duration = Duration::from_secs(3);
 #[derive(Debug, Args)]
 #[command(after_help = lints_explained())]
 pub struct Check {
+    /// Rule files and runbooks
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The lints that look, with commas between, or all, or none

@@ -21,6 +21,7 @@ const STDIN: &str = "-";
                   cannot be read, or --check found one that would change."
 )]
 pub struct Fmt {
+    /// Rule files, or directories of them
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Change nothing: name the files that would change, and exit 1 for them

@@ -25,6 +25,7 @@ pub enum Rules {
                       across hosts at its group's interval. Exit 1: there are faults."
     )]
     Explain {
+        /// Rule files and runbooks
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },

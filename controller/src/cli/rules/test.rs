@@ -13,6 +13,7 @@ use crate::cli::{Failure, Outcome, exit};
 #[derive(Debug, Args)]
 #[command(after_help = "A directory stands for all test files below it. Exit 1: a test failed or has a fault.")]
 pub struct Test {
+    /// Test files, or directories of them
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Say which rules no test asks of, which of firing, staying quiet and resolving was never asserted, and which side of an
