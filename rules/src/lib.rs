@@ -16,7 +16,7 @@ pub mod lint;
 pub mod load;
 pub mod metric;
 pub mod model;
-mod near;
+pub mod near;
 mod number;
 pub mod packs;
 mod parameter;

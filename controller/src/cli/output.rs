@@ -205,7 +205,7 @@ pub fn local(at: i64) -> String {
 }
 
 /// The day of an instant, with the time zone.
-pub fn day(at: i64) -> String {
+fn day(at: i64) -> String {
     written(at, "%A %Y-%m-%d, UTC%:z")
 }
 
