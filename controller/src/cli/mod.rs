@@ -19,6 +19,7 @@ mod files;
 mod incidents;
 mod judge;
 mod notices;
+mod pager;
 mod problems;
 mod query;
 mod rules;

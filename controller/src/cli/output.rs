@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::pager;
+
 /// The reader's time zone; tests read in UTC, wherever they run.
 #[cfg(not(test))]
 use chrono::Local as Zone;
@@ -66,7 +68,7 @@ pub fn list(format: Format, answer: &Value, columns: &[Column], empty: &str) {
             if let Some(next) = answer.get("next").and_then(Value::as_str) {
                 text.push_str(&format!("There is more: --all shows all, --cursor '{next}' goes on.\n"));
             }
-            say(&text);
+            pager::show(&text);
         }
     }
 }
@@ -76,7 +78,7 @@ pub fn one(format: Format, answer: &Value, card: impl FnOnce(&Value) -> String) 
     match format {
         Format::Json => print_json(answer),
         Format::Yaml => print_yaml(answer),
-        Format::Table => say(&card(answer)),
+        Format::Table => pager::show(&card(answer)),
     }
 }
 

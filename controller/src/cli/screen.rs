@@ -16,10 +16,18 @@ pub fn width() -> usize {
     asked.or_else(of_terminal).filter(|columns| *columns >= NARROWEST).unwrap_or(UNBOUNDED)
 }
 
+/// Rows of the terminal that standard output goes to; none where that is no terminal, or does not know.
+pub fn height() -> Option<usize> {
+    terminal().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0)
+}
+
 fn of_terminal() -> Option<usize> {
+    terminal().map(|size| usize::from(size.ws_col))
+}
+
+fn terminal() -> Option<rustix::termios::Winsize> {
     let out = std::io::stdout();
-    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?;
-    Some(usize::from(size.ws_col))
+    out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()
 }
 
 /// `text` behind `head`, in lines of `width` characters at most, each but the first indented as wide as `head` is; a word that
