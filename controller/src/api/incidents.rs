@@ -13,6 +13,7 @@ use watchkeep_desk::ids::IncidentId;
 use watchkeep_desk::incidents::{Incident, State as IncidentState};
 use watchkeep_desk::input::ActBody;
 
+use super::acts::{Assignment, Note, Numbered, act, noted};
 use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};
 use super::problem::Problem;
@@ -128,23 +129,6 @@ fn subjects_of(incident: &Incident) -> Vec<SubjectRef> {
     subjects
 }
 
-/// A word along with an act.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Note {
-    note: String,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Assignment {
-    /// A person's id.
-    assignee: Option<String>,
-    group: Option<String>,
-    #[serde(default)]
-    note: String,
-}
-
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Hold {
@@ -169,40 +153,16 @@ struct Priority {
     note: String,
 }
 
-async fn act(
-    state: &ApiState,
-    caller: &Caller,
-    id: &str,
-    body: impl FnOnce(IncidentId) -> ActBody,
-) -> Result<Json<Incident>, Problem> {
-    let id = one(id)?;
-    state.act(caller, body(id)).await?;
-    find(state, id).await.map(Json)
-}
+impl Numbered for IncidentId {
+    type Shown = Incident;
 
-macro_rules! noted {
-    ($($name:ident $act:ident $doc:literal;)*) => {$(
-        #[doc = $doc]
-        #[utoipa::path(
-            post,
-            path = concat!("/api/v1/incidents/{id}/", stringify!($name)),
-            tag = "incidents",
-            params(("id" = String, Path)),
-            request_body = Note,
-            responses((status = 200, body = Value), (status = 409, body = Problem))
-        )]
-        async fn $name(
-            State(state): State<ApiState>,
-            Extension(caller): Extension<Caller>,
-            Path(id): Path<String>,
-            Body(Note { note }): Body<Note>,
-        ) -> Result<Json<Incident>, Problem> {
-            act(&state, &caller, &id, |incident| ActBody::$act { incident, note }).await
-        }
-    )*};
+    async fn shown(self, state: &ApiState) -> Result<Incident, Problem> {
+        find(state, self).await
+    }
 }
 
 noted! {
+    "incidents" (""), incident -> Incident;
     acknowledge IncidentAcknowledge "It has been seen.";
     progress IncidentProgress "Somebody works on it.";
     reopen IncidentReopen "It came back, or was not mended.";

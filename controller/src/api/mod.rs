@@ -3,6 +3,7 @@
 //! A noun a file. Reads go to the store's read pool; what a person does becomes an [`watchkeep_desk::input::Act`] and is
 //! answered once it is durable. The OpenAPI document is made from the handlers and served at `/api/openapi.json`.
 
+mod acts;
 mod agents;
 mod alertmanager;
 pub mod auth;

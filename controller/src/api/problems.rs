@@ -13,6 +13,7 @@ use watchkeep_desk::input::ActBody;
 use watchkeep_desk::problems::{Problem as Record, State as ProblemState};
 use watchkeep_desk::{FactBody, Subject};
 
+use super::acts::{Assignment, Note, Numbered, act, noted};
 use super::auth::Caller;
 use super::extract::{Body, Path, Query, one, words};
 use super::problem::Problem;
@@ -179,23 +180,6 @@ struct KnownError {
     note: String,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Assignment {
-    /// A person's id.
-    assignee: Option<String>,
-    group: Option<String>,
-    #[serde(default)]
-    note: String,
-}
-
-/// A word along with an act.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Note {
-    note: String,
-}
-
 fn numbers(incidents: &[String]) -> Result<Vec<IncidentId>, Problem> {
     incidents.iter().map(|incident| one(incident)).collect()
 }
@@ -234,15 +218,12 @@ async fn opened_before(state: &ApiState, caller: &Caller) -> Result<Option<Probl
     facts.first().map(|entry| one(&entry.subject.id)).transpose()
 }
 
-async fn act(
-    state: &ApiState,
-    caller: &Caller,
-    id: &str,
-    body: impl FnOnce(ProblemId) -> ActBody,
-) -> Result<Json<Value>, Problem> {
-    let id = one(id)?;
-    state.act(caller, body(id)).await?;
-    shown(state, id).await.map(Json)
+impl Numbered for ProblemId {
+    type Shown = Value;
+
+    async fn shown(self, state: &ApiState) -> Result<Value, Problem> {
+        shown(state, self).await
+    }
 }
 
 /// Put incidents into it.
@@ -303,30 +284,8 @@ async fn assign(
     act(&state, &caller, &id, |problem| ActBody::ProblemAssign { problem, assignee, group, note }).await
 }
 
-macro_rules! noted {
-    ($($name:ident $act:ident $doc:literal;)*) => {$(
-        #[doc = $doc]
-        #[utoipa::path(
-            post,
-            path = concat!("/api/v1/problems/{id}/", stringify!($name)),
-            tag = "problems",
-            operation_id = concat!("problem_", stringify!($name)),
-            params(("id" = String, Path)),
-            request_body = Note,
-            responses((status = 200, body = Value), (status = 409, body = Problem))
-        )]
-        async fn $name(
-            State(state): State<ApiState>,
-            Extension(caller): Extension<Caller>,
-            Path(id): Path<String>,
-            Body(Note { note }): Body<Note>,
-        ) -> Result<Json<Value>, Problem> {
-            act(&state, &caller, &id, |problem| ActBody::$act { problem, note }).await
-        }
-    )*};
-}
-
 noted! {
+    "problems" ("problem_"), problem -> Value;
     investigate ProblemInvestigate "Somebody looks for the cause.";
     fix ProblemFix "The fix is being made.";
     resolve ProblemResolve "The cause is gone. `incidents_open` says how many of its incidents are not over: it closes after them.";
