@@ -12,6 +12,7 @@
 //! 5. Through a broker that is not the controller's own, a key is agreed on before hello, and everything carries its MAC.
 
 mod layouts;
+pub mod line;
 mod machine;
 pub mod runtime;
 mod seal;

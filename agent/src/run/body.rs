@@ -7,17 +7,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 use watchkeep_protocol::{CommandResult, Inventory, MatterBody, Report, Status};
 
+use super::RunError;
 use super::renewal::Renewal;
 use super::workers::{Ask, Collected, Worker};
-use super::{RunError, draw};
 use crate::act::client::{Client, News};
 use crate::act::wall_ms;
 use crate::collect::SpoolFigures;
 use crate::event::Sent;
-use crate::link::runtime::{Carrier, Connection, Heard};
-use crate::link::{Greeting, Input, Link, Output, World};
+use crate::link::line::Line;
+use crate::link::runtime::Heard;
+use crate::link::{Greeting, Output};
 use crate::observe::Sighting;
-use crate::spool::{FolderDisk, Spool, SpoolError};
+use crate::spool::{FolderDisk, SpoolError};
 
 /// Between attempts to write what could not be written.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
@@ -26,9 +27,7 @@ const STUCK_AFTER: u32 = 3;
 
 /// What a body is made of.
 pub struct Parts {
-    pub link: Link,
-    pub spool: Spool<FolderDisk>,
-    pub carrier: Carrier,
+    pub line: Line<FolderDisk>,
     pub renewal: Renewal,
     /// The agent's own directory.
     pub state: PathBuf,
@@ -38,15 +37,9 @@ pub struct Parts {
 }
 
 pub struct Body {
-    link: Link,
-    spool: Spool<FolderDisk>,
-    carrier: Carrier,
+    pub line: Line<FolderDisk>,
     pub renewal: Renewal,
     state: PathBuf,
-    pub connection: Option<Connection>,
-    connect_at: Option<Instant>,
-    /// The broker's session was seen to work: what we said in it was answered.
-    resume: bool,
     pub act: Client,
     nonce_asked: bool,
     /// Results that the spool did not take yet, with their tickets.
@@ -57,20 +50,14 @@ pub struct Body {
     layout: Option<[u8; 32]>,
     /// Intervals for which the collectors did not come back.
     missed: u32,
-    began: Instant,
 }
 
 impl Body {
     pub fn begin(parts: Parts) -> Self {
         let mut body = Self {
-            link: parts.link,
-            spool: parts.spool,
-            carrier: parts.carrier,
+            line: parts.line,
             renewal: parts.renewal,
             state: parts.state,
-            connection: None,
-            connect_at: None,
-            resume: false,
             act: parts.act,
             nonce_asked: false,
             outcomes: VecDeque::new(),
@@ -79,37 +66,32 @@ impl Body {
             discover: parts.discover,
             layout: None,
             missed: 0,
-            began: Instant::now(),
         };
-        for repair in std::mem::take(&mut body.spool.repairs) {
+        for repair in std::mem::take(&mut body.line.spool.repairs) {
             tracing::warn!("the spool was repaired: {repair}");
         }
         body.status("started", "");
-        let first = body.link.start();
-        body.carry(vec![first]);
+        let left = body.line.start();
+        body.carry(left);
         body
     }
 
     pub fn take_heard(&mut self, heard: Heard) {
-        match heard {
-            Heard::Up => {
-                tracing::info!("connected to the broker");
-                self.resume = false;
-                self.step(Input::Connected);
-            }
-            Heard::Message { topic, payload } => self.step(Input::Incoming { topic: &topic, payload: &payload }),
+        match &heard {
+            Heard::Up => tracing::info!("connected to the broker"),
             Heard::Down(why) => {
                 tracing::warn!("no connection to the broker: {why}");
-                self.disconnect();
-                self.step(Input::Disconnected);
+                self.dropped();
             }
+            Heard::Message { .. } => {}
         }
+        let left = self.line.take(heard);
+        self.carry(left);
     }
 
-    /// Drops the connection. Where it showed one of two certificates and the controller never answered, the other is next.
-    fn disconnect(&mut self) {
-        self.connection = None;
-        if !self.link.is_up() && self.renewal.refused() {
+    /// The connection is over. Where it showed one of two certificates and the controller never answered, the other is next.
+    fn dropped(&mut self) {
+        if !self.line.is_up() && self.renewal.refused() {
             self.show();
         }
     }
@@ -117,86 +99,57 @@ impl Body {
     /// The controller gave a new certificate: the link goes on with it.
     pub fn take_certificate(&mut self) {
         tracing::info!("the controller gave a new certificate: connecting with it");
-        self.connection = None;
-        self.step(Input::Disconnected);
+        let left = self.line.reconnect();
+        self.carry(left);
         self.show();
     }
 
     /// The next connection shows what renewing says. The link is not connected.
     fn show(&mut self) {
-        let shown = self.renewal.shown();
-        let credentials = shown.credentials(&self.state);
-        match self.carrier.show(shown).and(credentials) {
-            Ok(Some(credentials)) => self.link.reseal(credentials),
-            Ok(None) => {}
-            Err(error) => tracing::error!("a certificate cannot be shown: {error}"),
+        if let Err(error) = self.line.show(self.renewal.shown(), &self.state) {
+            tracing::error!("a certificate cannot be shown: {error}");
         }
     }
 
     /// When [`Body::due`] is to be called next.
     pub fn next_due(&self) -> Instant {
-        let link = self.link.next_due().map(|at| self.began + Duration::from_millis(at));
         let far = Instant::now() + Duration::from_secs(3600);
-        [link, self.connect_at, self.retry_at].into_iter().flatten().min().unwrap_or(far)
+        [self.line.next_due(), self.retry_at].into_iter().flatten().min().unwrap_or(far)
     }
 
     pub fn due(&mut self) {
-        let now = Instant::now();
-        if self.connect_at.is_some_and(|at| at <= now) {
-            self.connect_at = None;
-            self.connection = Some(self.carrier.connect(self.resume));
-        }
-        if self.retry_at.is_some_and(|at| at <= now) {
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry_at = None;
             self.spool_outcomes();
         }
-        if self.link.next_due().is_some_and(|at| at <= self.now()) {
-            self.step(Input::Tick);
-        }
+        let left = self.line.due();
+        self.carry(left);
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn step(&mut self, input: Input<'_>) {
-        let now = self.now();
-        let mut world = World { now, wall_ms: wall_ms(), chance: &mut chance, spool: &mut self.spool };
-        let outputs = self.link.step(input, &mut world);
-        self.carry(outputs);
+    /// Something was spooled.
+    fn say(&mut self) {
+        let left = self.line.available();
+        self.carry(left);
     }
 
     fn greet(&mut self, greeting: Greeting) {
-        let now = self.now();
-        let mut world = World { now, wall_ms: wall_ms(), chance: &mut chance, spool: &mut self.spool };
-        let outputs = self.link.greet(greeting, &mut world);
-        self.carry(outputs);
+        let left = self.line.greet(greeting);
+        self.carry(left);
     }
 
-    /// Does what the link says.
-    fn carry(&mut self, outputs: Vec<Output>) {
-        self.resume |= self.link.is_up();
-        if self.link.is_up()
+    /// Does what the line leaves to do.
+    fn carry(&mut self, left: Vec<Output>) {
+        if self.line.is_up()
             && self.renewal.is_on_trial()
             && let Err(error) = self.renewal.answered()
         {
             tracing::error!("{:#}", anyhow::Error::from(error));
         }
-        for output in outputs {
+        for output in left {
             match output {
-                Output::Connect { after_ms } => {
-                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms))
-                }
-                Output::Reconnect { after_ms, why } => {
+                Output::Reconnect { why, .. } => {
                     tracing::warn!("the connection is dropped: {why}");
-                    self.disconnect();
-                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms));
-                }
-                Output::Publish { topic, payload } => {
-                    let taken = self.connection.as_ref().is_some_and(|connection| connection.publish(topic, payload));
-                    if !taken {
-                        tracing::debug!("a message was not handed over; it goes again for want of an ack");
-                    }
+                    self.dropped();
                 }
                 Output::Command(command) => {
                     if !self.act.command(command) {
@@ -209,19 +162,20 @@ impl Body {
                     self.discover.tell(Ask::Forget(sections));
                     self.look();
                 }
-                Output::Acked => {}
                 Output::Note(note) => tracing::warn!("{note}"),
+                // The line has done these.
+                Output::Connect { .. } | Output::Publish { .. } | Output::Acked => {}
             }
         }
-        if self.link.wants_nonce() && !self.nonce_asked {
+        if self.line.link().wants_nonce() && !self.nonce_asked {
             self.nonce_asked = self.act.greet();
         }
     }
 
     /// Asks the collectors for a reading. Where they did not come back from the last, an empty report keeps the beat.
     pub fn collect(&mut self) {
-        let (matters, samples) = (self.spool.matters(), self.spool.samples());
-        let bytes = self.spool.bytes();
+        let (matters, samples) = (self.line.spool.matters(), self.line.spool.samples());
+        let bytes = self.line.spool.bytes();
         let figures = SpoolFigures {
             bytes: bytes.0 + bytes.1,
             matters: matters.next - matters.first,
@@ -242,7 +196,7 @@ impl Body {
     pub fn report(&mut self, collected: Collected) {
         self.missed = 0;
         if let Some(blocks) = &collected.blocks
-            && let Err(error) = self.spool.put_layout(blocks)
+            && let Err(error) = self.line.spool.put_layout(blocks)
         {
             trouble(&error);
         }
@@ -254,23 +208,23 @@ impl Body {
     /// by its own.
     fn add_report(&mut self, at_ms: i64, layout: [u8; 32], rows: Vec<watchkeep_protocol::layout::Row>) {
         let report = Report { at_ms, layout: layout.to_vec(), rows, ..Report::default() };
-        if let Err(error) = self.spool.add_report(report) {
+        if let Err(error) = self.line.spool.add_report(report) {
             trouble(&error);
         }
-        if let Some(skipped) = self.spool.take_skipped() {
+        if let Some(skipped) = self.line.spool.take_skipped() {
             let detail = format!("reports {}..{} were given up", skipped.first, skipped.next);
             tracing::warn!("{detail}");
             let status = Status { what: "skipped".to_owned(), detail, skipped: Some(skipped) };
             self.add([MatterBody::Status(status)]);
         }
-        self.step(Input::Available);
+        self.say();
     }
 
     /// Spools what was observed and tells the observer.
     pub fn spool_sightings(&mut self, sightings: &mut Vec<Sighting>) {
         let mut told = Vec::new();
         for sighting in sightings.drain(..) {
-            match self.spool.add_matter(sighting.at_ms, MatterBody::Event(sighting.event)) {
+            match self.line.spool.add_matter(sighting.at_ms, MatterBody::Event(sighting.event)) {
                 Ok(_) => told.push(sighting.kept),
                 // Untold, it comes again.
                 Err(error) => trouble(&error),
@@ -287,7 +241,7 @@ impl Body {
     pub fn spool_events(&mut self, events: &mut Vec<Sent>) {
         let mut told = Vec::new();
         for sent in events.drain(..) {
-            match self.spool.add_matter(wall_ms(), MatterBody::Event(sent.event)) {
+            match self.line.spool.add_matter(wall_ms(), MatterBody::Event(sent.event)) {
                 Ok(number) => told.push((sent.answer, number)),
                 Err(error) => drop(sent.answer.send(Err(sentence(&error)))),
             }
@@ -324,7 +278,7 @@ impl Body {
         match news {
             News::Greeting(greeting) => {
                 self.nonce_asked = false;
-                let known = self.link.greeting().clone();
+                let known = self.line.link().greeting().clone();
                 self.greet(Greeting {
                     command_nonce: greeting.nonce,
                     epoch: greeting.epoch,
@@ -335,7 +289,7 @@ impl Body {
             News::Gone => {
                 // Asked again only once there is an `act`: its greeting comes by itself.
                 self.nonce_asked = true;
-                let known = self.link.greeting().clone();
+                let known = self.line.link().greeting().clone();
                 self.greet(Greeting { command_nonce: Vec::new(), ..known });
             }
             News::Outcome { ticket, result } => {
@@ -366,7 +320,7 @@ impl Body {
     fn add(&mut self, matters: impl IntoIterator<Item = MatterBody>) -> bool {
         let mut all = true;
         for matter in matters {
-            if let Err(error) = self.spool.add_matter(wall_ms(), matter) {
+            if let Err(error) = self.line.spool.add_matter(wall_ms(), matter) {
                 trouble(&error);
                 all = false;
             }
@@ -375,11 +329,11 @@ impl Body {
     }
 
     fn make_durable(&mut self) -> bool {
-        let synced = self.spool.sync();
+        let synced = self.line.spool.sync();
         if let Err(error) = &synced {
             trouble(error);
         }
-        self.step(Input::Available);
+        self.say();
         synced.is_ok()
     }
 
@@ -388,39 +342,15 @@ impl Body {
         self.status("stopping", "");
     }
 
-    /// Whether every matter was heard by the controller, or there is nobody to say it to.
-    pub fn has_said_all(&self) -> bool {
-        let span = self.spool.matters();
-        span.first == span.next || !self.link.is_up()
-    }
-
     /// Says goodbye to the broker and closes the spool.
     ///
     /// # Errors
     /// The spool's last words could not be written; nothing that was durable is lost.
     pub async fn end(mut self, within: Duration) -> Result<(), RunError> {
-        let last = self.link.farewell();
-        self.carry(last);
-        if let Some(connection) = self.connection {
-            connection.goodbye(within).await;
-        }
+        self.line.goodbye(within).await;
         tracing::info!("watchkeep-agent ends");
-        Ok(self.spool.close()?)
+        Ok(self.line.spool.close()?)
     }
-}
-
-/// What a connection tells; waits for ever where there is none.
-pub async fn heard(connection: &mut Option<Connection>) -> Heard {
-    match connection {
-        Some(connection) => connection.heard().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// 64 random bits.
-fn chance() -> u64 {
-    let bytes = draw();
-    u64::from_be_bytes(bytes[..8].try_into().expect("16 bytes hold 8"))
 }
 
 fn sentence(error: &SpoolError) -> String {

@@ -27,12 +27,13 @@ use crate::config::AgentConfig;
 use crate::discover::Discoverer;
 use crate::enrol::{EnrolError, Identity};
 use crate::event;
+use crate::link::line::Line;
 use crate::link::runtime::{AddressError, Carrier};
 use crate::link::{Greeting, Link};
 use crate::observe::{self, HostWatch, Observer, Units};
 use crate::root::Root;
 use crate::spool::{FolderDisk, Limits, Spool, SpoolError};
-use body::{Body, Parts, heard};
+use body::{Body, Parts};
 use renewal::Renewal;
 use workers::{collecting, discovering};
 
@@ -118,13 +119,12 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     tasks.spawn(Observer::new(state, &root.boot_id(), units.clone(), sightings).run());
     tasks.spawn(event::listen(listener, events));
     let link = Link::new(identity.name.clone(), session, greeting(config, root));
+    let link = match renewal.shown().credentials(state)? {
+        Some(credentials) => link.sealed(credentials),
+        None => link,
+    };
     let parts = Parts {
-        link: match renewal.shown().credentials(state)? {
-            Some(credentials) => link.sealed(credentials),
-            None => link,
-        },
-        spool,
-        carrier,
+        line: Line::new(link, spool, carrier, chance),
         renewal,
         state: state.clone(),
         act: Client::begin(config.act.socket.clone()),
@@ -158,7 +158,7 @@ async fn live(
     loop {
         let due = body.next_due();
         tokio::select! {
-            heard = heard(&mut body.connection) => body.take_heard(heard),
+            heard = body.line.heard() => body.take_heard(heard),
             () = sleep_until(due) => body.due(),
             _ = seen.recv_many(&mut sightings, GROUP), if !seen.is_closed() => body.spool_sightings(&mut sightings),
             _ = sent.recv_many(&mut events, GROUP), if !sent.is_closed() => body.spool_events(&mut events),
@@ -174,7 +174,7 @@ async fn live(
             }
             () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => return body,
         }
-        if last_words.is_some() && body.has_said_all() {
+        if last_words.is_some() && body.line.has_said_all() {
             return body;
         }
     }
@@ -196,4 +196,10 @@ fn draw() -> [u8; 16] {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
+}
+
+/// 64 random bits.
+fn chance() -> u64 {
+    let bytes = draw();
+    u64::from_be_bytes(bytes[..8].try_into().expect("16 bytes hold 8"))
 }

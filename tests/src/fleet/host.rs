@@ -10,9 +10,11 @@ use anyhow::{Context, Result};
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use watchkeep_agent::act::wall_ms;
 use watchkeep_agent::enrol::Identity;
-use watchkeep_agent::link::runtime::{Carrier, Connection, Heard};
-use watchkeep_agent::link::{Greeting, Input, Link, Output, World};
+use watchkeep_agent::link::line::Line;
+use watchkeep_agent::link::runtime::{Carrier, Heard};
+use watchkeep_agent::link::{Greeting, Link, Output};
 use watchkeep_agent::spool::memory::MemoryDisk;
 use watchkeep_agent::spool::{Limits, Spool};
 use watchkeep_protocol::topic::{Kind, Topic};
@@ -33,12 +35,7 @@ const REMEMBERED: usize = 10_000;
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 pub struct SimulatedHost {
-    link: Link,
-    spool: Spool<MemoryDisk>,
-    carrier: Carrier,
-    connection: Option<Connection>,
-    connect_at: Option<Instant>,
-    resume: bool,
+    line: Line<MemoryDisk>,
     is_up: bool,
     began: Instant,
     chance: Chance,
@@ -83,14 +80,12 @@ impl SimulatedHost {
             None => link,
         };
         let estate = Estate::new(&identity.name, index, Shape::units_of(plan.series));
+        let spool = Spool::open(MemoryDisk::new(), Limits::default(), sixteen(&mut chance, true));
+        let mut dice = Chance::of(chance.draw());
         Ok(Self {
-            link,
-            spool: Spool::open(MemoryDisk::new(), Limits::default(), sixteen(&mut chance, true))
-                .context("open a spool")?,
-            carrier: Carrier::new(identity, session)?,
-            connection: None,
-            connect_at: None,
-            resume: false,
+            line: Line::new(link, spool.context("open a spool")?, Carrier::new(identity, session)?, move || {
+                dice.draw()
+            }),
             is_up: false,
             began: Instant::now(),
             shape: Shape::new(estate.units(), Chance::of(chance.draw())),
@@ -112,8 +107,8 @@ impl SimulatedHost {
     pub async fn live(mut self, mut stop: watch::Receiver<bool>) {
         self.matter(MatterBody::Status(Status { what: "started".to_owned(), ..Status::default() }));
         self.estate.sections().into_iter().for_each(|section| self.matter(MatterBody::Inventory(section)));
-        let first = self.link.start();
-        self.carry(vec![first]);
+        let left = self.line.start();
+        self.carry(left);
         // Hosts do not report at the same moment.
         let offset = self.chance.between(Duration::ZERO, self.interval);
         let mut report = interval_at(Instant::now() + offset, self.interval);
@@ -121,7 +116,7 @@ impl SimulatedHost {
         loop {
             let (due, scene) = (self.next_due(), self.next_scene());
             tokio::select! {
-                heard = heard(&mut self.connection) => self.take(heard),
+                heard = self.line.heard() => self.take(heard),
                 () = sleep_until(due) => self.due(),
                 () = sleep_until(scene) => self.scene(),
                 _ = report.tick() => self.report(),
@@ -135,98 +130,62 @@ impl SimulatedHost {
     async fn end(mut self) {
         self.matter(MatterBody::Status(Status { what: "stopping".to_owned(), ..Status::default() }));
         let until = Instant::now() + LAST_WORDS;
-        let owes = |host: &Self| host.spool.matters().first != host.spool.matters().next || !host.made.is_empty();
-        while self.link.is_up() && owes(&self) && Instant::now() < until {
+        let owes = |host: &Self| !host.line.has_said_all() || !host.made.is_empty();
+        while self.line.is_up() && owes(&self) && Instant::now() < until {
             let due = self.next_due().min(until);
             tokio::select! {
-                heard = heard(&mut self.connection) => self.take(heard),
+                heard = self.line.heard() => self.take(heard),
                 () = sleep_until(due) => self.due(),
             }
         }
-        let last = self.link.farewell();
-        self.carry(last);
-        if let Some(connection) = self.connection.take() {
-            connection.goodbye(LAST_WORDS).await;
-        }
+        self.line.goodbye(LAST_WORDS).await;
     }
 
     fn take(&mut self, heard: Heard) {
-        match heard {
-            Heard::Up => {
-                self.resume = false;
-                self.step(Input::Connected);
-            }
-            Heard::Message { topic, payload } => {
-                self.note_ack(&topic, &payload);
-                self.step(Input::Incoming { topic: &topic, payload: &payload });
-            }
-            Heard::Down(_) => {
-                Figures::add(&self.figures.lost, 1);
-                self.connection = None;
-                self.step(Input::Disconnected);
-            }
+        match &heard {
+            Heard::Up => {}
+            Heard::Message { topic, payload } => self.note_ack(topic, payload),
+            Heard::Down(_) => Figures::add(&self.figures.lost, 1),
         }
+        let left = self.line.take(heard);
+        self.carry(left);
     }
 
     fn next_due(&self) -> Instant {
-        let link = self.link.next_due().map(|at| self.began + Duration::from_millis(at));
-        let far = Instant::now() + Duration::from_secs(3600);
-        [link, self.connect_at].into_iter().flatten().min().unwrap_or(far)
+        self.line.next_due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
 
     fn due(&mut self) {
-        if self.connect_at.is_some_and(|at| at <= Instant::now()) {
-            self.connect_at = None;
-            self.connection = Some(self.carrier.connect(self.resume));
-        }
-        if self.link.next_due().is_some_and(|at| at <= self.now()) {
-            self.step(Input::Tick);
-        }
+        let left = self.line.due();
+        self.carry(left);
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Something was spooled.
+    fn say(&mut self) {
+        let left = self.line.available();
+        self.carry(left);
     }
 
-    fn step(&mut self, input: Input<'_>) {
-        let now = self.now();
-        let dice = &mut self.chance;
-        let mut chance = || dice.draw();
-        let mut world = World { now, wall_ms: wall_ms(), chance: &mut chance, spool: &mut self.spool };
-        let outputs = self.link.step(input, &mut world);
-        self.carry(outputs);
-    }
-
-    /// Does what the link says, as the agent does.
-    fn carry(&mut self, outputs: Vec<Output>) {
-        self.resume |= self.link.is_up();
-        for output in outputs {
+    /// Does what the line leaves to do.
+    fn carry(&mut self, left: Vec<Output>) {
+        let sent = self.line.take_sent();
+        Figures::add(&self.figures.sent, sent.messages);
+        Figures::add(&self.figures.reports_sent, sent.reports);
+        for output in left {
             match output {
-                Output::Connect { after_ms } => {
-                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms))
-                }
-                Output::Reconnect { after_ms, .. } => {
-                    Figures::add(&self.figures.lost, 1);
-                    self.connection = None;
-                    self.connect_at = Some(Instant::now() + Duration::from_millis(after_ms));
-                }
-                Output::Publish { topic, payload } => {
-                    Figures::add(&self.figures.sent, 1);
-                    Figures::add(&self.figures.reports_sent, u64::from(topic.ends_with("/report")));
-                    // One that finds no room goes again for want of an ack.
-                    let _handed_over = self.connection.as_ref().is_some_and(|line| line.publish(topic, payload));
-                }
+                Output::Reconnect { .. } => Figures::add(&self.figures.lost, 1),
                 Output::Sections(_) => {
                     let sections = self.estate.sections();
                     sections.into_iter().for_each(|section| self.matter(MatterBody::Inventory(section)));
                 }
                 Output::Command(command) => self.refuse(&command),
-                Output::Acked => {}
-                Output::Note(note) => eprintln!("{}: {note}", self.link.greeting().hostname),
+                Output::Note(note) => eprintln!("{}: {note}", self.line.link().greeting().hostname),
+                // The line has done these.
+                Output::Connect { .. } | Output::Publish { .. } | Output::Acked => {}
             }
         }
-        if self.is_up != self.link.is_up() {
-            self.is_up = self.link.is_up();
+        if self.is_up != self.line.is_up() {
+            self.is_up = self.line.is_up();
             let change = if self.is_up { 1 } else { u64::MAX };
             // Adding the largest number takes one away.
             self.figures.up.fetch_add(change, Ordering::Relaxed);
@@ -238,7 +197,7 @@ impl SimulatedHost {
         let is_ack = Topic::parse(topic).is_some_and(|topic| topic.kind == Kind::Ack);
         let Some(ack) = Envelope::read(payload).ok().filter(|_| is_ack) else { return };
         let Ok(ack) = ack.open_checked::<Ack>(Kind::Ack) else { return };
-        if ack.spool != self.spool.id() {
+        if ack.spool != self.line.spool.id() {
             return;
         }
         while let Some((_, at)) = self.made.pop_front_if(|(number, _)| *number < ack.taken) {
@@ -254,10 +213,10 @@ impl SimulatedHost {
     }
 
     fn matter(&mut self, body: MatterBody) {
-        let added = self.spool.add_matter(wall_ms(), body).and_then(|_| self.spool.sync());
+        let added = self.line.spool.add_matter(wall_ms(), body).and_then(|_| self.line.spool.sync());
         added.expect("a spool in memory has room for what one host says");
         Figures::add(&self.figures.matters, 1);
-        self.step(Input::Available);
+        self.say();
     }
 
     fn report(&mut self) {
@@ -269,16 +228,16 @@ impl SimulatedHost {
         self.fail_and_recover();
         let layout = match self.layout {
             Some(layout) => layout,
-            None => self.spool.put_layout(self.shape.blocks()).expect("a spool in memory takes a layout"),
+            None => self.line.spool.put_layout(self.shape.blocks()).expect("a spool in memory takes a layout"),
         };
         self.layout = Some(layout);
         let report = Report { at_ms: wall_ms(), layout: layout.to_vec(), rows: self.shape.rows(), ..Report::default() };
-        let number = self.spool.add_report(report).expect("a spool in memory takes a report");
+        let number = self.line.spool.add_report(report).expect("a spool in memory takes a report");
         Figures::add(&self.figures.made, 1);
         if self.made.len() < REMEMBERED {
             self.made.push_back((number, Instant::now()));
         }
-        self.step(Input::Available);
+        self.say();
     }
 
     fn fail_and_recover(&mut self) {
@@ -355,21 +314,9 @@ impl SimulatedHost {
     }
 }
 
-async fn heard(connection: &mut Option<Connection>) -> Heard {
-    match connection {
-        Some(connection) => connection.heard().await,
-        None => std::future::pending().await,
-    }
-}
-
 /// 16 bytes; `fresh` mixes the clock in, since a process of an agent that starts anew is another session and spool.
 fn sixteen(chance: &mut Chance, fresh: bool) -> [u8; 16] {
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     let drawn = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
     (drawn ^ if fresh { clock().rotate_left(64) } else { 0 }).to_be_bytes()
-}
-
-fn wall_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
