@@ -220,7 +220,7 @@ impl Committer {
             match work {
                 Work::Proposal(mut proposal) => {
                     for body in std::mem::take(&mut proposal.inputs) {
-                        self.take(now, body, &mut judged);
+                        self.decide(now, body, &mut judged);
                     }
                     committed.proposals.push(proposal);
                 }
@@ -238,7 +238,7 @@ impl Committer {
                 Work::Carried { errand, carried, told, kept } => {
                     committed.kept.push(kept);
                     if let Some(body) = told {
-                        self.take(now, body, &mut judged);
+                        self.decide(now, body, &mut judged);
                     }
                     carry.push((errand, carried));
                 }
@@ -271,31 +271,33 @@ impl Committer {
         for _ in 0..super::engine::GROUP {
             match self.desk.next_due() {
                 Some(due) if due <= now => {
-                    self.take(due, InputBody::Due, judged);
+                    self.decide(due, InputBody::Due, judged);
                 }
                 _ => return,
             }
         }
     }
 
-    /// Judges what nobody waits for: what came of it stands in the ledger.
-    fn take(&mut self, at: Millis, body: InputBody, judged: &mut Judged) {
-        let _nobody_asked = self.judge(at, body, judged);
+    /// Decides what somebody waits for, and answers.
+    fn judge(&mut self, at: Millis, body: InputBody, judged: &mut Judged) -> Result<Answer, Refusal> {
+        self.decide(at, body, judged);
+        match judged.decisions.last() {
+            Some(Decision { refused: Some(refusal), .. }) => Err(refusal.clone()),
+            decision => {
+                Ok(Answer { order: self.order, facts: decision.map(|one| one.facts.clone()).unwrap_or_default() })
+            }
+        }
     }
 
-    fn judge(&mut self, at: Millis, body: InputBody, judged: &mut Judged) -> Result<Answer, Refusal> {
+    /// Decides one input, and puts it last among what was judged.
+    fn decide(&mut self, at: Millis, body: InputBody, judged: &mut Judged) {
         self.order += 1;
         self.at = self.at.max(at);
         let input = Input { order: self.order, at: self.at, generation: self.generation.hash.clone(), body };
         let decision = self.desk.decide(&self.generation.config, &input);
-        let answer = match &decision.refused {
-            Some(refusal) => Err(refusal.clone()),
-            None => Ok(Answer { order: self.order, facts: decision.facts.clone() }),
-        };
         judged.inputs.push(input);
         judged.decisions.push(decision);
         judged.generations.push(Arc::clone(&self.generation));
-        answer
     }
 
     fn keep(
@@ -382,7 +384,7 @@ fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<()
 
 /// For each decision the records to write: of a record that changes several times in a group only the last version, so that
 /// a burst on one incident costs one row. Items and relations of the CMDB have a history and are all written.
-fn newest_versions(decisions: &[Decision]) -> Vec<Vec<Record>> {
+fn newest_versions(decisions: &[Decision]) -> Vec<Vec<&Record>> {
     let has_history = |record: &Record| matches!(record, Record::Ci(_) | Record::Relation(_));
     let mut newest = BTreeMap::new();
     for (place, decision) in decisions.iter().enumerate() {
@@ -391,8 +393,7 @@ fn newest_versions(decisions: &[Decision]) -> Vec<Vec<Record>> {
     }
     let written = |place: usize, record: &&Record| has_history(record) || newest.get(&record.key()) == Some(&place);
     let all = decisions.iter().enumerate();
-    all.map(|(place, decision)| decision.changed.iter().filter(|record| written(place, record)).cloned().collect())
-        .collect()
+    all.map(|(place, decision)| decision.changed.iter().filter(|record| written(place, record)).collect()).collect()
 }
 
 fn keep_carried(tx: &mut dyn Tx, errand: &Errand, carried: &Carried, now: Millis) -> Result<(), StoreError> {

@@ -16,7 +16,8 @@ pub fn settle(
     decision: &Decision,
     secret: &LedgerSecret,
 ) -> Result<Head, StoreError> {
-    settle_with(tx, chain, input, decision, &decision.changed, &[], secret)
+    let changed: Vec<&Record> = decision.changed.iter().collect();
+    settle_with(tx, chain, input, decision, &changed, &[], secret)
 }
 
 /// As [`settle`], where notices go to `channels`, and only some of the changed records are written: the rest stand in a later
@@ -26,13 +27,13 @@ pub fn settle_with(
     chain: &str,
     input: &Input,
     decision: &Decision,
-    changed: &[Record],
+    changed: &[&Record],
     channels: &[String],
     secret: &LedgerSecret,
 ) -> Result<Head, StoreError> {
     marks::commit(tx, chain, input.order, input.at)?;
     let head = ledger::append(tx, chain, input, &decision.facts, secret)?;
-    records::save(tx, changed, input.at)?;
+    records::save(tx, changed.iter().copied(), input.at)?;
     outbox::owe(tx, &decision.effects, channels, input.at)?;
     Ok(head)
 }

@@ -193,6 +193,10 @@ fn owned(value: ValueRef<'_>) -> Value {
 /// `$n` as `?n`: SQLite gives `$2, $1` their places by first appearance, and only `?n` by number. What stands in single
 /// quotes stays.
 fn places(sql: &str) -> String {
+    // Nearly every statement, and each is read for each of its rows.
+    if !sql.contains('\'') {
+        return sql.replace('$', "?");
+    }
     let mut quoted = false;
     let mut chars = sql.chars().peekable();
     let mut out = String::with_capacity(sql.len());
@@ -220,6 +224,7 @@ mod tests {
             places("SELECT $2, $1 WHERE a = '$1 $$' AND b = $12"),
             "SELECT ?2, ?1 WHERE a = '$1 $$' AND b = ?12"
         );
+        assert_eq!(places("UPDATE t SET a = $2 WHERE b = $1"), "UPDATE t SET a = ?2 WHERE b = ?1");
     }
 
     #[test]

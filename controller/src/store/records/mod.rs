@@ -12,8 +12,8 @@ use super::{StoreError, Tx, Value};
 pub use restore::restore;
 
 /// Keeps each record as it now stands, in the place of what was kept of it before. `now`: when the input was judged.
-pub fn save(tx: &mut dyn Tx, records: &[Record], now: Millis) -> Result<(), StoreError> {
-    records.iter().try_for_each(|record| save_one(tx, record, now))
+pub fn save<'r>(tx: &mut dyn Tx, records: impl IntoIterator<Item = &'r Record>, now: Millis) -> Result<(), StoreError> {
+    records.into_iter().try_for_each(|record| save_one(tx, record, now))
 }
 
 fn save_one(tx: &mut dyn Tx, record: &Record, now: Millis) -> Result<(), StoreError> {
