@@ -1,13 +1,16 @@
 //! The broker belongs to somebody who wants to do harm: it can delay and drop for a while, and that is all.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use prost::Message as _;
+use serde_json::Value;
 use watchkeep::access::keys::SigningKey;
 use watchkeep_protocol::command::{Action, Run};
 use watchkeep_protocol::topic::{Kind, Topic};
-use watchkeep_protocol::{Ack, CommandBody, CommandResult, Envelope, Event, Matter, MatterBody, Will};
+use watchkeep_protocol::{Ack, CommandBody, CommandResult, Envelope, Event, Matter, MatterBody, Report, Resync, Will};
 use watchkeep_tests::between::{Between, Passing};
 use watchkeep_tests::captured::signed;
 use watchkeep_tests::chance::Chance;
@@ -169,6 +172,74 @@ fn what_is_dropped_doubled_and_shuffled_arrives_once_in_the_end() -> Result<()> 
     let events = scene.controller.all(&format!("/api/v1/events?kind={ORDERED}"))?;
     ensure!(events.len() == 20, "{} events of 20", events.len());
     Ok(())
+}
+
+/// Every fourth report, and once two in a row: lost once each. What is sent again comes through.
+fn is_lost(number: u64) -> bool {
+    number % 4 == 1 || number == 10
+}
+
+#[test]
+fn reports_that_are_lost_between_others_are_asked_for_and_none_is_missing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let book = Book::new(folder.path())?;
+    let scene = Scene::set(&book)?;
+    let lost = Arc::new(Mutex::new(BTreeSet::new()));
+    let losing = Arc::clone(&lost);
+    scene.between.does(move |passing| {
+        let number = report_of(&passing).ok().map(|report| report.number).filter(|number| is_lost(*number));
+        let mut lost = losing.lock().unwrap_or_else(PoisonError::into_inner);
+        if number.is_some_and(|number| lost.insert(number)) { Vec::new() } else { vec![passing] }
+    });
+    // The newest one is not lost: one that is lost last is sent again for want of an acknowledgement, unasked.
+    let newest = wait::until(BOUND, "24 reports to come by", || {
+        let newest = reports(&scene.between.seen()).last_key_value().map_or(0, |(number, _)| *number);
+        ensure!(newest >= 24 && !is_lost(newest), "the newest is {newest}");
+        Ok(newest)
+    })?;
+    wait::until(BOUND, &format!("the samples of all reports up to {newest}"), || {
+        let read: Vec<i64> = reports(&scene.between.seen()).range(..=newest).map(|(_, report)| report.at_ms).collect();
+        let kept = instants(&scene.controller, "node_load1")?;
+        let kept = &kept[..kept.len().min(read.len())];
+        // The two ends' clocks are apart by what the hello took.
+        let since = |instants: &[i64]| instants.iter().map(|at| at - instants[0]).collect::<Vec<_>>();
+        ensure!(since(kept) == since(&read), "read {:?}, kept {:?}", since(&read), since(kept));
+        Ok(())
+    })?;
+    let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    ensure!(lost.range(..newest).count() >= 6, "only {lost:?} were lost");
+    // Where the next one is slow to come, the agent sends again by itself: nobody can know of a gap before.
+    let asked = asked(&scene.between.seen());
+    let (lost, asked) =
+        (lost.range(..newest).count(), lost.range(..newest).filter(|lost| asked.contains(lost)).count());
+    ensure!(2 * asked > lost, "of {lost} that were lost {asked} were asked for");
+    Ok(())
+}
+
+/// The instants at which a metric of one series has samples, UTC milliseconds.
+fn instants(controller: &Controller, metric: &str) -> Result<Vec<i64>> {
+    let answer = controller.api(&format!("/prometheus/api/v1/query?query={metric}%5B10m%5D"))?;
+    let points = answer["data"]["result"][0]["values"].as_array().with_context(|| format!("no points in {answer}"))?;
+    let at = |point: &Value| point[0].as_f64().map(|seconds| (seconds * 1_000.0).round() as i64);
+    points.iter().map(|point| at(point).with_context(|| format!("a point without its time: {point}"))).collect()
+}
+
+/// The reports with something in them that passed, by number.
+fn reports(seen: &[Passing]) -> BTreeMap<u64, Report> {
+    let reports = seen.iter().filter_map(|passing| report_of(passing).ok());
+    reports.filter(|report| !report.rows.is_empty()).map(|report| (report.number, report)).collect()
+}
+
+/// The numbers of the reports that the controller asked for.
+fn asked(seen: &[Passing]) -> BTreeSet<u64> {
+    let resyncs = seen.iter().filter(|passing| passing.is("resync"));
+    let read = resyncs.filter_map(|passing| Envelope::read(&passing.payload).ok()?.open::<Resync>("resync").ok());
+    read.flat_map(|resync| resync.reports).flat_map(|span| span.first..span.next).collect()
+}
+
+fn report_of(passing: &Passing) -> Result<Report> {
+    ensure!(passing.is("report"), "\"{}\" is no report's topic", passing.topic);
+    Ok(Envelope::read(&passing.payload)?.open::<Report>("report")?)
 }
 
 fn owned((name, value): (&str, &str)) -> (String, String) {
