@@ -9,8 +9,9 @@ use super::problem::Problem;
 use crate::store::queries::cis::{self, CiRow, Filter};
 use crate::store::{StoreError, Tx};
 
-/// Digits of an id that are told to people; with a hundred million items it is most likely the only one that begins so.
-const SHORT: usize = 12;
+/// Digits of an id that are told to people. The first twelve are those of its host; with thousands of things there, it is
+/// most likely the only one that goes on so.
+const SHORT: usize = 20;
 /// Digits that a beginning of an id has at least.
 const BEGINNING_MIN: usize = 4;
 /// Items that are named where several are meant.

@@ -179,9 +179,9 @@ pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The beginning of an id of 32 digits, by which it is found again.
+/// The beginning of an id of 32 digits, by which it is found again: the first twelve are those of its host.
 pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
+    id.get(..20).unwrap_or(id)
 }
 
 /// A text on one line, cut at `most` characters.
