@@ -21,6 +21,7 @@ mod number;
 pub mod packs;
 mod parameter;
 pub mod promql;
+pub mod replay;
 pub mod schema;
 pub mod selector;
 pub mod stream;

@@ -1,8 +1,10 @@
-//! Incidents in rule tests: the desk itself judges them, from an empty beginning.
+//! Incidents in rule tests and of the past: the desk itself judges them, from an empty beginning.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use watchkeep_desk::config::Settings;
+use watchkeep_desk::ids::IncidentId;
 use watchkeep_desk::input::{AgentChange, AgentEvent, AlertChange, AlertState};
 use watchkeep_desk::{Config, Desk, Input, InputBody, Millis};
 use watchkeep_rules::events::{Transition, What};
@@ -25,7 +27,7 @@ impl IncidentJudge for DeskJudge {
         };
         let hosts: BTreeSet<&String> = transitions.iter().filter_map(|t| t.labels.get("instance")).collect();
         for host in hosts {
-            course.decide(0, enrolled(host));
+            course.decide(0, enrolled(host, 0));
         }
         for transition in transitions {
             course.let_timers_fall_due(transition.at);
@@ -34,6 +36,46 @@ impl IncidentJudge for DeskJudge {
         course.let_timers_fall_due(at);
         course.open()
     }
+}
+
+/// An incident that would have been.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IncidentLived {
+    pub rule: String,
+    pub key: String,
+    pub title: String,
+    /// 1 to 5, as it was last.
+    pub priority: u8,
+    /// Alerts of its key that fired, repeats included.
+    pub count: u64,
+    /// UTC milliseconds.
+    pub opened: i64,
+    /// None: it is open still.
+    pub resolved: Option<i64>,
+}
+
+/// The incidents that a desk, empty at first, makes of transitions until `until`; hosts are enrolled at `from`. Nobody
+/// works on them and no runbook is run: they end as their alerts do.
+pub fn incidents(book: &RuleBook, transitions: &[Transition], from: i64, until: i64) -> Vec<IncidentLived> {
+    let mut course = Course {
+        desk: Desk::default(),
+        config: Config { rules: book.clone(), settings: Settings::default() },
+        order: 0,
+    };
+    course.config.rules.event_rules.iter_mut().for_each(|rule| rule.runbook = None);
+    course.config.rules.alert_rules.iter_mut().for_each(|rule| rule.runbook = None);
+    let hosts: BTreeSet<&String> = transitions.iter().filter_map(|t| t.labels.get("instance")).collect();
+    hosts.into_iter().for_each(|host| course.decide(from, enrolled(host, from)));
+    let mut lived = BTreeMap::new();
+    for transition in transitions {
+        // The desk forgets what has been closed for long, so each is looked at as it goes.
+        course.let_timers_fall_due(transition.at);
+        course.note(&mut lived);
+        course.decide(transition.at, InputBody::Alert(alert(transition)));
+    }
+    course.let_timers_fall_due(until);
+    course.note(&mut lived);
+    lived.into_values().collect()
 }
 
 struct Course {
@@ -58,6 +100,22 @@ impl Course {
         }
     }
 
+    fn note(&self, lived: &mut BTreeMap<IncidentId, IncidentLived>) {
+        for incident in self.desk.incidents() {
+            let resolved = incident.resolution.as_ref().filter(|_| !incident.state.is_open());
+            let now = IncidentLived {
+                rule: incident.rule.clone(),
+                key: incident.key.to_string(),
+                title: incident.title.clone(),
+                priority: incident.priority.level,
+                count: incident.count,
+                opened: incident.opened_at.0,
+                resolved: resolved.map(|resolution| resolution.at.0),
+            };
+            lived.insert(incident.id, now);
+        }
+    }
+
     fn open(&self) -> Vec<IncidentSeen> {
         let open = self.desk.incidents().filter(|incident| incident.state.is_open());
         let run_of = |id| self.desk.run(id).map(|run| run.runbook.clone());
@@ -72,9 +130,9 @@ impl Course {
     }
 }
 
-fn enrolled(host: &str) -> InputBody {
+fn enrolled(host: &str, at: i64) -> InputBody {
     let what = AgentEvent::Enrolled { serial: "01".to_owned(), labels: Default::default(), token: "test".to_owned() };
-    InputBody::Agent(AgentChange { agent: host.to_owned(), happened_at: Millis(0), what })
+    InputBody::Agent(AgentChange { agent: host.to_owned(), happened_at: Millis(at), what })
 }
 
 fn alert(transition: &Transition) -> AlertChange {

@@ -39,6 +39,11 @@ impl Memory {
         }
     }
 
+    /// The newest point of a series.
+    pub fn last(&self, labels: &Labels) -> Option<Point> {
+        self.by_name.get(labels.get(NAME).unwrap_or(""))?.get(labels)?.last().copied()
+    }
+
     /// All series with all their points, by name and labels.
     pub fn series(&self) -> impl Iterator<Item = (&Labels, &[Point])> {
         self.by_name.values().flatten().map(|(labels, points)| (labels, points.as_slice()))

@@ -2,6 +2,7 @@
 
 mod check;
 mod fmt;
+mod replay;
 mod test;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub enum Rules {
     },
     /// Set rule files out in their one form: order, spaces, quotes, long expressions
     Fmt(fmt::Fmt),
+    /// Say what rules would have done on the samples of the last days: which alerts, from when to when, and which incidents
+    Replay(replay::Replayed),
     /// Run tests of rules and runbooks: what fires, which incidents open, which steps would be sent
     Test(test::Test),
 }
@@ -41,6 +44,7 @@ impl Rules {
             Self::Check(check) => check.run(format),
             Self::Explain { files } => explain_rules(&files, format),
             Self::Fmt(fmt) => fmt.run(format),
+            Self::Replay(replay) => replay.run(format),
             Self::Test(test) => test.run(format),
         }
     }
