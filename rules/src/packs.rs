@@ -22,7 +22,18 @@ macro_rules! texts {
     };
 }
 
-static SHIPPED: [Pack; 3] = [
+static SHIPPED: [Pack; 9] = [
+    Pack {
+        name: "certificates",
+        files: texts!("certificates": "rules.yaml"),
+        tests: texts!("certificates": "tests/expiry.yaml"),
+    },
+    Pack { name: "checks", files: texts!("checks": "rules.yaml"), tests: texts!("checks": "tests/probes.yaml") },
+    Pack {
+        name: "containers",
+        files: texts!("containers": "rules.yaml"),
+        tests: texts!("containers": "tests/containers.yaml"),
+    },
     Pack {
         name: "demonstration",
         files: texts!("demonstration": "rules.yaml", "runbooks/look-around.yaml"),
@@ -33,10 +44,21 @@ static SHIPPED: [Pack; 3] = [
         files: texts!("linux-host": "rules.yaml", "runbooks/free-disk-space.yaml"),
         tests: texts!("linux-host": "tests/events.yaml", "tests/filesystems.yaml", "tests/free-disk-space.yaml", "tests/host.yaml"),
     },
+    Pack { name: "nginx", files: texts!("nginx": "rules.yaml"), tests: texts!("nginx": "tests/server.yaml") },
+    Pack {
+        name: "postgresql",
+        files: texts!("postgresql": "rules.yaml"),
+        tests: texts!("postgresql": "tests/server.yaml"),
+    },
     Pack {
         name: "systemd",
         files: texts!("systemd": "rules.yaml", "runbooks/restart-service.yaml"),
         tests: texts!("systemd": "tests/restart-service.yaml", "tests/unit-failed.yaml"),
+    },
+    Pack {
+        name: "watchkeep",
+        files: texts!("watchkeep": "rules.yaml"),
+        tests: texts!("watchkeep": "tests/controller.yaml"),
     },
 ];
 

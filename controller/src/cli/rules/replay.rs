@@ -237,6 +237,14 @@ mod tests {
         let series = Series { labels: Labels::new([("__name__", "up"), ("instance", "web-1")]), points };
         replay.go_on(&[series], to).expect("it fits");
         let told = told(&book, &replay, from, to);
-        insta::assert_snapshot!(told.table(), @"");
+        let text = told.table();
+        let rows = [
+            "2026-03-01 12:12:00 UTC for 8 min  Down {instance=web-1, severity=critical}\n",
+            "2026-03-01 12:52:00 UTC for 8 min and on  Down {instance=web-1, severity=critical}\n",
+            "2 alerts in 60 min, the longest for 8 min\n",
+            "  P3 web-1 is down\n",
+        ];
+        rows.iter().for_each(|row| assert!(text.contains(row), "{row} is not in\n{text}"));
+        assert!(told.incidents[0].opened == from + 12 * MINUTE, "{:?}", told.incidents);
     }
 }
