@@ -19,6 +19,7 @@ bench:           ## measure, and print the figures (BENCH="fleet --hosts 1000 --
 	cargo build --release -p watchkeep
 	cargo build --release -p watchkeep-tests --bins
 	$(TARGET)/release/watchkeep-bench $(BENCH)
+	WATCHKEEP_MUTATIONS=100000 cargo test --release -p watchkeep-rules --test mutations
 
 lint:            ## formatting and clippy, warnings refused
 	cargo fmt --all --check

@@ -7,15 +7,16 @@ const INDICATORS: &str = "-?:,[]{}#&*!|>'\"%@`";
 /// Columns of folded text at least, however deep it stands.
 const FOLDED_MIN: usize = 40;
 
-/// The value as lines, of which the first stands behind its key. `long`: it was on several lines; `room`: columns that are left.
-pub fn lines(text: &str, style: Style, long: bool, room: usize) -> Vec<String> {
+/// The value as lines, of which the first stands behind its key. `long`: it was on several lines; `fits`: columns behind the
+/// key, `width`: columns of the lines below it.
+pub fn lines(text: &str, style: Style, long: bool, fits: usize, width: usize) -> Vec<String> {
     let set_out = match style {
         Style::Expression if text.contains('\n') => literal(&format!("{text}\n")),
         Style::Expression => None,
         Style::Literal => literal(text),
-        Style::Folded => folded(text, room).or_else(|| literal(text)),
-        Style::Plain | Style::Single | Style::Double if !long || text.chars().count() <= room => None,
-        Style::Plain | Style::Single | Style::Double => folded(text, room),
+        Style::Folded => folded(text, width).or_else(|| literal(text)),
+        Style::Plain | Style::Single | Style::Double if !long || text.chars().count() <= fits => None,
+        Style::Plain | Style::Single | Style::Double => folded(text, width),
     };
     set_out.or_else(|| Some(vec![on_one_line(text, style, false)?])).unwrap_or_else(|| vec![double(text)])
 }

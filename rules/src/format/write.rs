@@ -14,7 +14,7 @@ pub fn write(document: &Document) -> String {
     if let Some(root) = &document.root {
         lines.comments(&root.above);
         lines.empty_if(root.spaced && !root.above.is_empty());
-        lines.extend(value(root, 0).lines);
+        lines.extend(value(root, 0, 0).lines);
     }
     lines.comments(&document.tail);
     lines.0.iter().map(|line| format!("{line}\n")).collect()
@@ -61,18 +61,18 @@ struct Body {
     inline: bool,
 }
 
-/// `column`: where its own items would stand.
-fn value(node: &Node, column: usize) -> Body {
+/// `start`: the column behind its key or dash; `column`: where its own items and further lines stand.
+fn value(node: &Node, start: usize, column: usize) -> Body {
     let anchor = node.anchor.as_ref().map(|name| format!("&{name} ")).unwrap_or_default();
     let inline = |mut lines: Vec<String>| {
         lines[0] = format!("{anchor}{}", lines[0]).trim_end().to_owned();
         Body { lines, inline: true }
     };
-    let room = LINE_MAX.saturating_sub(column + anchor.len());
-    let flow = || flow(node).filter(|text| column + anchor.len() + text.chars().count() <= LINE_MAX || text.len() == 2);
+    let (fits, width) = (LINE_MAX.saturating_sub(start + anchor.len()), LINE_MAX.saturating_sub(column));
+    let flow = || flow(node).filter(|text| text.chars().count() <= fits || text.len() == 2);
     match &node.kind {
         Kind::Alias(name) => inline(vec![name.clone()]),
-        Kind::Scalar(text, style) => inline(scalar::lines(text, *style, node.long, room)),
+        Kind::Scalar(text, style) => inline(scalar::lines(text, *style, node.long, fits, width)),
         Kind::List(list) => match flow() {
             Some(text) => inline(vec![text]),
             None => {
@@ -104,7 +104,8 @@ fn value(node: &Node, column: usize) -> Body {
 
 /// `- value`
 fn item_lines(lines: &mut Lines, item: &Node, column: usize) {
-    let mut body = value(item, column + INDENT.len());
+    let column = column + INDENT.len();
+    let mut body = value(item, column, column);
     if !body.inline && item.anchor.is_none() && item.right.is_none() {
         body.inline = true;
     } else if item.right.is_some() || !body.inline {
@@ -117,11 +118,7 @@ fn item_lines(lines: &mut Lines, item: &Node, column: usize) {
 /// `key: value`
 fn entry_lines(lines: &mut Lines, key: &Node, node: &Node, column: usize) {
     let name = on_one_line(key).unwrap_or_default();
-    let own_width = name.chars().count() + 2;
-    let mut body = value(node, column + INDENT.len());
-    if body.inline && body.lines.len() == 1 && column + own_width + body.lines[0].chars().count() > LINE_MAX {
-        body = value(node, column + own_width); // what does not fit behind its key is broken
-    }
+    let mut body = value(node, column + name.chars().count() + 2, column + INDENT.len());
     let rights: Vec<&str> = [&key.right, &node.right].into_iter().flatten().map(String::as_str).collect();
     if let Some((last, others)) = rights.split_last() {
         lines.extend(others.iter().map(|other| (*other).to_owned()));
