@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::classes::{Class, Value};
+use super::few::Few;
 use super::links::Link;
 use super::recent::Turn;
 use super::relations::{RelationKind, Source, When};
@@ -123,9 +124,9 @@ pub struct Ci {
     /// The agent that speaks for it, by its certificate's name.
     pub agent: Option<String>,
     /// State; measurements are beside it.
-    pub attributes: BTreeMap<String, Held>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub measurements: BTreeMap<String, Measured>,
+    pub attributes: Few<Held>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub measurements: Few<Measured>,
     /// The last changes of its setup, oldest first, one an attribute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Turn>,
@@ -151,8 +152,8 @@ pub struct Ci {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub links: BTreeMap<String, Link>,
     /// Things on a host: section that names it → digest of what it says.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub named_by: BTreeMap<String, Digest>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub named_by: Few<Digest>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub wants: BTreeSet<Want>,
 }

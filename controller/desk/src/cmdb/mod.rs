@@ -14,6 +14,7 @@ mod compare;
 mod connect;
 mod enrol;
 pub mod facts;
+pub mod few;
 mod found;
 pub mod graph;
 pub mod identify;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::ci::{Ci, Dispute, Held, Lifecycle};
 use super::classes::{Class, Value};
 use super::facts::{Added, AttributeChange, Changed, CmdbFact, Conflict, Edge, SectionFact};
+use super::few::Few;
 use super::graph::Graph;
 use super::relations::{LINK_CLAIM, RelationKind, Source, When};
 use crate::ids::CiId;
@@ -74,7 +75,7 @@ impl Graph {
             host: item.host,
             agent: item.agent.clone(),
             attributes: item.attributes.iter().map(|(name, value)| (name.clone(), held(value, source, when))).collect(),
-            measurements: BTreeMap::new(),
+            measurements: Few::default(),
             changes: Vec::new(),
             lifecycle: Lifecycle::InUse,
             lifecycle_since: when,
@@ -85,7 +86,7 @@ impl Graph {
             merged_into: None,
             sections: BTreeMap::new(),
             links: BTreeMap::new(),
-            named_by: BTreeMap::new(),
+            named_by: Few::default(),
             wants: Default::default(),
         };
         if ci.class == Class::Host {
