@@ -1,6 +1,9 @@
 //! The whole engine over a real database: one that refuses a row, and one that is slower than hosts arrive.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
@@ -13,9 +16,10 @@ use watchkeep_protocol::{Ack, Envelope, Event, Hello, Layout, Matter, Report, Ro
 use super::*;
 use crate::access::keys::SigningKey;
 use crate::core::clock;
-use crate::core::committer::{CHAIN, LedgerKeys};
+use crate::core::committer::{CHAIN, Committer, LedgerKeys};
 use crate::core::outlet::Outlet;
 use crate::generation::Generation;
+use crate::ingest::Incoming;
 use crate::ledger::{self, LedgerSecret};
 use crate::samples::Folder;
 use crate::samples::foreign::Foreign;

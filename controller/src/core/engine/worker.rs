@@ -1,0 +1,215 @@
+//! One worker: a thread that steps its share of the shards, and seals what they took.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use watchkeep_desk::Millis;
+
+use super::news::{Restore, Slot};
+use super::send_down;
+use super::waiting::Waiting;
+use crate::core::outlet::Downlinks;
+use crate::core::rule_board::RuleBoard;
+use crate::detect::Rules;
+use crate::detect::metrics::RuleHealth;
+use crate::ingest::{Incoming, KeptHost, Shard};
+use crate::samples::{Ask, Receipt, SampleCounts, Sealer};
+
+/// How soon a worker looks again for room at the desk.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
+/// Messages that a worker takes at once, at most.
+const BATCH: usize = 256;
+/// How often time is told to shards.
+const TICK: Duration = Duration::from_millis(200);
+/// How often it is counted what samples take up.
+const COUNT: Duration = Duration::from_secs(10);
+
+pub(super) enum ToWorker {
+    Incoming(Incoming),
+    Ask(Ask),
+    Stop,
+}
+
+/// One worker: its share of the shards and what is around it.
+pub(super) struct Worker {
+    pub shard: Shard,
+    pub life: u64,
+    pub slot: Arc<Slot>,
+    pub downlinks: Arc<Downlinks>,
+    pub now: fn() -> Millis,
+    pub deaf: Arc<AtomicBool>,
+    /// Whether to propose message by message, so that the one that makes commits fail is found.
+    pub careful: Arc<AtomicBool>,
+    pub number: usize,
+    pub sealer: Sealer,
+    pub sample_counts: Arc<SampleCounts>,
+    pub rules: Arc<RuleBoard>,
+    pub waiting: Waiting,
+    /// As [`Engine`] counts them.
+    pub dropped: Arc<AtomicU64>,
+    /// When it was last counted what it holds.
+    pub counted: Option<Instant>,
+}
+
+impl Worker {
+    /// Runs, and puts into a last block file what it then holds.
+    pub(super) fn live(mut self, queue: &Receiver<ToWorker>) {
+        self.run(queue);
+        self.waiting.hand_all_on();
+        let receipt = self.sealer.finish();
+        receipt.into_iter().for_each(|receipt| self.take_receipt(receipt));
+        if let Receipt::Failed { error } = self.sealer.stop(self.shard.hand_over((self.now)())) {
+            tracing::error!(error, "samples are not sealed; agents send them again");
+        }
+    }
+
+    fn run(&mut self, queue: &Receiver<ToWorker>) {
+        let mut ticked = Instant::now();
+        loop {
+            let (mut batch, mut asks) = (Vec::new(), Vec::new());
+            let patience = if self.waiting.is_empty() { TICK } else { LOOK_FOR_ROOM };
+            match queue.recv_timeout(patience.min(TICK.saturating_sub(ticked.elapsed()))) {
+                Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+                Ok(ToWorker::Ask(ask)) => asks.push(ask),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let stop = take_more(queue, &mut batch, &mut asks);
+            if self.waiting.hand_on().is_err() {
+                return;
+            }
+            self.leave_matters(&mut batch);
+            // With work waiting all the time the tick is late; it then says so, and nobody's silence counts.
+            let due = if batch.is_empty() { TICK } else { TICK * 5 };
+            if ticked.elapsed() >= due {
+                ticked = Instant::now();
+                let behind = !batch.is_empty() || !self.waiting.is_empty() || self.deaf.load(Ordering::Acquire);
+                batch.push(Incoming::Tick { behind });
+            }
+            let news = self.slot.take();
+            if let Some(Restore { life, rules, kept }) = news.restore {
+                self.life = life;
+                self.restore(Arc::clone(&rules), kept);
+                batch.insert(0, Incoming::Rules(rules));
+            }
+            let (rules, watches) = (news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches));
+            let retired = news.retired.into_iter().map(|agent| Incoming::Retired { agent });
+            let labels = news.labels.into_iter().map(|(agent, labels)| Incoming::Labels { agent, labels });
+            batch.splice(0..0, rules.into_iter().chain(watches).chain(labels).chain(retired));
+            let goes_on = self.step(batch) && !stop;
+            asks.into_iter().for_each(|ask| self.answer(ask));
+            if !goes_on {
+                return;
+            }
+            self.seal();
+        }
+    }
+
+    /// Answers a question; whoever asked may have gone.
+    fn answer(&self, ask: Ask) {
+        let _sent = match ask {
+            Ask::Samples { question, answer } => answer.send(self.shard.select(&question)).is_ok(),
+            Ask::Rules(answer) => answer.send(self.shard.standing()).is_ok(),
+            Ask::Metadata(answer) => answer.send(self.shard.metadata()).is_ok(),
+        };
+    }
+
+    /// A new life: hosts as the store kept them, their samples as block files have them.
+    fn restore(&mut self, rules: Arc<Rules>, kept: BTreeMap<String, KeptHost>) {
+        // Of the life before only its file matters, which must be whole before it is read.
+        drop(self.sealer.finish());
+        self.waiting.forget();
+        let now = (self.now)();
+        self.shard = Shard::restore(rules, kept, now).keeping(self.sealer.unsealed_max());
+        self.rules.put(self.number, RuleHealth::default());
+        match self.shard.recover(self.sealer.folder(), now) {
+            Ok(faults) => faults.iter().for_each(|fault| tracing::error!(fault, "a block file is not whole")),
+            Err(error) => tracing::error!(%error, "block files cannot be read; agents send what they still hold"),
+        }
+    }
+
+    /// Hands over to the next block file where it is time, and takes the receipt of the one before.
+    fn seal(&mut self) {
+        self.sample_counts.add(self.shard.take_tally());
+        self.sample_counts.lagged(&self.shard.take_lags());
+        self.rules.judged(self.shard.take_judged());
+        self.shard.take_rule_health().into_iter().for_each(|health| self.rules.put(self.number, health));
+        if let Some(receipt) = self.sealer.receipt() {
+            self.take_receipt(receipt);
+        }
+        let now = (self.now)();
+        if self.counted.is_none_or(|at| at.elapsed() >= COUNT) {
+            self.counted = Some(Instant::now());
+            self.sample_counts.holds(self.number, self.shard.held());
+        }
+        if self.sealer.is_due(now.0) {
+            let began = Instant::now();
+            let sealing = self.shard.hand_over(now);
+            let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.sample_counts.handed_over(took);
+            self.sealer.hand_over(sealing, now.0);
+        }
+    }
+
+    fn take_receipt(&mut self, receipt: Receipt) {
+        let unsealed = match &receipt {
+            Receipt::Sealed { covered, .. } => {
+                self.shard.sealed(covered);
+                0
+            }
+            Receipt::Failed { error } => {
+                let bytes = self.shard.not_sealed();
+                tracing::error!(error, bytes, "samples are not sealed; the next block file has them too");
+                bytes
+            }
+        };
+        if self.shard.holds_back() {
+            self.sealer.hurry((self.now)().0);
+        }
+        self.sample_counts.receipt(self.number, &receipt, (unsealed, self.shard.holds_back()));
+    }
+
+    /// One step of the shard; false once the desk has ended.
+    fn step(&mut self, batch: Vec<Incoming>) -> bool {
+        let now = (self.now)();
+        let proposals = if self.careful.load(Ordering::Acquire) {
+            batch.into_iter().flat_map(|incoming| self.shard.step(incoming, now)).collect()
+        } else {
+            self.shard.steps(batch, now)
+        };
+        for mut proposal in proposals {
+            if proposal.may_go_at_once() {
+                send_down(&self.downlinks, proposal);
+                continue;
+            }
+            proposal.life = self.life;
+            self.waiting.push(proposal);
+        }
+        self.waiting.hand_on().is_ok()
+    }
+
+    /// While the desk has no room, matters are passed over unread, as if they had been lost on their way.
+    fn leave_matters(&self, batch: &mut Vec<Incoming>) {
+        if !self.waiting.is_empty() {
+            let before = batch.len();
+            batch.retain(|incoming| !incoming.is_matter());
+            self.dropped.fetch_add((before - batch.len()) as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What else waits, up to [`BATCH`]; whether to stop after it.
+fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>, asks: &mut Vec<Ask>) -> bool {
+    while batch.len() < BATCH {
+        match queue.try_recv() {
+            Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+            Ok(ToWorker::Ask(ask)) => asks.push(ask),
+            Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => return true,
+            Err(TryRecvError::Empty) => return false,
+        }
+    }
+    false
+}
