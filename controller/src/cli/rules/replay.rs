@@ -31,6 +31,7 @@ const ROWS_MAX: usize = 200;
                   Examples:\n  watchkeep rules replay new.yaml\n  watchkeep rules replay new.yaml --last 7d --every 1m"
 )]
 pub struct Replayed {
+    /// Rule files
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// How far back from --to
