@@ -16,7 +16,7 @@ use crate::access::api_tokens::{self, ApiToken, Role};
 use Role::{Admin, Operator, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 55] = [
+const TABLE: [(&str, &str, Role); 56] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
     ("POST", "/api/v1/incidents/{id}/assign", Operator),
     ("POST", "/api/v1/incidents/{id}/progress", Operator),
@@ -68,6 +68,7 @@ const TABLE: [(&str, &str, Role); 55] = [
     ("POST", "/prometheus/api/v1/format_query", Viewer),
     ("POST", "/prometheus/api/v1/query_exemplars", Viewer),
     ("POST", "/prometheus/api/v1/write", Operator),
+    ("POST", "/prometheus/api/v1/otlp/v1/metrics", Operator),
     ("POST", "/alertmanager/api/v2/alerts", Operator),
     ("POST", "/alertmanager/api/v2/silences", Operator),
     ("DELETE", "/alertmanager/api/v2/silence/{id}", Operator),

@@ -5,6 +5,7 @@ mod alertmanager;
 mod configuration;
 mod life;
 mod names;
+mod otlp;
 mod peer;
 mod problems;
 mod prometheus;

@@ -5,6 +5,7 @@
 //! <https://prometheus.io/docs/prometheus/latest/querying/api/> has it. Bounded by steps, series and points; what is beyond
 //! is an error that says so.
 
+mod otlp;
 mod query;
 mod rules;
 mod series;
@@ -35,7 +36,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(rules::routes())
         .merge(targets::routes())
         .merge(status::routes())
-        .merge(write::routes());
+        .merge(write::routes())
+        .merge(otlp::routes());
     // The same handlers stand under the API's own prefix.
     super::prefixed(routes, "prometheus")
 }

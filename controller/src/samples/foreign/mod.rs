@@ -1,4 +1,4 @@
-//! Foreign series: what others write (remote write), each in chunks of its own, behind the same view as what agents report.
+//! Foreign series: what others write (remote write, OTLP), each in chunks of its own, behind the same view as what agents report.
 //!
 //! A request is in a [`log`] on disk before it is acknowledged; every five minutes what came since goes into a block file, as
 //! that of hosts does, and the log begins anew. After a start, block files give back what rules can still look at, and the
@@ -7,10 +7,14 @@
 mod fields;
 mod keeper;
 mod log;
+pub mod otlp;
+mod otlp_names;
+pub mod otlp_wire;
 mod table;
 #[cfg(test)]
 mod tests;
 pub mod wire;
+pub mod write_request;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -15,7 +15,7 @@ use watchkeep_rules::promql::series::Point;
 use super::fields::{Field, Fields};
 
 /// Bytes of a request at most, once unpacked.
-const UNPACKED_MAX: usize = 64 << 20;
+pub const UNPACKED_MAX: usize = 64 << 20;
 /// Labels of a series, bytes of a name and of a value at most.
 const LABELS_MAX: usize = 128;
 const NAME_MAX: usize = 1_024;
