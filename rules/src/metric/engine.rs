@@ -83,11 +83,15 @@ impl MetricEngine {
         let mut output = Output::default();
         let rules = Arc::clone(&self.rules);
         for (place, ready) in rules.ready.iter().enumerate() {
-            if self.state.rules.get(&ready.key).is_some_and(RuleState::is_idle) && is_quiet(place) {
+            if self.state.rules.get(&ready.key).is_none_or(RuleState::is_idle) && is_quiet(place) {
                 continue;
             }
-            let state = self.state.of(&ready.key, ready.rule.name());
-            match evaluated(ready, state, at, &overlay, &self.settings, &rules.installation) {
+            let (key, mut state) = self.state.take(&ready.key, ready.rule.name());
+            let stepped = evaluated(ready, &mut state, at, &overlay, &self.settings, &rules.installation);
+            if !state.is_idle() {
+                self.state.rules.insert(key.unwrap_or_else(|| ready.key.clone()), state);
+            }
+            match stepped {
                 Ok((mut stepped, series)) => {
                     series.iter().for_each(|written| overlay.write(written));
                     output.transitions.append(&mut stepped.transitions);

@@ -9,7 +9,7 @@ use crate::alert::AlertState;
 /// All alerts of an engine's rules, and the series that its rules wrote last. Plain data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricState {
-    /// By what tells a rule apart: kind, name and labels.
+    /// By what tells a rule apart: kind, name and labels. Not of rules that are idle.
     pub(super) rules: BTreeMap<String, RuleState>,
 }
 
@@ -42,12 +42,12 @@ pub struct ActiveAlert {
 }
 
 impl MetricState {
-    /// What is remembered of the rule with this key and name; nothing yet, where it is new.
-    pub(super) fn of(&mut self, key: &str, name: &str) -> &mut RuleState {
-        if !self.rules.contains_key(key) {
-            self.rules.insert(key.to_owned(), RuleState { rule: name.to_owned(), ..RuleState::default() });
+    /// Takes out what is remembered of the rule with this key, with the key; of most rules that is nothing.
+    pub(super) fn take(&mut self, key: &str, name: &str) -> (Option<String>, RuleState) {
+        match self.rules.remove_entry(key) {
+            Some((key, state)) => (Some(key), state),
+            None => (None, RuleState { rule: name.to_owned(), ..RuleState::default() }),
         }
-        self.rules.get_mut(key).expect("it was put there above")
     }
 
     /// Every alert that is pending or fires, with its rule's name.
