@@ -4,11 +4,15 @@
 //!
 //! - [`fleet`]: a whole controller under many agents at a steady rate: lag, CPU, memory, bytes on disk.
 //! - [`remote_write`]: the same stream of remote write into the controller and into Debian's [`peers`].
+//! - [`rules`]: the packs' rules and sixty usual ones judged with each report, streaming and by the plain evaluator alone.
 //! - [`shard`]: the way of a report from its bytes to the judged rules, in one thread with nothing around it.
 
+mod cpu;
 pub mod fleet;
+mod once;
 pub mod peers;
 pub mod remote_write;
+pub mod rules;
 pub mod shard;
 
 use anyhow::Result;
@@ -42,7 +46,7 @@ pub struct Row {
 }
 
 /// All of them, in the order in which they run.
-pub const ROWS: [Row; 3] = [shard::ROW, remote_write::ROW, fleet::ROW];
+pub const ROWS: [Row; 4] = [rules::ROW, shard::ROW, remote_write::ROW, fleet::ROW];
 
 /// One number of a row.
 #[derive(Clone, Debug, PartialEq)]
