@@ -5,11 +5,12 @@
 //!     cargo build --release -p watchkeep-desk --example arrivals
 //!     valgrind --tool=callgrind target/release/examples/arrivals 100
 //!
-//! The difference of two runs with different numbers of hosts, divided by the hosts between them, is what one costs.
+//! The difference of two runs with different numbers of hosts, divided by the hosts between them, is what one costs. A second
+//! number says how many units fail after that, one after the other, each an incident: `arrivals 2000 10000`.
 
 use std::collections::BTreeMap;
 
-use watchkeep_desk::input::{AgentChange, AgentEvent, FoundItem, Fragment};
+use watchkeep_desk::input::{AgentChange, AgentEvent, AlertChange, AlertState, FoundItem, Fragment};
 use watchkeep_desk::{Config, Desk, Input, InputBody, Millis};
 
 /// 2026-11-23 12:00:00 UTC.
@@ -27,13 +28,20 @@ const GROUP: usize = 10;
     reason = "a program of its own around the desk: it is asked how many, and says what came of it"
 )]
 fn main() {
-    let hosts = std::env::args().nth(1).and_then(|number| number.parse().ok()).unwrap_or(100);
+    let number = |place: usize| std::env::args().nth(place).and_then(|number| number.parse().ok());
+    let (hosts, incidents): (usize, usize) = (number(1).unwrap_or(100), number(2).unwrap_or(0));
     let mut arrivals = Arrivals::default();
     for host in 0..hosts {
         arrivals.arrive(host);
     }
-    let Arrivals { inputs, facts, records, .. } = arrivals;
-    println!("{hosts} hosts: {inputs} inputs, {facts} facts, {records} records");
+    for incident in 0..incidents {
+        arrivals.fail(incident % hosts.max(1), incident / hosts.max(1) % UNITS);
+    }
+    let Arrivals { inputs, facts, records, desk, .. } = arrivals;
+    let (open, problems) = (desk.incidents().count(), desk.problems().count());
+    println!(
+        "{hosts} hosts: {inputs} inputs, {facts} facts, {records} records; {open} incidents open, {problems} problems"
+    );
 }
 
 /// A desk, and what it made of its inputs so far.
@@ -60,6 +68,22 @@ impl Arrivals {
                 Fragment { agent: agent.clone(), section, whole: true, items, gone: Vec::new(), happened_at };
             self.feed(InputBody::Inventory(fragment));
         }
+    }
+
+    /// A unit of a host fails.
+    fn fail(&mut self, host: usize, number: usize) {
+        let (agent, unit, rule) = (format!("box-{host}"), unit_of(number), format!("Job{number}Failed"));
+        let labels = [("alertname", &rule), ("instance", &agent), ("unit", &unit)];
+        self.feed(InputBody::Alert(AlertChange {
+            labels: labels.map(|(name, value)| (name.to_owned(), value.clone())).into(),
+            annotations: BTreeMap::from([("summary".to_owned(), format!("{unit} failed on {agent}"))]),
+            rule,
+            state: AlertState::Firing,
+            happened_at: Millis(NOON),
+            agent: Some(agent),
+            reason: String::new(),
+            evidence: Vec::new(),
+        }));
     }
 
     fn agent(&mut self, agent: &str, what: AgentEvent) {

@@ -97,7 +97,7 @@ impl<'a> Work<'a> {
         }
         if let Subject::Problem(id) = &subject {
             let entry = TimelineEntry { at, actor: actor.clone(), sentence: explain::sentence(&subject, &body) };
-            self.edit_problem(*id, |problem| problem.enter(entry));
+            self.note_problem(*id, |problem| problem.enter(entry));
         }
         self.facts.push(Fact { happened_at: seen.min(self.at), subject, actor, reasons, body });
     }
@@ -119,6 +119,14 @@ impl<'a> Work<'a> {
         change(incident);
         self.desk.index.put_incident(incident);
         self.touched.insert(Touched::Incident(id));
+    }
+
+    /// Changes what no index reads of a problem: all but its keys. Nothing where it is not held.
+    pub fn note_problem(&mut self, id: ProblemId, change: impl FnOnce(&mut Problem)) {
+        if let Some(problem) = self.desk.problems.get_mut(&id) {
+            change(problem);
+            self.touched.insert(Touched::Problem(id));
+        }
     }
 
     /// Changes a problem and its places in the index; nothing where it is not held.

@@ -97,7 +97,7 @@ fn assign(
     if assignee.is_none() && group.is_none() {
         return Err(Refusal::new("missing", format!("{id}: name an assignee or a group")));
     }
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         problem.assignee = assignee.clone().or_else(|| problem.assignee.take());
         problem.group = group.clone().or_else(|| problem.group.take());
         problem.assigned_by = Some(who.to_owned());
@@ -217,7 +217,7 @@ fn known_error(work: &mut Work<'_>, who: &str, id: ProblemId, text: &str, note: 
     }
     let text = text[..text.floor_char_boundary(WORKAROUND_BYTES)].to_owned();
     let workaround = Workaround { text: text.clone(), by: who.to_owned(), at: work.at };
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         problem.state = State::KnownError;
         problem.workaround = Some(workaround);
     });

@@ -198,7 +198,7 @@ pub(super) fn move_to(
     let Some(problem) = work.desk.problems.get(&id) else { return };
     let from = problem.state;
     let Ok(to) = flow::FLOW.step(from, action) else { return };
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         problem.state = to;
         problem.resolved_at = (to == State::Resolved).then_some(at).or(problem.resolved_at.filter(|_| to.is_final()));
         problem.closed_at = to.is_final().then_some(at);
@@ -228,7 +228,7 @@ pub(super) fn settle(work: &mut Work<'_>, id: ProblemId) {
     let order = |candidates: &[super::Candidate]| candidates.iter().map(|one| one.what.clone()).collect::<Vec<_>>();
     let is_other = order(&candidates) != order(&problem.candidates) || title != problem.title;
     let (reasons, told) = (Vec::new(), (title.clone(), candidates.clone()));
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         (problem.title, problem.candidates, problem.priority, problem.group) = (title, candidates, priority, group);
     });
     if is_other {

@@ -50,7 +50,7 @@ fn hold(work: &mut Work<'_>, incident: IncidentId, why: &str, sentence: String) 
 /// The problem pages when `group_wait` is over; a page that waits already keeps its time.
 fn wait(work: &mut Work<'_>, id: ProblemId, why: &str) {
     let group_wait = work.config.settings.group_wait;
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         problem.paging.waiting.get_or_insert_with(|| why.to_owned());
     });
     let timer = TimerKind::ProblemPage { problem: id };
@@ -112,7 +112,7 @@ pub(super) fn inherit(work: &mut Work<'_>, id: ProblemId, paging: &Paging) {
     if paging.is_quiet() {
         return;
     }
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         problem.paging.paged = [problem.paging.paged, paging.paged].into_iter().flatten().min();
         let room = TOLD_MAX.saturating_sub(problem.paging.told.len());
         problem.paging.told.extend(paging.told.iter().take(room).cloned());
@@ -133,12 +133,12 @@ pub(super) fn reconsider(work: &mut Work<'_>, id: ProblemId) {
     let Some(level) = problem.paging.paged else { return };
     match news(work, problem, level) {
         Some(why) => {
-            work.edit_problem(id, |problem| problem.paging.waiting = None);
+            work.note_problem(id, |problem| problem.paging.waiting = None);
             wait(work, id, why);
         }
         None if problem.paging.waiting.is_some() => {
             work.clear_timer(&TimerKind::ProblemPage { problem: id });
-            work.edit_problem(id, |problem| problem.paging.waiting = None);
+            work.note_problem(id, |problem| problem.paging.waiting = None);
         }
         None => {}
     }
@@ -190,7 +190,7 @@ fn remember_kinds(work: &mut Work<'_>, id: ProblemId) {
     let open = known.filter(|incident| incident.state.is_open());
     let kinds: BTreeSet<Told> = open.map(|incident| kind_of(work, incident)).collect();
     let room = TOLD_MAX.saturating_sub(problem.paging.told.len());
-    work.edit_problem(id, |problem| problem.paging.told.extend(kinds.into_iter().take(room)));
+    work.note_problem(id, |problem| problem.paging.told.extend(kinds.into_iter().take(room)));
 }
 
 /// `group_wait` is over.
@@ -199,7 +199,7 @@ pub(crate) fn due(work: &mut Work<'_>, id: ProblemId) {
     // What joined may be mended by now.
     let is_told = problem.paging.paged.is_some_and(|level| news(work, problem, level).is_none());
     let mut why = None;
-    work.edit_problem(id, |problem| {
+    work.note_problem(id, |problem| {
         why = problem.paging.waiting.take().filter(|_| !is_told);
         if why.is_some() {
             problem.paging.paged = Some(problem.priority);
@@ -216,7 +216,7 @@ pub(super) fn over(work: &mut Work<'_>, id: ProblemId) {
     let Some(problem) = work.desk.problems.get(&id).filter(|problem| !problem.paging.is_quiet()) else { return };
     let why = if problem.state == super::State::Resolved { "resolved" } else { "incidents_over" };
     work.clear_timer(&TimerKind::ProblemPage { problem: id });
-    work.edit_problem(id, |problem| problem.paging = Paging::default());
+    work.note_problem(id, |problem| problem.paging = Paging::default());
     notify(work, id, why);
 }
 

@@ -48,7 +48,7 @@ fn end(
     let (from, at) = (problem.id, work.at);
     work.clear_timer(&TimerKind::ProblemPage { problem: from });
     work.clear_timer(&TimerKind::ProblemClose { problem: from });
-    work.edit_problem(from, |problem| {
+    work.note_problem(from, |problem| {
         problem.state = State::Closed;
         problem.closed_at = Some(at);
         problem.merged_into = Some(into);
@@ -169,7 +169,7 @@ fn bring_back(work: &mut Work<'_>, id: ProblemId, part: Part, links: Vec<Link>, 
     let members = known.incidents.clone();
     let takes_back = gave_workaround && known.workaround == problem.workaround;
     let to = before.filter(|_| known.state == problem.state).unwrap_or(known.state);
-    work.edit_problem(id, |record| {
+    work.note_problem(id, |record| {
         record.state = to;
         record.workaround = record.workaround.take().filter(|_| !takes_back);
     });
@@ -205,5 +205,5 @@ pub(super) fn disband(work: &mut Work<'_>, id: ProblemId, actor: Actor, note: &s
         }
     }
     work.clear_timer(&TimerKind::ProblemPage { problem: id });
-    work.edit_problem(id, |problem| problem.paging = Paging::default());
+    work.note_problem(id, |problem| problem.paging = Paging::default());
 }
