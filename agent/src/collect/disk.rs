@@ -58,7 +58,7 @@ impl Disk {
     pub fn new(root: &Root) -> Self {
         let mut diskstats = ProcText::new(root.join("proc/diskstats"));
         let columns = match diskstats.read() {
-            Ok(text) => devices_of(&text).map(|(_, values)| values.count()).max().unwrap_or(COLUMNS.len()),
+            Ok(text) => devices_of(&text).map(|device| device.values.count()).max().unwrap_or(COLUMNS.len()),
             Err(_) => COLUMNS.len(),
         };
         Self { diskstats, columns: columns.min(COLUMNS.len()) }
@@ -73,9 +73,9 @@ impl Collector for Disk {
 
     fn read(&mut self, _: &Given<'_>, table: &mut Table<'_>) -> Result<(), CollectError> {
         let text = self.diskstats.read()?;
-        for (device, values) in devices_of(&text) {
-            let Some(mut cells) = table.row(&[device]) else { continue };
-            for (column, value) in values.take(self.columns).enumerate() {
+        for device in devices_of(&text) {
+            let Some(mut cells) = table.row(&[device.name]) else { continue };
+            for (column, value) in device.values.take(self.columns).enumerate() {
                 if let Ok(value) = value.parse::<u64>() {
                     cells.set(column, value as f64 * COLUMNS[column].1);
                 }
@@ -85,12 +85,21 @@ impl Collector for Disk {
     }
 }
 
-/// Each whole device with its columns as words.
-fn devices_of(text: &str) -> impl Iterator<Item = (&str, std::str::SplitAsciiWhitespace<'_>)> {
+/// One line of the file.
+pub struct Device<'a> {
+    pub major: &'a str,
+    pub minor: &'a str,
+    pub name: &'a str,
+    /// The columns behind the name.
+    pub values: std::str::SplitAsciiWhitespace<'a>,
+}
+
+/// Each whole device.
+pub fn devices_of(text: &str) -> impl Iterator<Item = Device<'_>> {
     text.lines().filter_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let device = words.nth(2)?;
-        (!is_left_out(device)).then_some((device, words))
+        let mut values = line.split_ascii_whitespace();
+        let (major, minor, name) = (values.next()?, values.next()?, values.next()?);
+        (!is_left_out(name)).then_some(Device { major, minor, name, values })
     })
 }
 

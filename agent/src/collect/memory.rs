@@ -8,58 +8,35 @@ use super::table::Table;
 use super::{CollectError, Collector, Given, metric, template};
 use crate::root::Root;
 
-/// The fields that are reported, where the kernel has them. `HugePages_*` count pages and carry no unit.
-const FIELDS: [&str; 33] = [
-    "MemTotal",
-    "MemFree",
-    "MemAvailable",
-    "Buffers",
-    "Cached",
-    "SwapCached",
-    "Active",
-    "Inactive",
-    "Active(anon)",
-    "Inactive(anon)",
-    "Active(file)",
-    "Inactive(file)",
-    "Unevictable",
-    "Mlocked",
-    "SwapTotal",
-    "SwapFree",
-    "Dirty",
-    "Writeback",
-    "AnonPages",
-    "Mapped",
-    "Shmem",
-    "KReclaimable",
-    "Slab",
-    "SReclaimable",
-    "SUnreclaim",
-    "KernelStack",
-    "PageTables",
-    "CommitLimit",
-    "Committed_AS",
-    "VmallocUsed",
-    "HugePages_Total",
-    "HugePages_Free",
-    "Hugepagesize",
-];
+/// Fields that are reported at most; kernels of 2026 have 57.
+const FIELDS_MAX: usize = 128;
+
+/// What is reported where the file cannot be read at the start.
+const FIELDS_OF_EVERY_KERNEL: [&str; 5] = ["MemTotal", "MemFree", "Buffers", "Cached", "SwapTotal"];
 
 pub struct Memory {
     meminfo: ProcText,
-    /// The fields that this kernel has: what it lacks is not in the layout, rather than failed for ever.
-    columns: Vec<&'static str>,
+    /// The fields that this kernel has, in its order: what it lacks is not in the layout, rather than failed for ever.
+    columns: Vec<String>,
 }
 
 impl Memory {
     pub fn new(root: &Root) -> Self {
         let mut meminfo = ProcText::new(root.join("proc/meminfo"));
         let columns = match meminfo.read() {
-            Ok(text) => FIELDS.into_iter().filter(|field| fields_of(&text).any(|(name, _)| name == *field)).collect(),
-            Err(_) => FIELDS.to_vec(),
+            Ok(text) => fields_of(&text).map(|(name, _)| name.to_owned()).filter(|name| is_name(name)).collect(),
+            Err(_) => FIELDS_OF_EVERY_KERNEL.map(str::to_owned).to_vec(),
         };
-        Self { meminfo, columns }
+        let mut memory = Self { meminfo, columns };
+        memory.columns.truncate(FIELDS_MAX);
+        memory
     }
+}
+
+/// Whether the name makes a metric's: letters, digits and `_`, with a part in parentheses at most.
+fn is_name(field: &str) -> bool {
+    let name = metric_name(field);
+    name.len() <= watchkeep_protocol::limits::NAME_BYTES && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
 impl Collector for Memory {
@@ -88,7 +65,7 @@ impl Collector for Memory {
     }
 }
 
-/// `Active(anon)` → `node_memory_Active_anon_bytes`; `HugePages_Total` → `node_memory_HugePages_Total`.
+/// `HugePages_*` count pages and carry no unit: `Active(anon)` → `node_memory_Active_anon_bytes`; `HugePages_Total` → `node_memory_HugePages_Total`.
 fn metric_name(field: &str) -> String {
     let name = field.replace('(', "_").replace(')', "");
     if field.starts_with("HugePages_") { format!("node_memory_{name}") } else { format!("node_memory_{name}_bytes") }
@@ -97,7 +74,7 @@ fn metric_name(field: &str) -> String {
 /// Each field with its value: in bytes where it is given in kB.
 fn fields_of(text: &str) -> impl Iterator<Item = (&str, f64)> {
     text.lines().filter_map(|line| {
-        let (name, rest) = line.split_once(':')?;
+        let (name, rest) = line.split_once(':').filter(|(name, _)| !name.is_empty())?;
         let mut words = rest.split_ascii_whitespace();
         let number: f64 = words.next()?.parse().ok()?;
         Some((name, if words.next() == Some("kB") { number * 1024.0 } else { number }))
@@ -127,6 +104,16 @@ mod tests {
             reading.metrics(),
             ["node_memory_MemTotal_bytes", "node_memory_MemFree_bytes", "node_memory_Shmem_bytes"]
         );
+        assert!(reading.all_read());
+    }
+
+    #[test]
+    fn every_field_of_this_kernel_is_reported_and_what_makes_no_name_is_not() {
+        let files = TempFiles::new();
+        files.write("proc/meminfo", "MemTotal: 10 kB\nNewInLinux9: 3 kB\nodd name{}: 1 kB\n: 2 kB\nMemFree 5\n");
+        let reading = Stage::of(Memory::new(&files.root())).read();
+        assert_eq!(reading.metrics(), ["node_memory_MemTotal_bytes", "node_memory_NewInLinux9_bytes"]);
+        assert_eq!(reading.value("node_memory_NewInLinux9_bytes", &[]), Some(3072.0));
         assert!(reading.all_read());
     }
 

@@ -1,19 +1,25 @@
 //! Metrics under node_exporter's names, labels and units, read straight into the rows that travel.
 //!
-//! One collector a file, with its parser and its tests; [`list`] is the one list of them. A collector fills one block:
+//! One collector a file, with its parser and its tests; [`list`] and [`sparse_list`] are the lists of them. A collector of
+//! what every host has fills one block:
 //! for each instance that it sees it asks its [`Table`] for a row and sets the columns that it could read. The table does
 //! the rest: what was not set is flagged failed, an instance that was not seen again is flagged ended once and then
-//! leaves the layout. No sample costs an allocation: files stay open, buffers and rows are used again.
+//! leaves the layout. What only some hosts have comes in [`families`], which are in the layout where they are on the host.
+//! No sample costs an allocation: files stay open, buffers and rows are used again.
 //!
 //! Reading never waits for a filesystem that hangs (see [`filesystem`]); all else that is read lives in memory of the
 //! kernel. The sysinfo crate is not used: for each of these metrics it offers fewer fields, hides which could not be
 //! read, or calls `statvfs` on the caller's thread.
 
 mod arp;
+mod clocksource;
 mod conntrack;
+mod conntrack_stat;
 mod cpu;
 mod disk;
+mod disk_info;
 mod entropy;
+mod families;
 mod filefd;
 pub(crate) mod filesystem;
 mod load;
@@ -26,18 +32,23 @@ mod own;
 mod pressure;
 mod proc_text;
 mod schedstat;
+mod selinux;
 mod sockstat;
 mod softnet;
 mod stat;
 mod success;
+mod sysfs;
 mod system;
 mod systemd;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod timex;
 mod udp_queues;
 mod vmstat;
+mod zone;
+mod zone_rule;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -48,6 +59,7 @@ use watchkeep_protocol::{Layout, Metric, MetricKind};
 use crate::config::CollectConfig;
 use crate::observe::Units;
 use crate::root::Root;
+use families::{Families, Kept, Sparse};
 use table::{Marks, Table};
 
 pub use text::exposition;
@@ -111,7 +123,17 @@ trait Collector: Send {
     }
 }
 
-/// The one list. `success` and `own` tell of the others and come last.
+/// What is looked for on every host and brings series where it is there.
+fn sparse_list(root: &Root) -> Vec<Box<dyn Sparse>> {
+    vec![
+        Box::new(clocksource::Clocksource::new(root)),
+        Box::new(disk_info::DiskInfo::new(root)),
+        Box::new(selinux::Selinux::new(root)),
+        Box::new(zone::Zone::new(root)),
+    ]
+}
+
+/// What every host has. `success` and `own` tell of the others and come last.
 fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
     vec![
         Box::new(cpu::Cpu::new(root)),
@@ -129,6 +151,7 @@ fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
         Box::new(sockstat::collector(root)),
         Box::new(filefd::collector(root)),
         Box::new(conntrack::collector(root)),
+        Box::new(conntrack_stat::collector(root)),
         Box::new(arp::Arp::new(root)),
         Box::new(entropy::collector(root)),
         Box::new(schedstat::Schedstat::new(root)),
@@ -136,7 +159,9 @@ fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
         Box::new(udp_queues::UdpQueues::new(root)),
         Box::new(system::Uname),
         Box::new(system::Os::new(root)),
+        Box::new(system::OsVersion::new(root)),
         Box::new(system::Time),
+        Box::new(timex::TimexOfKernel),
         Box::new(systemd::UnitState),
         Box::new(systemd::SystemRunning),
         Box::new(success::Success),
@@ -147,6 +172,8 @@ fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
 /// All collectors with what they keep between readings. Reading blocks for as long as a few small files of the kernel take.
 pub struct Collectors {
     list: Vec<Member>,
+    sparse: Vec<(Box<dyn Sparse>, Telling)>,
+    kept: Kept,
     reading: Reading,
     units: Arc<Mutex<Units>>,
     outcomes: Vec<(&'static str, bool)>,
@@ -154,8 +181,13 @@ pub struct Collectors {
 
 struct Member {
     collector: Box<dyn Collector>,
-    name: &'static str,
     marks: Marks,
+    telling: Telling,
+}
+
+/// What the log is told of a collector.
+struct Telling {
+    name: &'static str,
     /// Whether the last reading failed, so that the log says it once.
     failing: bool,
 }
@@ -169,38 +201,67 @@ impl Collectors {
             let name = NAMES.iter().find(|name| **name == template.collector).copied().unwrap_or_default();
             reading.blocks.push(Block { template, instances: Vec::new() });
             reading.rows.push(Row { block: place, values: Vec::new(), flags: Vec::new() });
-            members.push(Member { collector, name, marks: Marks::default(), failing: false });
+            members.push(Member { collector, marks: Marks::default(), telling: Telling::of(name) });
         }
-        Self { list: members, reading, units, outcomes: Vec::new() }
+        let sparse = sparse_list(root).into_iter().map(|collector| {
+            let telling = Telling::of(collector.name());
+            (collector, telling)
+        });
+        Self { list: members, sparse: sparse.collect(), kept: Kept::default(), reading, units, outcomes: Vec::new() }
     }
 
     /// Reads everything once. The reading is valid until the next; rows may be taken out with `mem::take` at the price of
     /// allocating them anew.
     pub fn read(&mut self, spool: SpoolFigures) -> &Reading {
-        let mut changed = self.reading.layout == [0; 32];
-        let stuck_threads = self.list.iter().map(|member| member.collector.stuck_threads()).sum();
         self.outcomes.clear();
-        for (place, member) in self.list.iter_mut().enumerate() {
-            let given = Given { units: &self.units, spool, outcomes: &self.outcomes, stuck_threads };
-            let (block, row) = (&mut self.reading.blocks[place], &mut self.reading.rows[place]);
-            let mut table = Table::begin(block, row, &mut member.marks);
-            let read = member.collector.read(&given, &mut table);
-            if read.is_err() {
-                table.fail();
-            }
-            changed |= table.end();
-            self.outcomes.push((member.name, read.is_ok()));
-            member.tell(read);
-        }
+        let mut changed = self.reading.layout == [0; 32];
+        changed |= self.read_sparse();
+        changed |= self.read_list(spool);
         self.reading.layout_changed = changed;
         if changed {
             self.reading.layout = Layout::content_id(&self.reading.blocks);
         }
         &self.reading
     }
+
+    fn read_sparse(&mut self) -> bool {
+        let mut changed = false;
+        for (collector, telling) in &mut self.sparse {
+            let mut families = Families::begin(telling.name, &mut self.reading, &mut self.kept);
+            let read = collector.read(&mut families);
+            changed |= families.end(read.is_err());
+            self.outcomes.push((telling.name, read.is_ok()));
+            telling.tell(read);
+        }
+        changed
+    }
+
+    fn read_list(&mut self, spool: SpoolFigures) -> bool {
+        let mut changed = false;
+        let stuck_threads = self.list.iter().map(|member| member.collector.stuck_threads()).sum();
+        for (place, Member { collector, marks, telling }) in self.list.iter_mut().enumerate() {
+            let given = Given { units: &self.units, spool, outcomes: &self.outcomes, stuck_threads };
+            let (block, row) = (&mut self.reading.blocks[place], &mut self.reading.rows[place]);
+            changed |= Table::of(block, row, marks).begin();
+            let mut table = Table::of(block, row, marks);
+            let read = collector.read(&given, &mut table);
+            if read.is_err() {
+                table.fail();
+            }
+            changed |= table.changed();
+            table.end();
+            self.outcomes.push((telling.name, read.is_ok()));
+            telling.tell(read);
+        }
+        changed
+    }
 }
 
-impl Member {
+impl Telling {
+    fn of(name: &'static str) -> Self {
+        Self { name, failing: false }
+    }
+
     /// Says once that a collector fails, and once that it reads again.
     fn tell(&mut self, read: Result<(), CollectError>) {
         let failed_before = std::mem::replace(&mut self.failing, read.is_err());
@@ -218,7 +279,7 @@ impl Member {
 }
 
 /// The collectors' names, as they stand in templates and in `node_scrape_collector_success`.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 30] = [
     "cpu",
     "meminfo",
     "diskstats",
@@ -234,6 +295,7 @@ const NAMES: [&str; 27] = [
     "sockstat",
     "filefd",
     "conntrack",
+    "conntrack_stat",
     "arp",
     "entropy",
     "schedstat",
@@ -241,7 +303,9 @@ const NAMES: [&str; 27] = [
     "udp_queues",
     "uname",
     "os",
+    "os_version",
     "time",
+    "timex",
     "systemd",
     "systemd_system",
     "success",
@@ -284,7 +348,7 @@ mod tests {
     #[test]
     fn every_collector_has_its_name_and_its_own_block() {
         let collectors = collectors(&fixture_root("debian12"));
-        let names: Vec<&str> = collectors.list.iter().map(|member| member.name).collect();
+        let names: Vec<&str> = collectors.list.iter().map(|member| member.telling.name).collect();
         assert_eq!(names, NAMES);
         let of_templates: Vec<&str> =
             collectors.reading.blocks.iter().map(|block| block.template.collector.as_str()).collect();

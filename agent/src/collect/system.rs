@@ -12,8 +12,13 @@ use crate::root::Root;
 /// `node_uname_info`.
 pub struct Uname;
 
-/// `node_os_info` and `node_os_version`, from os-release(5).
+/// `node_os_info`, from os-release(5).
 pub struct Os {
+    root: Root,
+}
+
+/// `node_os_version`: what of `VERSION_ID` makes a number.
+pub struct OsVersion {
     root: Root,
 }
 
@@ -38,6 +43,12 @@ const OS_FIELDS: [(&str, &str); 12] = [
 ];
 
 impl Os {
+    pub fn new(root: &Root) -> Self {
+        Self { root: root.clone() }
+    }
+}
+
+impl OsVersion {
     pub fn new(root: &Root) -> Self {
         Self { root: root.clone() }
     }
@@ -80,6 +91,33 @@ impl Collector for Os {
     }
 }
 
+impl Collector for OsVersion {
+    fn template(&self) -> Template {
+        let help = "Metric containing the major.minor part of the OS version.";
+        template("os_version", &["id", "id_like", "name"], vec![metric("node_os_version", &[], Gauge, help)])
+    }
+
+    fn read(&mut self, _: &Given<'_>, table: &mut Table<'_>) -> Result<(), CollectError> {
+        let release = crate::discover::os_release(&self.root);
+        let says = |field: &str| crate::discover::os_field(&release, field).unwrap_or_default();
+        let Some(version) = major_minor(&says("VERSION_ID")) else {
+            return Err(CollectError::Unavailable("this host's os-release has no VERSION_ID of numbers".to_owned()));
+        };
+        if let Some(mut cells) = table.row(&[&says("ID"), &says("ID_LIKE"), &says("NAME")]) {
+            cells.set(0, version);
+        }
+        Ok(())
+    }
+}
+
+/// `12.4.1` is 12.4, `12` is 12, `rolling` is none.
+fn major_minor(version: &str) -> Option<f64> {
+    let mut parts = version.split('.');
+    let major = parts.next().filter(|part| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit()))?;
+    let minor: String = parts.next().unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+    format!("{major}.{minor}").parse().ok()
+}
+
 impl Collector for Time {
     fn template(&self) -> Template {
         let help = "System time in seconds since epoch (1970).";
@@ -115,6 +153,26 @@ mod tests {
         }
         assert_eq!(reading.value("node_os_info", &labels), Some(1.0));
         assert_eq!(Stage::of(Os::new(&TempFiles::new().root())).fault(), "this host has no os-release");
+    }
+
+    #[test]
+    fn a_version_is_its_first_two_numbers() {
+        for (version, expected) in [
+            ("12", Some(12.0)),
+            ("22.04", Some(22.04)),
+            ("3.18.2", Some(3.18)),
+            ("8.9-beta", Some(8.9)),
+            ("", None),
+            ("rolling", None),
+            (".5", None),
+        ] {
+            assert_eq!(major_minor(version), expected, "{version}");
+        }
+        let files = TempFiles::new();
+        files.write("etc/os-release", "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n");
+        let seen = Stage::of(OsVersion::new(&files.root())).read();
+        let labels = [("id", "debian"), ("id_like", ""), ("name", "Debian GNU/Linux")];
+        assert_eq!(seen.value("node_os_version", &labels), Some(12.0));
     }
 
     #[test]

@@ -35,8 +35,14 @@ pub struct Cells<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Lets go what ended, and flags everything failed until it is set.
-    pub fn begin(block: &'a mut Block, row: &'a mut Row, marks: &'a mut Marks) -> Self {
+    /// A block that is being filled; [`Table::begin`] comes first.
+    pub fn of(block: &'a mut Block, row: &'a mut Row, marks: &'a mut Marks) -> Self {
+        Self { block, row, marks, changed: false }
+    }
+
+    /// Lets go what ended, and flags everything failed until it is set. Says whether the layout is another than before.
+    pub fn begin(self) -> bool {
+        let Self { block, row, marks, .. } = self;
         let changed = marks.ended.contains(&true);
         if changed {
             let mut place = 0;
@@ -46,16 +52,21 @@ impl<'a> Table<'a> {
             });
         }
         let (instances, values) = (block.instances.len(), block.instances.len() * block.template.metrics.len());
-        for (marks, value) in [(&mut marks.seen, false), (&mut marks.ended, false)] {
+        for marks in [&mut marks.seen, &mut marks.ended] {
             marks.clear();
-            marks.resize(instances, value);
+            marks.resize(instances, false);
         }
         row.values.clear();
         row.values.resize(values, 0.0);
         row.flags.clear();
         row.flags.resize(values, Flag::Failed as u8);
         marks.next = 0;
-        Self { block, row, marks, changed }
+        changed
+    }
+
+    /// Whether an instance came.
+    pub fn changed(&self) -> bool {
+        self.changed
     }
 
     /// The row of the instance with these label values; a new one joins the layout. `None` past [`INSTANCES`].
@@ -78,8 +89,8 @@ impl<'a> Table<'a> {
         self.marks.seen.fill(true);
     }
 
-    /// Flags what was not seen as ended. Says whether the layout is another than before.
-    pub fn end(self) -> bool {
+    /// Flags what was not seen as ended.
+    pub fn end(self) {
         let columns = self.block.template.metrics.len();
         for place in (0..self.block.instances.len()).filter(|place| !self.marks.seen[*place]) {
             self.marks.ended[place] = true;
@@ -88,7 +99,6 @@ impl<'a> Table<'a> {
         if self.row.flags.iter().all(|flag| *flag == Flag::Read as u8) {
             self.row.flags.clear();
         }
-        self.changed
     }
 
     fn find(&self, labels: &[&str]) -> Option<usize> {
@@ -143,14 +153,17 @@ mod tests {
 
     /// Reads one block from (instance, value) pairs; `None` for a value that could not be read.
     fn read(block: &mut Block, row: &mut Row, marks: &mut Marks, seen: &[(&str, Option<f64>)]) -> bool {
-        let mut table = Table::begin(block, row, marks);
+        let mut changed = Table::of(block, row, marks).begin();
+        let mut table = Table::of(block, row, marks);
         for (device, value) in seen {
             let mut cells = table.row(&[device]).expect("there is room");
             if let Some(value) = value {
                 cells.set(0, *value);
             }
         }
-        table.end()
+        changed |= table.changed();
+        table.end();
+        changed
     }
 
     fn block() -> Block {
@@ -189,17 +202,19 @@ mod tests {
     fn a_failed_reading_keeps_the_instances_and_ends_none() {
         let (mut block, mut row, mut marks) = (block(), Row::default(), Marks::default());
         read(&mut block, &mut row, &mut marks, &[("a", Some(1.0)), ("b", Some(2.0))]);
-        let mut table = Table::begin(&mut block, &mut row, &mut marks);
+        assert!(!Table::of(&mut block, &mut row, &mut marks).begin());
+        let mut table = Table::of(&mut block, &mut row, &mut marks);
         table.row(&["a"]).expect("there is room").set(0, 9.0);
         table.fail();
-        assert!(!table.end());
+        assert!(!table.changed());
+        table.end();
         assert_eq!((row.values.as_slice(), row.flags.as_slice()), ([0.0, 0.0].as_slice(), [1, 1].as_slice()));
     }
 
     #[test]
     fn instances_and_label_values_are_bounded() {
         let (mut block, mut row, mut marks) = (block(), Row::default(), Marks::default());
-        let mut table = Table::begin(&mut block, &mut row, &mut marks);
+        let mut table = Table::of(&mut block, &mut row, &mut marks);
         for number in 0..INSTANCES {
             assert!(table.row(&[&number.to_string()]).is_some());
         }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use watchkeep_protocol::layout::{Block, Flag, Row};
 
+use super::families::{Families, Kept, Sparse};
 use super::table::{Marks, Table};
 use super::{Collector, Given, Reading, SpoolFigures, text};
 use crate::observe::Units;
@@ -47,7 +48,8 @@ impl Stage {
     fn try_read(&mut self) -> Result<Seen, String> {
         let spool = SpoolFigures { bytes: 4096, matters: 2, reports: 7 };
         let given = Given { units: &self.units, spool, outcomes: &[], stuck_threads: 0 };
-        let mut table = Table::begin(&mut self.block, &mut self.row, &mut self.marks);
+        Table::of(&mut self.block, &mut self.row, &mut self.marks).begin();
+        let mut table = Table::of(&mut self.block, &mut self.row, &mut self.marks);
         let read = self.collector.read(&given, &mut table);
         table.end();
         read.map_err(|fault| fault.to_string())?;
@@ -56,7 +58,36 @@ impl Stage {
     }
 }
 
-/// A reading of one block.
+/// One collector that brings families.
+pub struct SparseStage {
+    collector: Box<dyn Sparse>,
+    reading: Reading,
+    kept: Kept,
+}
+
+impl SparseStage {
+    pub fn of(collector: impl Sparse + 'static) -> Self {
+        Self { collector: Box::new(collector), reading: Reading::default(), kept: Kept::default() }
+    }
+
+    pub fn read(&mut self) -> Seen {
+        self.try_read().expect("it reads")
+    }
+
+    pub fn fault(&mut self) -> String {
+        self.try_read().err().expect("it fails")
+    }
+
+    fn try_read(&mut self) -> Result<Seen, String> {
+        let mut families = Families::begin(self.collector.name(), &mut self.reading, &mut self.kept);
+        let read = self.collector.read(&mut families);
+        families.end(read.is_err());
+        read.map_err(|fault| fault.to_string())?;
+        Ok(Seen(self.reading.clone()))
+    }
+}
+
+/// A reading of one block, or of one collector's families.
 pub struct Seen(Reading);
 
 impl Seen {
@@ -65,6 +96,12 @@ impl Seen {
         let wanted = labels.iter().copied().collect();
         let mut samples = text::samples(&self.0).into_iter();
         samples.find(|(metric, labels, _)| metric.name == name && *labels == wanted).map(|(.., value)| value)
+    }
+
+    /// Every series as a line of the text exposition, without comments.
+    pub fn lines(&self) -> Vec<String> {
+        let text = text::exposition(&self.0);
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
     pub fn instances(&self) -> usize {
