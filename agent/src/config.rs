@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use watchkeep_protocol::limits;
 
+use crate::scrape::{self, ScrapeConfig};
 use crate::yaml::{Faults, Node};
 
 /// The default file, with every key and what it means.
@@ -25,6 +26,8 @@ pub struct AgentConfig {
     /// Labels that the host gives itself: claims, shown as such.
     pub labels: BTreeMap<String, String>,
     pub collect: CollectConfig,
+    /// Exporters that are scraped.
+    pub scrape_configs: Vec<ScrapeConfig>,
     pub paths: PathsConfig,
     pub events: EventsConfig,
     pub act: ActConfig,
@@ -99,6 +102,7 @@ impl Default for AgentConfig {
             interval: Duration::from_secs(15),
             labels: BTreeMap::new(),
             collect: CollectConfig::default(),
+            scrape_configs: Vec::new(),
             paths: PathsConfig { state: "/var/lib/watchkeep-agent".into() },
             events: EventsConfig { socket: "/run/watchkeep-agent/events.sock".into() },
             act: ActConfig { socket: "/run/watchkeep/act.sock".into() },
@@ -130,17 +134,23 @@ impl AgentConfig {
         let mut config = Self::default();
         let mut faults = Faults::of(file);
         let root = Node::read(file, text)?;
-        let known = ["interval", "labels", "collect", "paths", "events", "act"];
+        let known = ["interval", "labels", "collect", "scrape_configs", "paths", "events", "act"];
+        // What comes from elsewhere travels with reports, and so must know how often those go.
+        let mut scrape_configs = None;
         for (key, value) in root.entries("", &mut faults) {
             match key.name.as_str() {
                 "interval" => set(&mut config.interval, interval(value, &mut faults)),
                 "labels" => config.labels = labels(value, &mut faults),
                 "collect" => collect(value, &mut config.collect, &mut faults),
+                "scrape_configs" => scrape_configs = Some(value),
                 "paths" => only_path(value, "paths", "state", &mut config.paths.state, &mut faults),
                 "events" => only_path(value, "events", "socket", &mut config.events.socket, &mut faults),
                 "act" => only_path(value, "act", "socket", &mut config.act.socket, &mut faults),
                 _ => faults.unknown(key, "", &known),
             }
+        }
+        if let Some(value) = scrape_configs {
+            config.scrape_configs = scrape::config::read(value, config.interval, &mut faults);
         }
         faults.finish().map(|()| config)
     }
@@ -158,6 +168,7 @@ impl AgentConfig {
         }
         let types: Vec<String> = self.collect.filesystem.exclude_types.iter().map(|name| quoted(name)).collect();
         let _ = writeln!(out, "collect:\n  filesystem:\n    exclude_types: [{}]", types.join(", "));
+        out.push_str(&scrape::config::to_yaml(&self.scrape_configs));
         let _ = writeln!(out, "paths:\n  state: {}", quoted(&self.paths.state.to_string_lossy()));
         let _ = writeln!(out, "events:\n  socket: {}", quoted(&self.events.socket.to_string_lossy()));
         let _ = writeln!(out, "act:\n  socket: {}", quoted(&self.act.socket.to_string_lossy()));
@@ -172,16 +183,32 @@ fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 fn interval(node: &Node, faults: &mut Faults) -> Option<Duration> {
-    let text = node.text("interval", faults)?;
+    span(node, "interval", (Duration::from_secs(1), Duration::from_secs(3600)), faults)
+}
+
+/// A duration between the two ends of `range`.
+pub(crate) fn span(node: &Node, path: &str, range: (Duration, Duration), faults: &mut Faults) -> Option<Duration> {
+    let text = node.text(path, faults)?;
     let Some(length) = duration(text) else {
-        faults.say(node.at, format!("interval \"{text}\" is no duration; write for example 15s, 500ms, 1m or 1m30s"));
+        faults.say(node.at, format!("{path} \"{text}\" is no duration; write for example 15s, 500ms, 1m or 1m30s"));
         return None;
     };
-    if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&length) {
-        faults.say(node.at, format!("interval \"{text}\" is not between 1s and 1h"));
+    if length < range.0 || length > range.1 {
+        let range = (in_words(range.0), in_words(range.1));
+        faults.say(node.at, format!("{path} \"{text}\" is not between {} and {}", range.0, range.1));
         return None;
     }
     Some(length)
+}
+
+/// An absolute path.
+pub(crate) fn path_of(node: &Node, path: &str, faults: &mut Faults) -> Option<PathBuf> {
+    let text = node.text(path, faults)?;
+    if !text.starts_with('/') {
+        faults.say(node.at, format!("\"{path}\" is \"{text}\", which is no absolute path; begin it with /"));
+        return None;
+    }
+    Some(PathBuf::from(text))
 }
 
 fn labels(node: &Node, faults: &mut Faults) -> BTreeMap<String, String> {
@@ -254,12 +281,7 @@ fn only_path(node: &Node, path: &str, only: &str, place: &mut PathBuf, faults: &
             continue;
         }
         let full = format!("{path}.{only}");
-        let Some(text) = value.text(&full, faults) else { continue };
-        if text.starts_with('/') {
-            *place = PathBuf::from(text);
-        } else {
-            faults.say(value.at, format!("\"{full}\" is \"{text}\", which is no absolute path; begin it with /"));
-        }
+        set(place, path_of(value, &full, faults));
     }
 }
 
@@ -281,13 +303,13 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The shortest way to write a duration that [`duration`] reads.
-fn in_words(length: Duration) -> String {
+pub(crate) fn in_words(length: Duration) -> String {
     let ms = length.as_millis();
     if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{}s{}ms", ms / 1000, ms % 1000) }
 }
 
 /// A value as a YAML string in double quotes (JSON's are YAML's).
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -309,7 +331,7 @@ mod tests {
             .fold(String::new(), |all, line| all + line + "\n");
         let config = AgentConfig::parse("agent.yaml", &uncommented).expect("the manual shows what is taken");
         assert_eq!(config.labels["environment"], "production");
-        for key in ["interval:", "labels:", "collect:", "paths:", "events:", "act:"] {
+        for key in ["interval:", "labels:", "collect:", "scrape_configs:", "paths:", "events:", "act:"] {
             assert!(uncommented.contains(key), "the manual lacks {key}");
         }
     }

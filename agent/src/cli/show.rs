@@ -2,18 +2,23 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use watchkeep_protocol::inventory::Item;
+use watchkeep_protocol::layout::Row;
 
 use super::Failure;
 use crate::collect::{Collectors, SpoolFigures, exposition};
 use crate::config::AgentConfig;
 use crate::discover::{Discoverer, table};
+use crate::enrol::Identity;
+use crate::gather;
 use crate::observe::{self, Units};
 use crate::root::Root;
+use crate::run;
 
 #[derive(Args, Debug)]
 pub struct Inventory {
@@ -28,11 +33,29 @@ enum Output {
     Json,
 }
 
-/// One reading as text exposition. What the spool holds is the running agent's to say, and zero here.
+/// What is gathered beside the collectors is waited for so long; each source has a shorter limit of its own.
+const LONGEST: Duration = Duration::from_secs(310);
+
+/// One reading as text exposition, scrapes and checks included. What the spool holds is the running agent's to say, and
+/// zero here.
 pub fn metrics(config: &AgentConfig) -> Result<(), Failure> {
     let units = units()?;
     let mut collectors = Collectors::new(&Root::default(), &config.collect, units);
-    print(&exposition(collectors.read(SpoolFigures::default())))
+    let agent = Identity::load(&config.paths.state).map(|identity| identity.name).ok();
+    let agent = agent.or_else(|| Root::default().line("proc/sys/kernel/hostname")).unwrap_or_default();
+    let gathered = gather::begin(run::sources(config, &agent)).context("start a thread").map_err(Failure::Other)?;
+    gathered.begin(std::time::Instant::now());
+    let mut reading = collectors.read(SpoolFigures::default()).clone();
+    gathered.wait(LONGEST);
+    let mut rows = Vec::new();
+    gathered.take(reading.blocks.len(), &mut rows);
+    reading.blocks.extend(gathered.blocks());
+    reading.rows.extend((reading.rows.len()..reading.blocks.len()).map(|_| Row::default()));
+    for row in rows {
+        let place = row.block as usize;
+        reading.rows[place] = row;
+    }
+    print(&exposition(&reading))
 }
 
 impl Inventory {

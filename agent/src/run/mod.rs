@@ -27,11 +27,13 @@ use crate::config::AgentConfig;
 use crate::discover::Discoverer;
 use crate::enrol::{EnrolError, Identity};
 use crate::event;
+use crate::gather::{self, Source};
 use crate::link::line::Line;
 use crate::link::runtime::{AddressError, Carrier};
 use crate::link::{Greeting, Link};
 use crate::observe::{self, HostWatch, Observer, Units};
 use crate::root::Root;
+use crate::scrape;
 use crate::spool::{FolderDisk, Limits, Spool, SpoolError};
 use body::{Body, Parts};
 use renewal::Renewal;
@@ -118,6 +120,8 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     tasks.spawn(HostWatch::new(root, state, sightings.clone()).run());
     tasks.spawn(Observer::new(state, &root.boot_id(), units.clone(), sightings).run());
     tasks.spawn(event::listen(listener, events));
+    let gathered = gather::begin(sources(config, &identity.name)).map_err(system("start a thread"))?;
+    let collectors = Collectors::new(root, &config.collect, units.clone());
     let link = Link::new(identity.name.clone(), session, greeting(config, root));
     let link = match renewal.shown().credentials(state)? {
         Some(credentials) => link.sealed(credentials),
@@ -128,7 +132,7 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
         renewal,
         state: state.clone(),
         act: Client::begin(config.act.socket.clone()),
-        collect: collecting(Collectors::new(root, &config.collect, units.clone())).map_err(system("start a thread"))?,
+        collect: collecting(collectors, gathered).map_err(system("start a thread"))?,
         discover: discovering(Discoverer::new(root.clone(), state, &config.collect, units))
             .map_err(system("start a thread"))?,
     };
@@ -178,6 +182,11 @@ async fn live(
             return body;
         }
     }
+}
+
+/// All that is asked beside the collectors, as the agent of this name.
+pub fn sources(config: &AgentConfig, agent: &str) -> Vec<Box<dyn Source>> {
+    scrape::sources(&config.scrape_configs, agent)
 }
 
 fn greeting(config: &AgentConfig, root: &Root) -> Greeting {

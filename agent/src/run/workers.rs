@@ -2,16 +2,19 @@
 //! on; while one has not answered it gets no second, and nothing waits for it.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use watchkeep_protocol::layout::Row;
-use watchkeep_protocol::{Block, Inventory};
+use watchkeep_protocol::{Block, Inventory, Layout};
 
 use super::heap;
 use crate::act::wall_ms;
 use crate::collect::{Collectors, SpoolFigures};
 use crate::discover::Discoverer;
+use crate::gather::{self, Shelf};
 
 /// One reading, on its way to the spool.
 pub struct Collected {
@@ -85,18 +88,31 @@ impl<Request: Send + 'static, Answer: Send + 'static> Worker<Request, Answer> {
     }
 }
 
-/// The collectors' thread.
+/// The collectors' thread; `shelf` has what was gathered beside them.
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn collecting(mut collectors: Collectors) -> io::Result<Worker<SpoolFigures, Collected>> {
+pub fn collecting(mut collectors: Collectors, shelf: Arc<Shelf>) -> io::Result<Worker<SpoolFigures, Collected>> {
+    let mut layout = [0; 32];
+    let mut untidy = false;
     Worker::begin("collect", move |figures| {
         let at_ms = wall_ms();
+        shelf.begin(Instant::now());
         let reading = collectors.read(figures);
-        let blocks = reading.layout_changed.then(|| reading.blocks.clone());
         // Blocks without an instance need no row.
-        let rows = reading.rows.iter().filter(|row| !row.values.is_empty()).cloned().collect();
-        Some(Collected { at_ms, layout: reading.layout, blocks, rows })
+        let mut rows = reading.rows.iter().filter(|row| !row.values.is_empty()).cloned().collect();
+        shelf.wait(gather::PATIENCE);
+        let others_changed = shelf.take(reading.blocks.len(), &mut rows);
+        let changed = reading.layout_changed || others_changed;
+        let blocks = changed.then(|| [reading.blocks.clone(), shelf.blocks()].concat());
+        if let Some(blocks) = &blocks {
+            layout = Layout::content_id(blocks);
+        }
+        // A layout on its way takes several times what it takes for good.
+        if std::mem::replace(&mut untidy, others_changed) {
+            heap::give_back();
+        }
+        Some(Collected { at_ms, layout, blocks, rows })
     })
 }
 
@@ -132,8 +148,7 @@ pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Option<
 mod tests {
     use std::fs::OpenOptions;
     use std::path::Path;
-    use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use rustix::fs::OFlags;
 
@@ -170,7 +185,7 @@ mod tests {
         hang_at(&first);
         hang_at(&second);
         let collectors = Collectors::new(&root, &CollectConfig::default(), Arc::default());
-        let mut worker = collecting(collectors).expect("a thread");
+        let mut worker = collecting(collectors, Arc::new(Shelf::new([].into_iter()))).expect("a thread");
 
         let asked = wall_ms();
         assert!(worker.ask(SpoolFigures::default()));
