@@ -56,10 +56,12 @@ struct Looking<'a> {
 impl Looking<'_> {
     fn expr(&self, expr: &Expr) -> Result<Absence, String> {
         match &expr.kind {
-            ExprKind::Number(_) | ExprKind::String(_) => Ok(Absence::False),
+            ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => Ok(Absence::False),
             ExprKind::Vector(selector) => self.selector(selector, 0),
             ExprKind::Matrix { selector, range } => self.selector(selector, *range),
-            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Paren(expr) => self.expr(expr),
+            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => {
+                self.expr(expr)
+            }
             ExprKind::Call { function, .. } if function.name.starts_with("absent") => Ok(Absence::False),
             ExprKind::Call { args, .. } => {
                 args.iter().try_fold(Absence::False, |so_far, arg| Ok(both(so_far, self.expr(arg)?)))

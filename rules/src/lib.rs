@@ -21,6 +21,7 @@ mod number;
 pub mod packs;
 mod parameter;
 pub mod promql;
+mod quote;
 pub mod replay;
 pub mod schema;
 pub mod selector;

@@ -26,9 +26,11 @@ impl Carried {
     /// What the results of an expression may carry.
     pub fn by(expr: &Expr) -> Self {
         match &expr.kind {
-            ExprKind::Number(_) | ExprKind::String(_) => Self::none(),
+            ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => Self::none(),
             ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => Self::selected(selector),
-            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Paren(expr) => Self::by(expr),
+            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => {
+                Self::by(expr)
+            }
             ExprKind::Call { function, args } => Self::called(function.name, args),
             ExprKind::Aggregate { op, param, expr, grouping } => {
                 let inner = Self::by(expr);

@@ -238,7 +238,7 @@ fn evidence(ready: &Ready, alert: &ActiveAlert, at: i64) -> Value {
     });
     if let ExprKind::Binary(binary) = &ready.expr.kind
         && binary.op.is_comparison()
-        && let ExprKind::Number(threshold) = binary.rhs.kind
+        && let ExprKind::Number(threshold) | ExprKind::Duration(threshold) = binary.rhs.kind
     {
         found["threshold"] = json!({"op": binary.op.as_str(), "value": number(threshold)});
     }

@@ -29,7 +29,7 @@ pub fn selectors(expr: &Expr) -> Vec<Read<'_>> {
 
 fn within<'a>(expr: &'a Expr, around: i64, found: &mut Vec<Read<'a>>) {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) => {}
+        ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
         ExprKind::Vector(selector) => found.push(Read { selector, around, is_instant: true }),
         ExprKind::Matrix { selector, range } => {
             found.push(Read { selector, around: around.saturating_add(*range), is_instant: false });
@@ -46,6 +46,6 @@ fn within<'a>(expr: &'a Expr, around: i64, found: &mut Vec<Read<'a>>) {
             within(&binary.lhs, around, found);
             within(&binary.rhs, around, found);
         }
-        ExprKind::Negate(expr) | ExprKind::Paren(expr) => within(expr, around, found),
+        ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => within(expr, around, found),
     }
 }

@@ -102,9 +102,11 @@ struct Looking<'a> {
 impl Looking<'_> {
     fn reach(&self, expr: &Expr) -> Reach {
         match &expr.kind {
-            ExprKind::Number(_) | ExprKind::String(_) => Reach::Constant,
+            ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => Reach::Constant,
             ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => self.selector(expr.span, selector),
-            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Paren(expr) => self.reach(expr),
+            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => {
+                self.reach(expr)
+            }
             ExprKind::Call { function, args } => self.call(expr.span, function.name, args),
             ExprKind::Aggregate { op, param, expr: inner, grouping } => {
                 let of_param = param.as_ref().map_or(Reach::Constant, |param| self.reach(param));

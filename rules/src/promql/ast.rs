@@ -22,8 +22,14 @@ impl Expr {
     pub fn walk<'e>(&'e self, visit: &mut dyn FnMut(&'e Self)) {
         visit(self);
         match &self.kind {
-            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix { .. } => {}
-            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Paren(expr) => expr.walk(visit),
+            ExprKind::Number(_)
+            | ExprKind::Duration(_)
+            | ExprKind::String(_)
+            | ExprKind::Vector(_)
+            | ExprKind::Matrix { .. } => {}
+            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => {
+                expr.walk(visit)
+            }
             ExprKind::Call { args, .. } => args.iter().for_each(|arg| arg.walk(visit)),
             ExprKind::Aggregate { param, expr, .. } => {
                 param.iter().for_each(|param| param.walk(visit));
@@ -40,6 +46,8 @@ impl Expr {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     Number(f64),
+    /// A number that was written as a duration, in seconds: `5m` is 300.
+    Duration(f64),
     String(String),
     /// An instant vector: the newest point of each series within the lookback.
     Vector(VectorSelector),
@@ -66,8 +74,10 @@ pub enum ExprKind {
         grouping: Grouping,
     },
     Binary(Box<Binary>),
-    /// `-expr`; `+expr` is `expr` itself.
+    /// `-expr`
     Negate(Box<Expr>),
+    /// `+expr`, which is `expr`.
+    Plus(Box<Expr>),
     Paren(Box<Expr>),
 }
 
@@ -76,6 +86,8 @@ pub enum ExprKind {
 pub struct VectorSelector {
     /// All matchers; a metric name is the first of them, as `__name__="…"`.
     pub matchers: Selector,
+    /// Whether the metric's name stood before the braces.
+    pub is_named: bool,
     pub when: When,
 }
 

@@ -1,4 +1,4 @@
-//! Expressions as text that parses to the same expression.
+//! Expressions as text that parses to the same expression: as Prometheus writes them, or near to how they were written.
 
 use std::fmt::{self, Write as _};
 
@@ -6,7 +6,9 @@ use super::ast::{AggregateOp, At, Binary, Card, Expr, ExprKind, Grouping, Matchi
 use super::labels::NAME;
 use super::parse::words;
 use crate::duration;
-use crate::selector::{MatchOp, Matcher, Selector, is_label_name, quoted};
+use crate::number::special;
+use crate::quote::quoted;
+use crate::selector::{MatchOp, Matcher, Selector, is_label_name};
 
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,7 +19,7 @@ impl fmt::Display for Expr {
 /// An expression on one line.
 pub(super) struct Written<'e> {
     pub expr: &'e Expr,
-    /// What it was read from: numbers are then spelled as they are there (`0.10`, `1e9`, `5m`).
+    /// What it was read from: numbers are then spelled as they are there (`0.10`, `1e9`, `5m`), and matchers keep their order.
     pub text: Option<&'e str>,
 }
 
@@ -31,8 +33,31 @@ impl<'e> Written<'e> {
         let spelled = self.text.and_then(|text| text.get(self.expr.span.from..self.expr.span.to));
         match spelled {
             Some(spelled) => spelled.chars().filter(|c| !c.is_whitespace()).try_for_each(|c| f.write_char(c)),
-            None => number(f, value),
+            None => f.write_str(&special(value).unwrap_or_else(|| value.to_string())),
         }
+    }
+
+    fn duration(&self, f: &mut fmt::Formatter<'_>, seconds: f64) -> fmt::Result {
+        match self.text {
+            Some(_) => self.number(f, seconds),
+            // It was read from milliseconds.
+            None => f.write_str(&duration::format((seconds * 1000.0).round() as i64)),
+        }
+    }
+
+    /// Without `offset` and `@`, which stand behind a range.
+    fn selector(&self, f: &mut fmt::Formatter<'_>, selector: &VectorSelector) -> fmt::Result {
+        if self.text.is_some() {
+            return fmt::Display::fmt(selector, f);
+        }
+        let (name, others) = match selector.matchers.matchers.split_first() {
+            Some((name, others)) if selector.is_named => (name.value.as_str(), others),
+            _ => ("", selector.matchers.matchers.as_slice()),
+        };
+        let mut others: Vec<String> = others.iter().map(ToString::to_string).collect();
+        others.sort();
+        f.write_str(name)?;
+        if others.is_empty() && !name.is_empty() { Ok(()) } else { write!(f, "{{{}}}", others.join(",")) }
     }
 }
 
@@ -40,13 +65,15 @@ impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.expr.kind {
             ExprKind::Number(value) => self.number(f, *value),
+            ExprKind::Duration(seconds) => self.duration(f, *seconds),
             ExprKind::String(text) => f.write_str(&quoted(text)),
             ExprKind::Vector(selector) => {
-                selector.fmt(f)?;
+                self.selector(f, selector)?;
                 selector.when.fmt(f)
             }
             ExprKind::Matrix { selector, range } => {
-                write!(f, "{selector}[{}]{}", duration::format(*range), selector.when)
+                self.selector(f, selector)?;
+                write!(f, "[{}]{}", duration::format(*range), selector.when)
             }
             ExprKind::Subquery { expr, range, step, when } => {
                 write!(f, "{}{}", self.part(expr), Looked { range: *range, step: *step, when })
@@ -66,6 +93,7 @@ impl fmt::Display for Written<'_> {
                 write!(f, "{} {} {}", self.part(&binary.lhs), Operator(binary), self.part(&binary.rhs))
             }
             ExprKind::Negate(expr) => write!(f, "-{}", self.part(expr)),
+            ExprKind::Plus(expr) => write!(f, "+{}", self.part(expr)),
             ExprKind::Paren(expr) => write!(f, "({})", self.part(expr)),
         }
     }
@@ -99,17 +127,6 @@ impl fmt::Display for Looked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = self.step.map(duration::format).unwrap_or_default();
         write!(f, "[{}:{step}]{}", duration::format(self.range), self.when)
-    }
-}
-
-/// As Prometheus's own numbers are written, so that each reads back as itself.
-fn number(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
-    match value {
-        _ if value.is_nan() => f.write_str("NaN"),
-        f64::INFINITY => f.write_str("Inf"),
-        f64::NEG_INFINITY => f.write_str("-Inf"),
-        _ if value != 0.0 && !(1e-6..1e15).contains(&value.abs()) => write!(f, "{value:e}"),
-        _ => write!(f, "{value}"),
     }
 }
 
@@ -164,21 +181,21 @@ impl fmt::Display for Labels<'_> {
 impl fmt::Display for VectorSelector {
     /// Without `offset` and `@`, which stand behind a range.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((name, others)) = plain_name(&self.matchers) else { return self.matchers.fmt(f) };
+        let Some((name, others)) = plain_name(self) else { return self.matchers.fmt(f) };
         f.write_str(name)?;
         if others.is_empty() { Ok(()) } else { Selector { matchers: others.to_vec() }.fmt(f) }
     }
 }
 
 /// The name that may stand before the braces, and the other matchers.
-fn plain_name(selector: &Selector) -> Option<(&str, &[Matcher])> {
-    let (first, others) = selector.matchers.split_first()?;
+fn plain_name(selector: &VectorSelector) -> Option<(&str, &[Matcher])> {
+    let (first, others) = selector.matchers.matchers.split_first()?;
     let name = first.value.as_str();
     let is_plain = first.label == NAME
         && first.op == MatchOp::Equal
-        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | ':'))
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
-        && !words::is_word(name)
+        && (selector.is_named || !words::is_word(name))
         && others.iter().all(|other| other.label != NAME);
     is_plain.then_some((name, others))
 }

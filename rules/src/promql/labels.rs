@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::selector::{is_label_name, quoted};
+use crate::quote::quoted;
+use crate::selector::is_label_name;
 
 /// The label that holds the metric's name.
 pub const NAME: &str = "__name__";

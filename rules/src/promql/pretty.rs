@@ -12,7 +12,7 @@ use super::display::{Looked, Opening, Operator, Written};
 const LINE_BYTES_MAX: usize = 100;
 const INDENT: &str = "  ";
 
-/// The text that Prometheus gives, numbers included: `0.10` is `0.1`.
+/// The text that Prometheus gives: `0.10` is `0.1`, and matchers stand in order.
 pub fn pretty(expr: &Expr) -> String {
     lines(&Written { expr, text: None }, 0)
 }
@@ -44,11 +44,14 @@ fn lines(part: &Written<'_>, level: usize) -> String {
     }
     let inner = |expr| lines(&part.part(expr), level + 1);
     match &part.expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix { .. } => {
-            format!("{indent}{one_line}")
-        }
+        ExprKind::Number(_)
+        | ExprKind::Duration(_)
+        | ExprKind::String(_)
+        | ExprKind::Vector(_)
+        | ExprKind::Matrix { .. } => format!("{indent}{one_line}"),
         ExprKind::Paren(expr) => format!("{indent}(\n{}\n{indent})", inner(expr)),
         ExprKind::Negate(expr) => format!("{indent}-{}", lines(&part.part(expr), level).trim_start()),
+        ExprKind::Plus(expr) => format!("{indent}+{}", lines(&part.part(expr), level).trim_start()),
         ExprKind::Subquery { expr, range, step, when } => {
             format!("{}{}", lines(&part.part(expr), level), Looked { range: *range, step: *step, when })
         }
@@ -82,6 +85,17 @@ mod tests {
             ("sum(rate( x_total [90s] ))by(job)>0.10", "sum by (job) (rate(x_total[1m30s])) > 0.1"),
             ("-( a )", "-(a)"),
             ("a  and on(b)\n c", "a and on (b) c"),
+            // Matchers stand in order, the name where it stood.
+            (r#"a{c = 'd', "x.y"!="z", b=~`\d`}"#, r#"a{"x.y"!="z",b=~"\\d",c="d"}"#),
+            (r#"{b="c", __name__="a"}"#, r#"{__name__="a",b="c"}"#),
+            (r#"{"a"}[5m] @ 3"#, r#"{__name__="a"}[5m] @ 3.000"#),
+            ("sum by (by) (sum{}) + :a:b", "sum by (by) (sum) + :a:b"),
+            // Numbers have no exponent, durations stay ones.
+            ("1e9 + 0x10 + 1e-7 + inf", "1000000000 + 16 + 0.0000001 + +Inf"),
+            ("-1h90s < bool 5m + nan", "-1h1m30s < bool 5m + NaN"),
+            ("+a + -(+1) - +5m", "+a + -(1) - 5m"),
+            ("a + on () 1", "a + 1"),
+            ("\"a\\x00\\u200b\u{fc}\"", "\"a\\x00\\u200b\u{fc}\""),
         ];
         for (text, expected) in table {
             assert_eq!(shown(text), expected);
@@ -99,7 +113,7 @@ mod tests {
         insta::assert_snapshot!(shown(text), @r#"
             histogram_quantile(
               0.99,
-              sum by (job, le) (rate(shop_request_duration_seconds_bucket{code!~"5..", method="GET"}[5m]))
+              sum by (job, le) (rate(shop_request_duration_seconds_bucket{code!~"5..",method="GET"}[5m]))
             )
           >
             0.5

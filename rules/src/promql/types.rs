@@ -20,12 +20,12 @@ impl Expr {
 /// None behind a fault: then nothing more is said about types.
 fn known_type(expr: &Expr) -> Option<ValueType> {
     match &expr.kind {
-        ExprKind::Number(_) => Some(Scalar),
+        ExprKind::Number(_) | ExprKind::Duration(_) => Some(Scalar),
         ExprKind::String(_) => Some(String),
         ExprKind::Vector(_) | ExprKind::Aggregate { .. } => Some(Vector),
         ExprKind::Matrix { .. } | ExprKind::Subquery { .. } => Some(Matrix),
         ExprKind::Call { function, .. } => (!std::ptr::eq(*function, &UNKNOWN)).then_some(function.gives),
-        ExprKind::Negate(expr) | ExprKind::Paren(expr) => known_type(expr),
+        ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => known_type(expr),
         ExprKind::Binary(binary) => match (known_type(&binary.lhs)?, known_type(&binary.rhs)?) {
             (Scalar, Scalar) => Some(Scalar),
             _ => Some(Vector),
@@ -67,6 +67,11 @@ pub(super) fn expect_arithmetic(expr: &Expr, of: &str) -> Option<SyntaxFault> {
     let found = known_type(expr).filter(|found| !matches!(found, Scalar | Vector))?;
     let message = format!("{of} is a scalar or an instant vector, not {found}{}", help(Vector, found));
     Some(SyntaxFault::new(expr.span, message))
+}
+
+/// Whether it surely gives an instant vector, or is behind a fault.
+pub(super) fn may_be_vector(expr: &Expr) -> bool {
+    known_type(expr).is_none_or(|found| found == Vector)
 }
 
 /// Whether it surely gives no instant vector.

@@ -15,9 +15,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quote::quoted;
+
 pub use compiled::Compiled;
 pub(crate) use compiled::anchored_cached;
-pub(crate) use lex::{Spanned, Token, is_label_name, quoted};
+pub(crate) use lex::{Spanned, Token, is_label_name};
 pub(crate) use parse::{Bindings, Reader, matchers};
 pub use pattern::{anchored, unanchored};
 
@@ -126,9 +128,9 @@ impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let op = self.op.as_str();
         if lex::is_label_name(&self.label) {
-            write!(f, "{}{op}{}", self.label, lex::quoted(&self.value))
+            write!(f, "{}{op}{}", self.label, quoted(&self.value))
         } else {
-            write!(f, "{}{op}{}", lex::quoted(&self.label), lex::quoted(&self.value))
+            write!(f, "{}{op}{}", quoted(&self.label), quoted(&self.value))
         }
     }
 }

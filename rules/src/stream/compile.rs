@@ -78,7 +78,7 @@ impl Compiler {
 
     fn vector(&mut self, expr: &Expr) -> Refused<Compiled> {
         match &expr.kind {
-            ExprKind::Paren(inner) => self.vector(inner),
+            ExprKind::Plus(inner) | ExprKind::Paren(inner) => self.vector(inner),
             ExprKind::Vector(selector) => {
                 let (slots, labels) = self.select(selector)?;
                 Ok(Compiled { vector: Vector::Newest { slots }, labels })
@@ -228,8 +228,8 @@ fn pairs(binary: &Binary, lhs: Compiled, rhs: Compiled) -> Refused<Compiled> {
 
 fn scalar(expr: &Expr) -> Refused<Scalar> {
     match &expr.kind {
-        ExprKind::Number(value) => Ok(Scalar::Number(*value)),
-        ExprKind::Paren(inner) => scalar(inner),
+        ExprKind::Number(value) | ExprKind::Duration(value) => Ok(Scalar::Number(*value)),
+        ExprKind::Plus(inner) | ExprKind::Paren(inner) => scalar(inner),
         ExprKind::Negate(inner) => Ok(Scalar::Negated(Box::new(scalar(inner)?))),
         ExprKind::Binary(binary) => {
             Ok(Scalar::Operation(binary.op, Box::new((scalar(&binary.lhs)?, scalar(&binary.rhs)?))))
@@ -265,9 +265,11 @@ fn metric(matchers: &Selector) -> Option<&str> {
 fn never_fails(expr: &Expr) -> bool {
     let one_metric = |selector: &VectorSelector| metric(&selector.matchers).is_some();
     match &expr.kind {
-        ExprKind::Number(_) => true,
+        ExprKind::Number(_) | ExprKind::Duration(_) => true,
         ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => one_metric(selector),
-        ExprKind::Subquery { expr, .. } | ExprKind::Paren(expr) | ExprKind::Negate(expr) => never_fails(expr),
+        ExprKind::Subquery { expr, .. } | ExprKind::Paren(expr) | ExprKind::Plus(expr) | ExprKind::Negate(expr) => {
+            never_fails(expr)
+        }
         ExprKind::Aggregate { op, param: None, expr, .. } => *op != AggregateOp::CountValues && never_fails(expr),
         ExprKind::Aggregate { .. } | ExprKind::String(_) => false,
         ExprKind::Call { function, args } => {

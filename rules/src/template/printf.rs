@@ -2,6 +2,7 @@
 
 use super::value::Value;
 use crate::number;
+use crate::quote::{quoted, quoted_in_ascii};
 
 /// Widths and precisions beyond this are refused.
 const WIDTH_MAX: usize = 1000;
@@ -120,7 +121,7 @@ impl Verb {
             // With 'v' a plus asks for names of fields, which nothing here has, and a sharp for Go's own notation.
             ('v', Value::Float(value)) => Self { plus: false, sharp: false, ..*self }.float('g', *value),
             ('v', Value::Int(value)) => Self { plus: false, sharp: false, ..*self }.int('d', *value),
-            ('v', Value::Text(text)) if self.sharp => self.padded(quoted(text, false)),
+            ('v', Value::Text(text)) if self.sharp => self.padded(quoted(text)),
             ('v', value) => self.padded(self.cut(value.text_or_nil())),
             ('T', value) => self.padded(value.kind().to_owned()),
             ('t', Value::Bool(value)) => self.padded(value.to_string()),
@@ -128,11 +129,11 @@ impl Verb {
             ('q', Value::Text(text)) if self.sharp && !text.contains('`') => {
                 self.padded(format!("`{}`", self.cut(text.clone())))
             }
-            ('q', Value::Text(text)) => self.padded(quoted(&self.cut(text.clone()), self.plus)),
+            ('q', Value::Text(text)) if self.plus => self.padded(quoted_in_ascii(&self.cut(text.clone()))),
+            ('q', Value::Text(text)) => self.padded(quoted(&self.cut(text.clone()))),
             ('x' | 'X', Value::Text(text)) => self.padded(hexadecimal(text, letter == 'X', self.space)),
             ('q', Value::Labels(labels)) => {
-                let pairs =
-                    labels.iter().map(|(name, value)| format!("{}:{}", quoted(name, false), quoted(value, false)));
+                let pairs = labels.iter().map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)));
                 format!("map[{}]", pairs.collect::<Vec<_>>().join(" "))
             }
             ('d' | 'b' | 'o' | 'x' | 'X' | 'c' | 'U' | 'q', Value::Int(value)) => self.int(letter, *value),
@@ -232,30 +233,6 @@ fn bounded(width: i64) -> Result<usize, String> {
     let width = width.unsigned_abs();
     let fits = usize::try_from(width).ok().filter(|width| *width <= WIDTH_MAX);
     fits.ok_or_else(|| format!("%{width} is too wide; at most {WIDTH_MAX} are taken"))
-}
-
-fn quoted(text: &str, only_ascii: bool) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if (only_ascii && !c.is_ascii()) || c.is_control() => {
-                let code = u32::from(c);
-                out.push_str(&if code > 0xffff { format!("\\U{code:08x}") } else { format!("\\u{code:04x}") });
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 fn hexadecimal(text: &str, upper: bool, spaced: bool) -> String {

@@ -182,7 +182,7 @@ fn walk(expr: &Expr, see: &mut dyn FnMut(&VectorSelector, i64)) {
 
 fn walk_within(expr: &Expr, around: i64, see: &mut dyn FnMut(&VectorSelector, i64)) {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) => {}
+        ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
         ExprKind::Vector(selector) => see(selector, around),
         ExprKind::Matrix { selector, range } => see(selector, around.saturating_add(*range)),
         ExprKind::Subquery { expr, range, when, .. } => {
@@ -197,6 +197,6 @@ fn walk_within(expr: &Expr, around: i64, see: &mut dyn FnMut(&VectorSelector, i6
             walk_within(&binary.lhs, around, see);
             walk_within(&binary.rhs, around, see);
         }
-        ExprKind::Negate(expr) | ExprKind::Paren(expr) => walk_within(expr, around, see),
+        ExprKind::Negate(expr) | ExprKind::Plus(expr) | ExprKind::Paren(expr) => walk_within(expr, around, see),
     }
 }

@@ -45,8 +45,8 @@ impl<'a> Evaluator<'a> {
     pub fn scalars(&mut self, expr: &Expr, steps: Steps) -> Result<Vec<f64>, EvalError> {
         self.spend(steps.count(), expr.span)?;
         match &expr.kind {
-            ExprKind::Number(value) => Ok(vec![*value; steps.count()]),
-            ExprKind::Paren(inner) => self.scalars(inner, steps),
+            ExprKind::Number(value) | ExprKind::Duration(value) => Ok(vec![*value; steps.count()]),
+            ExprKind::Plus(inner) | ExprKind::Paren(inner) => self.scalars(inner, steps),
             ExprKind::Negate(inner) => Ok(self.scalars(inner, steps)?.into_iter().map(|value| -value).collect()),
             ExprKind::Binary(binary) => self.scalar_operation(binary, steps),
             ExprKind::Call { function, args } => functions::scalars(self, expr.span, function.name, args, steps),
@@ -59,7 +59,7 @@ impl<'a> Evaluator<'a> {
         self.spend(steps.count(), expr.span)?;
         match &expr.kind {
             ExprKind::Vector(selector) => self.newest(expr.span, selector, steps, |point| point.value),
-            ExprKind::Paren(inner) => self.vectors(inner, steps),
+            ExprKind::Plus(inner) | ExprKind::Paren(inner) => self.vectors(inner, steps),
             ExprKind::Negate(inner) => self.negated(inner, steps),
             ExprKind::Binary(binary) => self.operation(expr.span, binary, steps),
             ExprKind::Aggregate { op, param, expr: inner, grouping } => {

@@ -145,8 +145,11 @@ impl Parser<'_> {
             let height = left.height.max(right.height) + 1;
             self.bounded(height)?;
             let span = Span { from: left.expr.span.from, to: right.expr.span.to };
-            let binary = Binary { op, op_span, lhs: left.expr, rhs: right.expr, return_bool, matching };
+            let mut binary = Binary { op, op_span, lhs: left.expr, rhs: right.expr, return_bool, matching };
             self.faults.extend(types::binary(&binary));
+            if !types::may_be_vector(&binary.lhs) || !types::may_be_vector(&binary.rhs) {
+                binary.matching = Matching::default(); // `on ()` beside a number says nothing
+            }
             left = Built { expr: Expr { kind: ExprKind::Binary(Box::new(binary)), span }, height };
         }
         self.depth -= 1;
@@ -163,14 +166,16 @@ impl Parser<'_> {
         let mut built = self.expression(words::POWER)?;
         self.faults.extend(types::expect_arithmetic(&built.expr, &format!("what follows the sign '{sign}'")));
         let span = Span { from, to: built.expr.span.to };
-        if sign == "-" {
-            if let ExprKind::Number(value) = &mut built.expr.kind {
-                *value = -*value;
-            } else {
-                built.expr.kind = ExprKind::Negate(Box::new(built.expr.clone()));
+        built.expr.kind = match built.expr.kind {
+            ExprKind::Number(value) if sign == "-" => ExprKind::Number(-value),
+            ExprKind::Duration(seconds) if sign == "-" => ExprKind::Duration(-seconds),
+            number @ (ExprKind::Number(_) | ExprKind::Duration(_)) => number,
+            kind => {
                 built.height += 1;
+                let inner = Box::new(Expr { kind, span: built.expr.span });
+                if sign == "-" { ExprKind::Negate(inner) } else { ExprKind::Plus(inner) }
             }
-        }
+        };
         built.expr.span = span;
         Ok(built)
     }
@@ -179,7 +184,7 @@ impl Parser<'_> {
         let span = self.here();
         let kind = match self.token().clone() {
             Token::Number(value) => ExprKind::Number(value),
-            Token::NoNumber(written) => ExprKind::Number(length::seconds(&written, span)?),
+            Token::NoNumber(written) => ExprKind::Duration(length::seconds(&written, span)?),
             Token::Text(text) => ExprKind::String(text),
             Token::Name(word) if word.eq_ignore_ascii_case("inf") => ExprKind::Number(f64::INFINITY),
             Token::Name(word) if word.eq_ignore_ascii_case("nan") => ExprKind::Number(f64::NAN),

@@ -10,6 +10,7 @@ impl Parser<'_> {
     pub(super) fn selector(&mut self) -> Parsed<Built> {
         let from = self.here().from;
         let name = self.metric_name()?;
+        let is_named = name.is_some();
         let mut matchers = Selector::default();
         if matches!(self.token(), Token::Sign("{")) {
             matchers = self.matchers()?;
@@ -27,7 +28,7 @@ impl Parser<'_> {
             let message = "a selector needs a name or a matcher that refuses the empty value; this takes every series";
             self.faults.push(SyntaxFault::new(span, message));
         }
-        let kind = ExprKind::Vector(VectorSelector { matchers, when: When::default() });
+        let kind = ExprKind::Vector(VectorSelector { matchers, is_named, when: When::default() });
         Ok(Built { expr: Expr { kind, span }, height: 1 })
     }
 

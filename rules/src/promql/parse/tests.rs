@@ -36,7 +36,9 @@ fn operators_bind_as_in_prometheus() {
         ("a atan2 b * c % d / e", "((((a atan2 b) * c) % d) / e)"),
         ("a == b != c", "((a == b) != c)"),
         ("- - 1", "1"),
-        ("+a", "a"),
+        ("+a", "+a"),
+        ("+a ^ b", "+a ^ b"),
+        ("+1", "1"),
     ];
     for (text, expected) in table {
         assert_eq!(grouped(&read(text)), expected, "{text}");
@@ -56,11 +58,12 @@ fn numbers_durations_and_strings_are_go_s() {
         ("1e-3", 0.001),
         ("-Inf", f64::NEG_INFINITY),
         ("iNf", f64::INFINITY),
-        ("1h30m", 5400.0),
-        ("5ms", 0.005),
     ];
     for (text, expected) in table {
         assert_eq!(read(text).kind, ExprKind::Number(expected), "{text}");
+    }
+    for (text, seconds) in [("1h30m", 5400.0), ("-5ms", -0.005), ("+1d", 86_400.0)] {
+        assert_eq!(read(text).kind, ExprKind::Duration(seconds), "{text}");
     }
     assert!(matches!(read("NaN").kind, ExprKind::Number(value) if value.is_nan()));
     for (text, expected) in [(r#""a\n\x41\u00e9\101""#, "a\nAéA"), (r"'it\'s'", "it's"), (r"`a\n`", r"a\n")] {
@@ -72,10 +75,10 @@ fn numbers_durations_and_strings_are_go_s() {
 fn selectors_are_read_with_what_stands_behind_them() {
     let table = [
         ("up", "up"),
-        (":a:b:", "{__name__=\":a:b:\"}"),
+        (":a:b:", ":a:b:"),
         ("up{}", "up"),
         ("up{a=\"b\",}", "up{a=\"b\"}"),
-        ("{\"my.metric\", \"my.label\"!=\"x\"}", "{__name__=\"my.metric\", \"my.label\"!=\"x\"}"),
+        ("{\"my.metric\", \"my.label\"!=\"x\"}", "{\"my.label\"!=\"x\",__name__=\"my.metric\"}"),
         ("{__name__=~\"a|b\"}", "{__name__=~\"a|b\"}"),
         ("up[5m] offset 1h @ 10", "up[5m] @ 10.000 offset 1h"),
         ("up @ -1.5 offset -1h", "up @ -1.500 offset -1h"),
@@ -268,7 +271,7 @@ fn vector() -> impl Strategy<Value = String> {
     let selector = prop_oneof![
         Just("up".to_owned()),
         Just("a:b{c=\"d\\n\", e!~\"f|g\"}".to_owned()),
-        Just("{\"my.metric\", \"é\"=~\"x+\"} @ end()".to_owned()),
+        Just("{\"é\"=~\"x+\", \"my.metric\"} @ end()".to_owned()),
         Just("sum{by=\"x\"} offset -5m".to_owned()),
         (1u32..9, 0u32..5000).prop_map(|(a, b)| format!("m{{l='{a}'}} @ {b}.25 offset {a}m")),
     ];

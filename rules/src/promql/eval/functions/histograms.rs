@@ -10,7 +10,7 @@ use super::super::sums::quantile_warning;
 use super::super::{EvalError, Sample};
 use crate::promql::ast::{Expr, Span};
 use crate::promql::labels::{Labels, NAME};
-use crate::selector::quoted;
+use crate::quote::quoted;
 
 const BOUND: &str = "le";
 

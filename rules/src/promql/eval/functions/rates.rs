@@ -9,7 +9,7 @@ use super::OfWindow;
 use crate::promql::ast::Span;
 use crate::promql::labels::{Labels, NAME};
 use crate::promql::series::Point;
-use crate::selector::quoted;
+use crate::quote::quoted;
 
 pub(super) fn named(name: &str) -> Option<OfWindow> {
     Some(match name {
