@@ -1,4 +1,4 @@
-//! A real Prometheus or Alertmanager beside the controller.
+//! A real Prometheus, Alertmanager or VictoriaMetrics beside the controller.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use super::world::{Caller, PATIENCE};
 /// A server in a folder of its own; it ends with the test, however that ends.
 struct Server {
     process: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -27,14 +27,14 @@ impl Server {
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn();
         let process = process.unwrap_or_else(|error| panic!("{program}: {error}; `make test` as root installs it"));
-        Self { process, _folder: folder }
+        Self { process, folder }
     }
 
-    /// Waits until it says that it is ready.
-    async fn is_ready(&self, caller: &Caller) {
+    /// Waits until it says so at `path`.
+    async fn is_ready(&self, caller: &Caller, path: &str) {
         let until = Instant::now() + PATIENCE;
         loop {
-            let asked = caller.http.get(format!("{}/-/ready", caller.url)).send().await;
+            let asked = caller.http.get(format!("{}{path}", caller.url)).send().await;
             if asked.as_ref().is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
@@ -44,7 +44,8 @@ impl Server {
     }
 }
 
-fn free_address() -> String {
+/// An address of loopback that nobody listens at now.
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     format!("127.0.0.1:{}", listener.expect("a free port").port())
 }
@@ -73,7 +74,7 @@ impl Alertmanager {
         ];
         let server = Server::start("prometheus-alertmanager", folder, &args);
         let caller = Caller { url: format!("http://{address}"), token: None, ..own.clone() };
-        server.is_ready(&caller).await;
+        server.is_ready(&caller, "/-/ready").await;
         Self { caller, _server: server }
     }
 }
@@ -101,7 +102,7 @@ impl Prometheus {
         let args: Vec<String> = own_flags.into_iter().chain(flags.iter().map(|flag| (*flag).to_owned())).collect();
         let server = Server::start("prometheus", folder, &args);
         let caller = Caller { url: format!("http://{address}"), token: None, ..own.clone() };
-        server.is_ready(&caller).await;
+        server.is_ready(&caller, "/-/ready").await;
         Self { caller, _server: server }
     }
 
@@ -126,5 +127,41 @@ scrape_configs: [{{job_name: own, static_configs: [{{targets: ['{address}']}}]}}
             own.url,
             own.token.as_deref().unwrap_or_default()
         )
+    }
+}
+
+/// A single node that can be away for a while and come back with what it had.
+pub struct VictoriaMetrics {
+    pub caller: Caller,
+    server: Server,
+}
+
+impl VictoriaMetrics {
+    pub async fn start(own: &Caller) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        Self::start_at(own, &free_address(), folder).await
+    }
+
+    /// At this address, over what is in the folder.
+    pub async fn start_at(own: &Caller, address: &str, folder: tempfile::TempDir) -> Self {
+        let args = [
+            format!("-storageDataPath={}", folder.path().join("data").display()),
+            format!("-httpListenAddr={address}"),
+            "-search.latencyOffset=0s".to_owned(),
+            "-retentionPeriod=1y".to_owned(),
+        ];
+        let server = Server::start("victoria-metrics", folder, &args);
+        let caller = Caller { url: format!("http://{address}"), token: None, ..own.clone() };
+        server.is_ready(&caller, "/health").await;
+        Self { caller, server }
+    }
+
+    /// Ends it as an operator does, so that all it took is on disk; its folder.
+    pub fn stop(self) -> tempfile::TempDir {
+        let Self { mut server, .. } = self;
+        let sent = Command::new("kill").args(["-INT", &server.process.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        server.process.wait().expect("it can be waited for");
+        std::mem::replace(&mut server.folder, tempfile::tempdir().expect("a folder for the test"))
     }
 }

@@ -1,60 +1,16 @@
 //! Prometheus and its tools as clients: it writes remotely what it scrapes of itself, and both answer alike.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::peer::Prometheus;
 use super::world::{Answer, Caller, PATIENCE, World};
 
-/// A Prometheus that scrapes itself and writes to the controller; it ends with the test, however that ends.
-struct Prometheus {
-    process: Child,
-    caller: Caller,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // Gone already or now; either is what is wanted here.
-        let _killed = self.process.kill();
-        let _reaped = self.process.wait();
-    }
-}
-
-/// How often it scrapes, ms.
+/// How often a peer scrapes itself, ms.
 const SCRAPES: i64 = 200;
-
-impl Prometheus {
-    fn start(writes_to: &Caller) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = format!("127.0.0.1:{}", listener.expect("a free port").port());
-        let (url, token) = (&writes_to.url, writes_to.token.as_deref().unwrap_or_default());
-        let config = format!(
-            "global: {{scrape_interval: {SCRAPES}ms, scrape_timeout: {SCRAPES}ms}}
-scrape_configs: [{{job_name: own, static_configs: [{{targets: ['{address}']}}]}}]
-remote_write:
-  - url: {url}/prometheus/api/v1/write
-    authorization: {{credentials: {token}}}
-    queue_config: {{batch_send_deadline: 100ms}}
-    metadata_config: {{send_interval: 1s}}
-"
-        );
-        let file = folder.path().join("prometheus.yml");
-        std::fs::write(&file, config).expect("written");
-        let mut command = Command::new("prometheus");
-        command.arg(format!("--config.file={}", file.display()));
-        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
-        command.arg(format!("--web.listen-address={address}"));
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let process = process.expect("prometheus is installed; `make test` as root does it");
-        let caller = Caller { url: format!("http://{address}"), token: None, ..writes_to.clone() };
-        Self { process, caller, _folder: folder }
-    }
-}
 
 /// The same question to a Prometheus, by form, and its answer's data.
 async fn ask(caller: &Caller, prefix: &str, path: &str, form: &[(&str, String)]) -> Value {
@@ -168,7 +124,10 @@ async fn named(caller: &Caller, prefix: &str, question: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_prometheus_writes_is_answered_as_prometheus_answers_it_after_a_restart_too() {
     let world = World::start().await;
-    let prometheus = Prometheus::start(&world.admin);
+    let prometheus = Prometheus::start(&world.admin, &[], &[], |address| {
+        format!("{}{}", Prometheus::scrapes_itself(address), Prometheus::writes_to(&world.admin))
+    })
+    .await;
     let first = arrived(&world.admin, 0.0).await;
     let last = arrived(&world.admin, first + 8.0).await;
     // Half way between two scrapes: version 2 takes the sample at the left end of a range, version 3 does not.
