@@ -22,7 +22,25 @@ pub(crate) const RUNBOOK: [&str; 12] = [
     "on_success",
     "on_failure",
 ];
-pub(crate) const SETTINGS: [&str; 6] = ["packs", "notify", "settings", "external_url", "external_labels", "retention"];
+pub(crate) const SETTINGS: [&str; 7] =
+    ["packs", "notify", "settings", "external_url", "external_labels", "retention", "remote_write"];
+pub(crate) const REMOTE_WRITE: [&str; 9] = [
+    "name",
+    "url",
+    "remote_timeout",
+    "headers",
+    "authorization",
+    "basic_auth",
+    "tls_config",
+    "write_relabel_configs",
+    "queue_config",
+];
+pub(crate) const REMOTE_WRITE_AUTHORIZATION: [&str; 2] = ["type", "credentials_file"];
+pub(crate) const REMOTE_WRITE_BASIC: [&str; 2] = ["username", "password_file"];
+pub(crate) const REMOTE_WRITE_TLS: [&str; 1] = ["ca_file"];
+pub(crate) const REMOTE_WRITE_RELABEL: [&str; 4] = ["source_labels", "separator", "regex", "action"];
+pub(crate) const REMOTE_WRITE_QUEUE: [&str; 5] =
+    ["max_samples_per_send", "batch_send_deadline", "min_backoff", "max_backoff", "disk_bytes_max"];
 pub(crate) const RETENTION: [&str; 6] = ["samples", "events", "inputs", "output", "notices", "facts"];
 pub(crate) const GUARD: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
 pub(crate) const STEP: [&str; 10] =

@@ -11,6 +11,7 @@ mod incident;
 pub(crate) mod keys;
 mod overrides;
 mod read;
+mod remote_write;
 mod rules;
 mod runbook;
 mod settings;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 pub(crate) use check::{Checker, Fields};
 pub use overrides::{Overrides, PackUse, apply_overrides, pack_uses};
 pub use read::{read, read_files};
+pub use remote_write::{Credentials, QueueConfig, Relabel, RemoteWrite};
 pub use settings::{InstallationSettings, Retention, installation_settings};
 
 use crate::fault::{Fault, Faults};

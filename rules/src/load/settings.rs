@@ -1,5 +1,5 @@
 //! What `watchkeep.yaml` says of the installation beside packs, notices and the practices' figures: where people reach it,
-//! which labels it carries, and how long each kind of record is kept.
+//! which labels it carries, how long each kind of record is kept, and who else is told of samples.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::groups::check_label_name;
+use super::remote_write::{self, RemoteWrite};
 use super::{Checker, keys};
 use crate::fault::{Fault, Faults};
 use crate::metric::Installation;
@@ -16,11 +17,12 @@ const DAY: i64 = 86_400_000;
 /// Nothing is kept for less: what is younger is still worked on.
 const SHORTEST: i64 = 3_600_000;
 
-/// `external_url`, `external_labels` and `retention`.
+/// `external_url`, `external_labels`, `retention` and `remote_write`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstallationSettings {
     pub installation: Installation,
     pub retention: Retention,
+    pub remote_write: Vec<RemoteWrite>,
 }
 
 /// How long each kind of record is kept, milliseconds; an hour at least.
@@ -73,6 +75,8 @@ pub fn installation_settings(file: &Path, text: &str) -> Result<InstallationSett
         found.installation.external_labels = labels.unwrap_or_default();
         let retention = fields.get("retention").map(|node| retention(&mut check, node));
         found.retention = retention.unwrap_or_default();
+        let stores = fields.get("remote_write").map(|node| remote_write::stores(&mut check, node));
+        found.remote_write = stores.unwrap_or_default();
     }
     let faults = Faults::of([check.faults]);
     if faults.is_empty() { Ok(found) } else { Err(faults) }
@@ -80,13 +84,19 @@ pub fn installation_settings(file: &Path, text: &str) -> Result<InstallationSett
 
 /// Without a `/` at its end, so that templates may write `{{ $externalURL }}/incidents`.
 fn url(check: &mut Checker<'_>, node: &Node) -> Option<String> {
+    let text = address(check, node, "https://watch.example.com")?;
+    Some(text.trim_end_matches('/').to_owned())
+}
+
+/// Of HTTP or HTTPS, with a host.
+pub(super) fn address(check: &mut Checker<'_>, node: &Node, example: &str) -> Option<String> {
     let text = check.text(node)?;
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) || text.contains(char::is_whitespace) {
-        check.fault(node, format!("\"{text}\" is no address; write for example https://watch.example.com"));
+        check.fault(node, format!("\"{text}\" is no address; write for example {example}"));
         return None;
     }
-    Some(text.trim_end_matches('/').to_owned())
+    Some(text)
 }
 
 fn labels(check: &mut Checker<'_>, node: &Node) -> BTreeMap<String, String> {

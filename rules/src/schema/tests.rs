@@ -151,7 +151,7 @@ fn schemas_and_loader_know_the_same_keys() {
         let found = schema.pointer(pointer).and_then(Value::as_object);
         found.unwrap_or_else(|| panic!("{kind} has no {pointer}")).keys().cloned().collect()
     };
-    let table: [(&str, &str, &[&str]); 12] = [
+    let table: [(&str, &str, &[&str]); 18] = [
         ("rules", "/$defs/group/properties", &keys::GROUP),
         ("rules", "/$defs/record/properties", &keys::RECORD),
         ("rules", "/$defs/alert/properties", &keys::ALERT),
@@ -164,6 +164,16 @@ fn schemas_and_loader_know_the_same_keys() {
         ("tests", "/$defs/test/properties", &keys::TEST),
         ("settings", "/properties", &keys::SETTINGS),
         ("settings", "/properties/retention/properties", &keys::RETENTION),
+        ("settings", "/$defs/remote_write/properties", &keys::REMOTE_WRITE),
+        ("settings", "/$defs/remote_write/properties/authorization/properties", &keys::REMOTE_WRITE_AUTHORIZATION),
+        ("settings", "/$defs/remote_write/properties/basic_auth/properties", &keys::REMOTE_WRITE_BASIC),
+        ("settings", "/$defs/remote_write/properties/tls_config/properties", &keys::REMOTE_WRITE_TLS),
+        (
+            "settings",
+            "/$defs/remote_write/properties/write_relabel_configs/items/properties",
+            &keys::REMOTE_WRITE_RELABEL,
+        ),
+        ("settings", "/$defs/remote_write/properties/queue_config/properties", &keys::REMOTE_WRITE_QUEUE),
     ];
     for (kind, pointer, known) in table {
         let known: BTreeSet<String> = known.iter().map(|key| (*key).to_owned()).collect();
