@@ -35,8 +35,9 @@ use crate::fleet::foreign;
 use crate::generation::{self, Generation};
 use crate::ledger::LedgerSecret;
 use crate::metrics::{Counts, Metrics};
+use crate::remote_write::{self, RemoteWrite};
 use crate::samples::foreign::Foreign;
-use crate::samples::{Folder, KEEP_MS, Settings};
+use crate::samples::{Folder, KEEP_MS, Settings, Tap};
 use crate::store::{self, Database, lease};
 
 pub use data::{Claimed, DataDir, DirInUse};
@@ -87,6 +88,7 @@ pub struct Controller {
     carrier: JoinHandle<()>,
     retention: JoinHandle<()>,
     alerts: JoinHandle<()>,
+    remote_write: RemoteWrite,
     stop: watch::Sender<bool>,
     ready: watch::Sender<bool>,
     /// The data directory, held as long as the controller lives.
@@ -171,12 +173,14 @@ impl Controller {
         let samples_term = Arc::new(AtomicI64::new(generation.borrow().retention.samples));
         let in_force = InForce { generation: told_generation, samples_term: Arc::clone(&samples_term) };
         let committed = on_commit(Arc::clone(&registry), outlet.clone(), Arc::clone(&bell), in_force);
+        let samples = sample_settings(&data, samples_term)?;
+        let tap = samples.tap.clone();
         let surroundings = Surroundings {
             open: Box::new(move || opener.open()),
             downlinks: Arc::clone(&downlinks),
             now: clock::now,
             committed,
-            samples: sample_settings(&data, samples_term)?,
+            samples,
         };
         let engine =
             tokio::task::spawn_blocking(move || Engine::start(surroundings)).await?.context("start the core")?;
@@ -188,6 +192,15 @@ impl Controller {
         }
         tell_untold(&database, &core).await?;
 
+        let (stop, stopped) = watch::channel(false);
+        let passing_on = remote_write::Surroundings {
+            folder: data.remote_write(),
+            config_dir: data.config(),
+            generation: generation.clone(),
+            tap,
+            now: clock::now,
+        };
+        let remote_write = RemoteWrite::start(passing_on, stopped.clone()).await;
         let gate = Arc::new(CoreGate { inlet: engine.inlet(), registry });
         let broker = Reached::start(&options, &credentials, gate).await?;
         outlet.set(broker.line());
@@ -201,7 +214,6 @@ impl Controller {
             set_aside: aside.load(Ordering::Relaxed),
             samples: samples.read(),
         });
-        let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = watch::channel(false);
         let readers = database.readers(4);
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
@@ -250,6 +262,7 @@ impl Controller {
             rules: engine.rules(),
             samples: engine.reader(),
             sample_counts: engine.sample_counts(),
+            remote_write: Arc::clone(&remote_write.stores),
             checkpoint_key: verify_key,
             now: clock::now,
             ready: is_ready,
@@ -274,6 +287,7 @@ impl Controller {
             carrier,
             retention,
             alerts,
+            remote_write,
             stop,
             ready,
             claimed,
@@ -298,6 +312,7 @@ impl Controller {
                 ("the outbox", &self.carrier),
                 ("retention", &self.retention),
                 ("alerts from outside", &self.alerts),
+                ("remote write", &self.remote_write.task),
             ];
             if let Some((what, _)) = parts.into_iter().find(|(_, task)| task.is_finished()) {
                 break what;
@@ -313,19 +328,25 @@ impl Controller {
         self.enrol.stop().await;
         self.broker.stop().await;
         self.stop.send_replace(true);
-        let engine = self.engine;
+        let (engine, mut remote_write) = (self.engine, self.remote_write);
         for (what, mut task) in [
             ("the API", self.http),
             ("the outbox", self.carrier),
             ("retention", self.retention),
             ("alerts from outside", self.alerts),
+            ("remote write", std::mem::replace(&mut remote_write.task, tokio::spawn(std::future::ready(())))),
         ] {
             if tokio::time::timeout(std::time::Duration::from_secs(5), &mut task).await.is_err() {
                 tracing::warn!(what, "did not end within 5 s");
                 task.abort();
             }
         }
-        if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
+        let ended = tokio::task::spawn_blocking(move || {
+            engine.stop();
+            // What the workers took last is queued before the process ends.
+            remote_write.end();
+        });
+        if ended.await.is_err() {
             tracing::error!("the core ended badly");
         }
         drop(self.claimed);
@@ -345,7 +366,9 @@ fn sample_settings(data: &DataDir, retention_ms: Arc<AtomicI64>) -> anyhow::Resu
     let (foreign, faults) =
         opened.with_context(|| format!("open the log of foreign samples, \"{}\"", path.display()))?;
     faults.iter().for_each(|fault| tracing::error!(fault, "what others wrote is not whole"));
-    Ok(Settings { folder, retention_ms, unsealed_max: UNSEALED_MAX, foreign: Arc::new(foreign) })
+    let tap = Tap::default();
+    let foreign = Arc::new(foreign.tapped(tap.clone()));
+    Ok(Settings { folder, retention_ms, unsealed_max: UNSEALED_MAX, foreign, tap })
 }
 
 /// A generation to begin with.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use watchkeep_desk::Config;
 use watchkeep_desk::config::Settings;
-use watchkeep_rules::load::{self, InstallationSettings, PackUse, Retention};
+use watchkeep_rules::load::{self, InstallationSettings, PackUse, RemoteWrite, Retention};
 use watchkeep_rules::metric::Installation;
 use watchkeep_rules::model::RuleBook;
 use watchkeep_rules::packs;
@@ -41,6 +41,8 @@ pub struct Generation {
     pub installation: Arc<Installation>,
     /// How long each kind of record is kept.
     pub retention: Retention,
+    /// The stores that are told all samples.
+    pub remote_write: Vec<RemoteWrite>,
 }
 
 /// `watchkeep.yaml`. Packs with their overrides, the installation and the terms of keeping are read by the rule language,
@@ -56,6 +58,8 @@ struct SettingsFile {
     _external_labels: serde::de::IgnoredAny,
     #[serde(rename = "retention")]
     _retention: serde::de::IgnoredAny,
+    #[serde(rename = "remote_write")]
+    _remote_write: serde::de::IgnoredAny,
     notify: Vec<Written>,
     settings: Settings,
 }
@@ -144,9 +148,9 @@ impl Generation {
             return Err(GenerationError::Faults(faults.join("\n")));
         }
         let config = Config { rules, settings: settings.settings };
-        let InstallationSettings { installation, retention } = told;
+        let InstallationSettings { installation, retention, remote_write } = told;
         let installation = Arc::new(installation);
-        Ok(Self { hash: hash(&texts), files: texts, config, notify, installation, retention })
+        Ok(Self { hash: hash(&texts), files: texts, config, notify, installation, retention, remote_write })
     }
 
     /// The names of the channels that notices go out on.
@@ -198,6 +202,8 @@ fn hash(files: &BTreeMap<String, String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use watchkeep_rules::load::QueueConfig;
+
     use super::*;
 
     fn checked(text: &str) -> Result<Generation, String> {
@@ -214,24 +220,33 @@ mod tests {
         assert_eq!(example.installation.external_url, "https://watch.example.com");
         assert_eq!(*nothing.installation, Installation::default());
         assert_eq!(example.channels(), ["pager"]);
+        assert_eq!(example.remote_write, nothing.remote_write);
+        let with_stores = include_str!("../../packaging/watchkeep.yaml")
+            .replace("#remote_write:", "remote_write:")
+            .replace("\n#  ", "\n  ");
+        let with_stores = checked(&with_stores).expect("what is commented out is good as well");
+        assert_eq!(with_stores.remote_write[0].queue, QueueConfig::default());
     }
 
     #[test]
     fn the_settings_in_the_readme_are_taken_as_they_stand() {
         let readme = include_str!("../../README.md");
         let blocks = readme.split("\n\n").filter(|block| block.lines().all(|line| line.starts_with("    ")));
-        let (mut overridden, mut channels) = (0, Vec::new());
+        let (mut overridden, mut channels, mut stores) = (0, Vec::new(), Vec::new());
         for block in blocks {
             let first = block.trim_start().lines().next().unwrap_or_default();
-            if !["packs:", "notify:"].contains(&first) {
+            if !["packs:", "notify:", "external_labels: {site: fra1}"].contains(&first) {
                 continue;
             }
             let text: String = block.lines().map(|line| format!("{}\n", &line[4..])).collect();
             let taken = checked(&text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
             channels.extend(taken.channels());
+            stores
+                .extend(taken.remote_write.iter().map(|store| (store.name.clone(), store.queue.disk_bytes_max >> 30)));
             overridden += usize::from(text.contains("overrides:") && !taken.config.rules.alert_rules.is_empty());
         }
         assert_eq!((overridden, channels), (1, vec!["pager".to_owned()]), "both examples are there");
+        assert_eq!(stores, [("long-term".to_owned(), 8)], "and the third");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod metrics;
 pub mod notify;
+pub mod remote_write;
 pub mod replay;
 pub mod samples;
 pub mod store;

@@ -2,6 +2,7 @@
 
 mod list;
 mod process;
+mod remote_write;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ use crate::fleet::foreign::ForeignCounts;
 use crate::samples::SampleReadings;
 use list::{LIST, Metric};
 use process::Process;
+use remote_write::RemoteWrite;
 
 /// Readings that are taken when somebody scrapes.
 #[derive(Clone)]
@@ -24,6 +26,7 @@ pub struct Metrics {
     turn: Arc<Mutex<()>>,
     rule_failures: IntCounterVec,
     rule_evaluations: IntCounterVec,
+    remote_write: RemoteWrite,
     process: Process,
     counts: Arc<dyn Fn() -> Counts + Send + Sync>,
 }
@@ -108,9 +111,10 @@ impl Metrics {
         let rule_failures = counters(&registry, RULE_FAILURES, "rule_group");
         let rule_evaluations = counters(&registry, RULE_EVALUATIONS, "way");
         registry.register(Box::new(lag)).expect("it is not in the list");
+        let remote_write = RemoteWrite::registered(&registry);
         let process = Process::registered(&registry);
         let (turn, counts) = (Arc::new(Mutex::new(())), Arc::new(counts));
-        Self { registry, listed, turn, rule_failures, rule_evaluations, process, counts }
+        Self { registry, listed, turn, rule_failures, rule_evaluations, remote_write, process, counts }
     }
 
     /// Takes the readings.
@@ -123,6 +127,7 @@ impl Metrics {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.tell(&readings);
         self.process.refresh();
+        self.remote_write.refresh(&state.remote_write);
         let counted = |counters: &IntCounterVec, label: &str, total: u64| {
             let counter = counters.with_label_values(&[label]);
             counter.inc_by(total.saturating_sub(counter.get()));

@@ -18,6 +18,7 @@ use crate::core::outside::OutsideAlerts;
 use crate::core::rule_board::RuleBoard;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
+use crate::remote_write;
 use crate::samples::{Reader, SampleCounts};
 use crate::store::{self, ReadPool, Store, StoreError, Tx};
 
@@ -45,6 +46,8 @@ pub struct ApiState {
     pub samples: Reader,
     /// What becomes of them.
     pub sample_counts: Arc<SampleCounts>,
+    /// The stores that samples are passed on to.
+    pub remote_write: Arc<remote_write::Stores>,
     /// Which rules fail.
     pub rules: Arc<RuleBoard>,
     /// Alerts that others make.

@@ -31,8 +31,8 @@ pub fn open_routes() -> axum::Router<ApiState> {
     axum::Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(readyz))
 }
 
-/// What runs, and how it stands: agents and open problems by their state, the agents away longest by name, rules that fail, and
-/// `configuration`: `in_force`, `waiting` (to be taken up) or `faulty`, with the `faults` for who may mend them.
+/// What runs, and how it stands: agents and open problems by their state, the agents away longest by name, rules that fail, what
+/// became of samples for other stores, and `configuration`: `in_force`, `waiting` (to be taken up) or `faulty`, with the `faults` for who may mend them.
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Value)))]
 async fn status(State(state): State<ApiState>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, Problem> {
     let incidents = state.read(incidents::count).await?;
@@ -61,6 +61,7 @@ async fn status(State(state): State<ApiState>, Extension(caller): Extension<Call
         "stop_switch": stopped,
         "unsealed_samples": state.sample_counts.unsealed(),
         "failing_rules": state.rules.failing(),
+        "remote_write": state.remote_write.all().iter().map(|store| store.readings()).collect::<Vec<_>>(),
     })))
 }
 

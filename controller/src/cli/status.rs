@@ -26,6 +26,7 @@ fn card(status: &Value, now: i64) -> String {
     text.push_str(&rules(status["failing_rules"].as_array().map_or(&[], Vec::as_slice)));
     text.push_str(&notices(&status["notices"]));
     text.push_str(&samples(&status["unsealed_samples"]));
+    text.push_str(&remote_write(status["remote_write"].as_array().map_or(&[], Vec::as_slice)));
     let switch = if status["stop_switch"] == true { "ON: no runbook runs" } else { "off" };
     text.push_str(&format!("stop switch  {switch}\ngeneration   {}\n", generation.get(..12).unwrap_or(generation)));
     text.push_str(&configuration(&status["configuration"]));
@@ -105,6 +106,26 @@ fn samples(unsealed: &Value) -> String {
         "they are in memory, and in the next file once it can be written"
     };
     format!("samples      {} MiB are not on disk: {error}\n             {means}\n", bytes.div_ceil(1 << 20))
+}
+
+/// What became of the samples for each store, and why the last were not taken.
+fn remote_write(stores: &[Value]) -> String {
+    let mut text = String::new();
+    for store in stores {
+        let of = |count: &str| store[count].as_u64().unwrap_or(0);
+        text.push_str(&format!("remote write {}: {} samples sent", word(store, "name"), of("sent")));
+        let waiting = format!("wait ({} MiB)", of("queue_bytes").div_ceil(1 << 20));
+        for (count, what) in [("pending", waiting.as_str()), ("refused", "refused"), ("dropped", "dropped")] {
+            if of(count) > 0 {
+                text.push_str(&format!(", {} {what}", of(count)));
+            }
+        }
+        text.push('\n');
+        if let Some(trouble) = store["trouble"].as_str() {
+            text.push_str(&format!("             {}: {trouble}\n", word(store, "to")));
+        }
+    }
+    text
 }
 
 /// Which rules cannot be evaluated, and why; nothing where all can.
@@ -198,6 +219,20 @@ mod tests {
         samples      3 MiB are not on disk: write block file "/var/lib/watchkeep/samples/1-0.block": No space left on device (os error 28)
                      reports are not taken until one can be written: agents hold them
         "#);
+    }
+
+    #[test]
+    fn stores_are_told_of_with_what_waits_and_why() {
+        assert_eq!(remote_write(&[]), "");
+        let well = json!({"name": "long-term", "to": "https://m.example", "sent": 1200, "refused": 0, "dropped": 0,
+            "pending": 0, "queue_bytes": 70, "trouble": null});
+        let ill = json!({"name": "other", "to": "http://127.0.0.1:1", "sent": 7, "refused": 2, "dropped": 3,
+            "pending": 90, "queue_bytes": 3 << 20, "trouble": "answered 503 Service Unavailable: starting"});
+        insta::assert_snapshot!(remote_write(&[well, ill]), @r"
+        remote write long-term: 1200 samples sent
+        remote write other: 7 samples sent, 90 wait (3 MiB), 2 refused, 3 dropped
+                     http://127.0.0.1:1: answered 503 Service Unavailable: starting
+        ");
     }
 
     #[test]

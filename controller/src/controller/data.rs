@@ -7,6 +7,7 @@
 //! | `inputs/` | the input log |
 //! | `samples/` | block files of what was measured |
 //! | `foreign/` | the log of what others wrote and no block file has yet |
+//! | `remote_write/` | what waits for other stores, a folder each |
 //! | `ca/`, `keys/`, `ledger.secret` | identity; back these up |
 //! | `token` | the first administrator's token, mode 0600 |
 //! | `lock` | held while a controller runs; says which |
@@ -90,6 +91,10 @@ impl DataDir {
 
     pub fn foreign(&self) -> PathBuf {
         self.0.join("foreign")
+    }
+
+    pub fn remote_write(&self) -> PathBuf {
+        self.0.join("remote_write")
     }
 
     pub fn token(&self) -> PathBuf {

@@ -106,6 +106,7 @@ impl Engine {
                 number,
                 sealer: Sealer::start(samples.clone(), (number, workers_wanted()), now().0),
                 sample_counts: Arc::clone(&sample_counts),
+                tap: samples.tap.clone(),
                 rules: Arc::clone(&rules),
                 waiting: Waiting::new(desk.clone()),
                 dropped: Arc::clone(&dropped),

@@ -21,7 +21,7 @@ use crate::detect::metrics::{Judged, RuleHealth, Standing};
 use crate::detect::{Rules, Watches};
 use crate::fleet::session::Heard;
 use crate::samples::foreign::wire::Metadata;
-use crate::samples::{self, Covered, Folder, Held, KEEP_MS, Layouts, Question, Sealing, Tally};
+use crate::samples::{self, Covered, Folder, Handed, Held, KEEP_MS, Layouts, Question, Sealing, Tally, Tap};
 
 /// The hosts of one worker.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ pub struct Shard {
     /// Bytes of samples that were to be sealed and could not, and how many there may be; past it reports are held back.
     unsealed: usize,
     unsealed_max: usize,
+    /// Says whether samples are passed on, and what is to be.
+    tap: Tap,
+    handed: Vec<Handed>,
 }
 
 impl Shard {
@@ -53,7 +56,19 @@ impl Shard {
             rule_health: RuleHealth::default(),
             unsealed: 0,
             unsealed_max: usize::MAX,
+            tap: Tap::default(),
+            handed: Vec::new(),
         }
+    }
+
+    /// Collects what is passed on while `tap` is open.
+    pub fn tapped(self, tap: Tap) -> Self {
+        Self { tap, ..self }
+    }
+
+    /// What is to be passed on since this was last asked.
+    pub fn take_handed(&mut self) -> Vec<Handed> {
+        std::mem::take(&mut self.handed)
     }
 
     /// Keeps about so many bytes at most of samples that cannot be sealed.
@@ -231,14 +246,16 @@ impl Shard {
     }
 
     fn each_host(&mut self, now: Millis, said: &mut BTreeMap<String, Proposal>, mut work: impl FnMut(&mut Step<'_>)) {
-        let holds_back = self.holds_back();
+        let (holds_back, is_open) = (self.holds_back(), self.tap.is_open());
         for (agent, host) in &mut self.hosts {
             let proposal = said.remove(agent).unwrap_or_default();
             let (rules, watches) = (&*self.rules, &*self.watches);
             let layouts = &mut self.layouts;
             let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
             let mut step = Step { host, rules, watches, layouts, tally, lags, health, holds_back, now, proposal };
+            step.host.samples.follow(is_open);
             work(&mut step);
+            collect(&mut self.handed, agent, step.host);
             if !step.proposal.is_empty() || !step.proposal.down.is_empty() || step.host.detection.is_changed() {
                 said.insert(agent.clone(), step.proposal);
             }
@@ -262,7 +279,17 @@ impl Shard {
         let layouts = &mut self.layouts;
         let (tally, lags, health) = (&mut self.tally, &mut self.lags, &mut self.rule_health);
         let mut step = Step { host, rules, watches, layouts, tally, lags, health, holds_back, now, proposal };
+        step.host.samples.follow(self.tap.is_open());
         work(&mut step);
+        collect(&mut self.handed, agent, step.host);
         said.insert(agent.to_owned(), step.proposal);
+    }
+}
+
+/// What a host told in a step.
+fn collect(handed: &mut Vec<Handed>, agent: &str, host: &mut Host) {
+    let told = host.samples.take_told();
+    if !told.is_empty() {
+        handed.push(Handed { agent: agent.to_owned(), told });
     }
 }

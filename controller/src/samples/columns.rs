@@ -522,6 +522,15 @@ fn unless_same(places: Vec<u32>, count: usize) -> Option<Vec<u32>> {
     (!same).then_some(places)
 }
 
+/// The values as they are kept.
+pub fn flagged<'a>(values: &'a [f64], flags: &'a [u8]) -> impl Iterator<Item = f64> + 'a {
+    values.iter().enumerate().map(|(place, value)| {
+        let mut value = [*value];
+        flag(&mut value, flags.get(place..).unwrap_or_default());
+        value[0]
+    })
+}
+
 fn flag(values: &mut [f64], flags: &[u8]) {
     for (value, flag) in values.iter_mut().zip(flags) {
         if *flag == Flag::Failed as u8 {

@@ -30,8 +30,8 @@ pub struct Derived {
 }
 
 impl Derived {
-    /// Writes one sample; of two at one instant the first stands.
-    pub fn write(&mut self, labels: &Labels, at: i64, value: f64) {
+    /// Writes one sample; of two at one instant the first stands. Whether it is this one.
+    pub fn write(&mut self, labels: &Labels, at: i64, value: f64) -> bool {
         let series = self.series(labels);
         let place = self.place(series);
         let row = match self.times.last() {
@@ -44,32 +44,36 @@ impl Derived {
                 Some(self.times.len() - 1)
             }
         };
-        match row {
+        let is_first = match row {
             Some(row) => {
                 let cell = &mut self.values[row * self.order.len() + place];
-                if is_gap(*cell) {
+                let is_free = is_gap(*cell);
+                if is_free {
                     *cell = value;
                 }
+                is_free
             }
             None => {
+                let before = self.late.len();
                 self.late.entry((at, series)).or_insert(value);
+                self.late.len() > before
             }
-        }
+        };
         if self.times.len() > ROWS {
             self.cut();
         }
+        is_first
     }
 
-    /// Ends at `at` every series that has not ended and was written after `after`.
-    pub fn end(&mut self, after: i64, at: i64) {
+    /// Ends at `at` every series that has not ended and was written after `after`; which those are.
+    pub fn end(&mut self, after: i64, at: i64) -> Vec<Labels> {
         let mut found = Vec::new();
         self.select(None, &mut |_| true, (after, at), &mut found);
-        for (labels, points) in found {
-            let newest = points.iter().max_by_key(|point| point.at);
-            if newest.is_some_and(|point| !point.is_stale()) {
-                self.write(&labels, at, f64::from_bits(STALE));
-            }
-        }
+        let goes_on =
+            |points: &[Point]| points.iter().max_by_key(|point| point.at).is_some_and(|point| !point.is_stale());
+        found.retain(|(_, points)| goes_on(points));
+        let ended: Vec<Labels> = found.into_iter().map(|(labels, _)| labels).collect();
+        ended.into_iter().filter(|labels| self.write(labels, at, f64::from_bits(STALE))).collect()
     }
 
     /// The newest instant that anything was written for.

@@ -16,6 +16,7 @@ use super::file::{Index, StoredHost};
 use super::layouts::HeldLayout;
 use super::seal::{Covered, Part, Sealing};
 use super::template::{Indexed, Templates};
+use super::told::Told;
 
 /// The label `job` of what agents report.
 const JOB: &str = "node";
@@ -37,6 +38,8 @@ pub struct HostSeries {
     derived: Derived,
     newest_at: Option<i64>,
     reached: Reached,
+    /// What is told on, where anybody wants it.
+    told: Option<Vec<Told>>,
 }
 
 /// How far a host's columns are, for who follows them row by row.
@@ -105,6 +108,7 @@ impl HostSeries {
             derived: Derived::default(),
             newest_at: None,
             reached: Reached::default(),
+            told: None,
         }
     }
 
@@ -199,12 +203,41 @@ impl HostSeries {
 
     /// Writes a sample of a series that rules derive, under exactly these labels. Of two at one instant the first stands.
     pub fn write(&mut self, labels: &Labels, at: i64, value: f64) {
-        self.derived.write(labels, at, value);
+        if self.derived.write(labels, at, value) {
+            self.tell_written(labels, at, value);
+        }
     }
 
     /// Writes whether the host was heard of: 1, or 0.
     pub fn write_up(&mut self, at: i64, value: f64) {
-        self.derived.write(&self.up, at, value);
+        let up = self.up.clone();
+        self.write(&up, at, value);
+    }
+
+    /// Whether what is taken and written from now on is told on ([`HostSeries::take_told`]).
+    pub fn follow(&mut self, follows: bool) {
+        if self.told.is_some() != follows {
+            self.told = follows.then(Vec::new);
+        }
+    }
+
+    /// What was taken and written since this was last asked.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        self.told.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// A report that was taken, at `at`; `newest` as [`HostSeries::take`] said.
+    pub fn tell_report(&mut self, report: Report, layout: &Arc<HeldLayout>, at: i64, newest: bool) {
+        let (base, layout) = (&self.base, || Arc::clone(layout));
+        if let Some(told) = &mut self.told {
+            told.push(Told::Report { base: base.clone(), layout: layout(), report, at, newest });
+        }
+    }
+
+    fn tell_written(&mut self, labels: &Labels, at: i64, value: f64) {
+        if let Some(told) = &mut self.told {
+            told.push(Told::Written { labels: labels.clone(), at, value });
+        }
     }
 
     /// Ends every series of the host, since its agent said that it ends: as Prometheus does with a target that goes. `up` ends
@@ -212,8 +245,10 @@ impl HostSeries {
     pub fn end(&mut self, now: i64) {
         let at = self.newest_at.map_or(now, |newest| now.max(newest.saturating_add(1)));
         self.columns.iter_mut().for_each(|columns| columns.end(at));
-        self.derived.end(at.saturating_sub(SEEN_FOR), at);
-        self.derived.write(&self.up, at, f64::from_bits(STALE));
+        let ended = self.derived.end(at.saturating_sub(SEEN_FOR), at);
+        self.told.iter_mut().for_each(|told| told.push(Told::Ended { at }));
+        ended.iter().for_each(|labels| self.tell_written(labels, at, f64::from_bits(STALE)));
+        self.write_up(at, f64::from_bits(STALE));
         self.reached.revision += 1;
     }
 

@@ -16,6 +16,8 @@
 //!
 //! What travels once, names and instances, is shared by all hosts of a shard: [`layouts`].
 //!
+//! Who passes samples on is [`told`] of them as they come.
+//!
 //! A block takes each instant once: a row that comes again (sent again after a restart) is passed over whole.
 
 mod bits;
@@ -34,6 +36,7 @@ mod recover;
 mod seal;
 mod tally;
 mod template;
+mod told;
 
 pub use folder::Folder;
 pub use host::{Held, HostSeries, Reached, SharedSeries, Taken};
@@ -43,6 +46,7 @@ pub use recover::{Recovered, Recovery, recover};
 pub use seal::{Covered, Receipt, Sealer, Sealing, Settings};
 pub use tally::{SampleCounts, SampleReadings, Tally, Unsealed};
 pub use template::Templates;
+pub use told::{Handed, Pairs, Tap, Told, stale};
 
 #[cfg(test)]
 mod model_tests;

@@ -19,6 +19,7 @@ use super::chunk::Chunk;
 use super::file::{self, IndexedHost, StoredDerived, StoredHost, Writer};
 use super::folder::Folder;
 use super::foreign::Foreign;
+use super::told::Tap;
 
 /// How often a worker seals.
 pub const EVERY_MS: i64 = 300_000;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub unsealed_max: usize,
     /// The series that others write, which are sealed beside the hosts'.
     pub foreign: Arc<Foreign>,
+    /// Where samples are passed on.
+    pub tap: Tap,
 }
 
 /// What a worker hands over to be sealed.

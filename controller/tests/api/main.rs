@@ -10,6 +10,7 @@ mod peer;
 mod problems;
 mod prometheus;
 mod prometheus_rules;
+mod remote_write;
 mod rights;
 mod stream;
 mod world;

@@ -60,7 +60,9 @@ impl Across {
             let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
             let (now, first) = ((self.now)(), news.restore.is_some() && !is_read_back);
             let foreign = (!self.reader.foreign().is_empty()).then_some(&others as &dyn Samples);
+            rounds.follow(self.samples.tap.is_open());
             let proposal = rounds.step(news, &self.reader, foreign, now);
+            rounds.pass_on(&self.samples.tap);
             if first {
                 is_read_back = true;
                 self.read_back(&mut rounds, now);

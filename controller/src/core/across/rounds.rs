@@ -10,7 +10,9 @@ use super::FleetNews;
 use crate::detect;
 use crate::detect::metrics::{FleetMetrics, FleetStep, MetricGroups, RuleHealth, Standing};
 use crate::ingest::{HostRow, Proposal};
-use crate::samples::{Covered, FLEET, Folder, HostSeries, KEEP_MS, Sealing, SharedSeries, Templates, recover};
+use crate::samples::{
+    Covered, FLEET, Folder, Handed, HostSeries, KEEP_MS, Sealing, SharedSeries, Tap, Templates, recover,
+};
 
 /// In a new life agents first come back and send what is missing; until then an absence says nothing.
 const WARM_UP_MS: i64 = 60_000;
@@ -105,6 +107,19 @@ impl Rounds {
     /// What was handed over is in a block file. Must be told before the next is handed over.
     pub fn sealed(&mut self) {
         locked(&self.recorded).sealed();
+    }
+
+    /// Whether what is recorded from now on is passed on.
+    pub fn follow(&self, follows: bool) {
+        locked(&self.recorded).follow(follows);
+    }
+
+    /// Passes on what was recorded since the last time.
+    pub fn pass_on(&self, tap: &Tap) {
+        let told = locked(&self.recorded).take_told();
+        if !told.is_empty() {
+            tap.hand_over(vec![Handed { agent: FLEET.to_owned(), told }]);
+        }
     }
 
     /// Which rules fail, where that changed since this was last asked.

@@ -21,8 +21,8 @@ use crate::core::outlet::Outlet;
 use crate::generation::Generation;
 use crate::ingest::Incoming;
 use crate::ledger::{self, LedgerSecret};
-use crate::samples::Folder;
 use crate::samples::foreign::Foreign;
+use crate::samples::{Folder, Tap};
 use crate::store::{self, Columns, Database, Store as _, reading};
 
 const SESSION: [u8; 16] = [7; 16];
@@ -87,6 +87,7 @@ fn samples(folder: &Path) -> Settings {
         retention_ms: Arc::new((15 * 86_400_000).into()),
         unsealed_max: usize::MAX,
         foreign: Arc::new(foreign),
+        tap: Tap::default(),
     }
 }
 

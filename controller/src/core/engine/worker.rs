@@ -16,7 +16,7 @@ use crate::core::rule_board::RuleBoard;
 use crate::detect::Rules;
 use crate::detect::metrics::RuleHealth;
 use crate::ingest::{Incoming, KeptHost, Shard};
-use crate::samples::{Ask, Receipt, SampleCounts, Sealer};
+use crate::samples::{Ask, Receipt, SampleCounts, Sealer, Tap};
 
 /// How soon a worker looks again for room at the desk.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
@@ -46,6 +46,8 @@ pub(super) struct Worker {
     pub number: usize,
     pub sealer: Sealer,
     pub sample_counts: Arc<SampleCounts>,
+    /// Where samples are passed on.
+    pub tap: Tap,
     pub rules: Arc<RuleBoard>,
     pub waiting: Waiting,
     /// As [`Engine`] counts them.
@@ -58,6 +60,7 @@ impl Worker {
     /// Runs, and puts into a last block file what it then holds.
     pub(super) fn live(mut self, queue: &Receiver<ToWorker>) {
         self.run(queue);
+        self.tap.hand_over(self.shard.take_handed());
         self.waiting.hand_all_on();
         let receipt = self.sealer.finish();
         receipt.into_iter().for_each(|receipt| self.take_receipt(receipt));
@@ -123,7 +126,7 @@ impl Worker {
         drop(self.sealer.finish());
         self.waiting.forget();
         let now = (self.now)();
-        self.shard = Shard::restore(rules, kept, now).keeping(self.sealer.unsealed_max());
+        self.shard = Shard::restore(rules, kept, now).keeping(self.sealer.unsealed_max()).tapped(self.tap.clone());
         self.rules.put(self.number, RuleHealth::default());
         match self.shard.recover(self.sealer.folder(), now) {
             Ok(faults) => faults.iter().for_each(|fault| tracing::error!(fault, "a block file is not whole")),
@@ -133,6 +136,7 @@ impl Worker {
 
     /// Hands over to the next block file where it is time, and takes the receipt of the one before.
     fn seal(&mut self) {
+        self.tap.hand_over(self.shard.take_handed());
         self.sample_counts.add(self.shard.take_tally());
         self.sample_counts.lagged(&self.shard.take_lags());
         self.rules.judged(self.shard.take_judged());

@@ -41,6 +41,9 @@ impl Step<'_> {
         let taken = report::take(self.host, &report, &layout, at, self.now)?;
         self.tally.add(&taken);
         self.lags.push(self.now.since(at));
+        if taken.values > 0 {
+            self.host.samples.tell_report(report, &layout, at.0, taken.newest);
+        }
         if taken.newest {
             let host = &mut *self.host;
             self.proposal.inputs.extend(host.detection.report(

@@ -17,7 +17,7 @@ use crate::ledger::crc32c;
 
 /// A larger body is damage.
 const BODY_MAX: usize = 64 << 20;
-const HEAD: usize = 9;
+pub const HEAD: usize = 9;
 
 /// The open segment.
 #[derive(Debug)]
@@ -61,14 +61,7 @@ impl Log {
     /// # Errors
     /// What the disk says. The record may be there all the same; whoever sends it again does no harm.
     pub fn append(&mut self, kind: u8, body: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(body.len()).ok().filter(|length| *length as usize <= BODY_MAX);
-        let length =
-            length.ok_or_else(|| io::Error::other(format!("a record of {} bytes is too large", body.len())))?;
-        let mut record = Vec::with_capacity(HEAD + body.len());
-        record.extend_from_slice(&length.to_le_bytes());
-        record.extend_from_slice(&crc32c(&[&[kind], body]).to_le_bytes());
-        record.push(kind);
-        record.extend_from_slice(body);
+        let record = framed(kind, body)?;
         let written = self.segment.write_all(&record).and_then(|()| self.segment.sync_data());
         if written.is_err() {
             // What is there of it must not stand before what comes next.
@@ -123,8 +116,29 @@ impl Replayed {
     }
 }
 
+/// A record as it is written.
+///
+/// # Errors
+/// It is too large.
+pub fn framed(kind: u8, body: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u32::try_from(body.len()).ok().filter(|length| *length as usize <= BODY_MAX);
+    let length = length.ok_or_else(|| io::Error::other(format!("a record of {} bytes is too large", body.len())))?;
+    let mut record = Vec::with_capacity(HEAD + body.len());
+    record.extend_from_slice(&length.to_le_bytes());
+    record.extend_from_slice(&crc32c(&[&[kind], body]).to_le_bytes());
+    record.push(kind);
+    record.extend_from_slice(body);
+    Ok(record)
+}
+
+/// Bytes and kind of the record that begins with this head; none where it is damaged.
+pub fn head(head: [u8; HEAD]) -> Option<(usize, u8)> {
+    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    (length <= BODY_MAX).then_some((HEAD + length, head[8]))
+}
+
 /// The first record, and what is behind it.
-fn record(bytes: &[u8]) -> Option<(Record, &[u8])> {
+pub fn record(bytes: &[u8]) -> Option<(Record, &[u8])> {
     let (head, rest) = bytes.split_at_checked(HEAD)?;
     let length = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
     let checksum = u32::from_le_bytes(head[4..8].try_into().ok()?);
@@ -133,11 +147,11 @@ fn record(bytes: &[u8]) -> Option<(Record, &[u8])> {
     (crc32c(&[&[kind], body]) == checksum).then(|| ((kind, body.to_vec()), after))
 }
 
-fn path(folder: &Path, number: u64) -> PathBuf {
+pub fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.log"))
 }
 
-fn begin(folder: &Path, number: u64) -> io::Result<File> {
+pub fn begin(folder: &Path, number: u64) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let segment = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path(folder, number))?;
     File::open(folder)?.sync_all()?;
@@ -145,7 +159,7 @@ fn begin(folder: &Path, number: u64) -> io::Result<File> {
 }
 
 /// Segments that are there, in order.
-fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+pub fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();

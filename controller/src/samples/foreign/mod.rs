@@ -6,7 +6,7 @@
 
 mod fields;
 mod keeper;
-mod log;
+pub mod log;
 pub mod otlp;
 mod otlp_names;
 pub mod otlp_wire;
@@ -33,6 +33,7 @@ use wire::{Kind, Metadata, Pair, Request};
 use super::file::{self, StoredDerived};
 use super::folder::Folder;
 use super::seal::{Covered, Part, Sealing};
+use super::told::{Handed, Tap, Told};
 use super::{Question, is_gap};
 
 /// What stands in block files where a host's name does; no agent can be called so.
@@ -51,6 +52,8 @@ pub struct Foreign {
     table: Mutex<Table>,
     metadata: Mutex<BTreeMap<String, Metadata>>,
     counts: Mutex<ForeignReadings>,
+    /// Where samples are passed on.
+    tap: Tap,
 }
 
 /// What became of samples since the start, and what there is.
@@ -94,13 +97,20 @@ impl Foreign {
             let again = request.and_then(|kind| {
                 let bytes = wire::unpack(&body)?;
                 // What is refused now was refused then, or is in a block file.
-                take(&mut table, &mut metadata, wire::read(kind, &bytes)?);
+                take(&mut table, &mut metadata, wire::read(kind, &bytes)?, None);
                 Ok(())
             });
             faults.extend(again.err());
         }
         let (table, metadata) = (Mutex::new(table), Mutex::new(metadata));
-        Ok((Self { log: Mutex::new(log), table, metadata, counts: Mutex::default() }, faults))
+        let tap = Tap::default();
+        Ok((Self { log: Mutex::new(log), table, metadata, counts: Mutex::default(), tap }, faults))
+    }
+
+    /// Passes on through `tap` what is taken from now on.
+    #[must_use]
+    pub fn tapped(self, tap: Tap) -> Self {
+        Self { tap, ..self }
     }
 
     /// Takes a request, durably; `body` is what came, of which `request` was read.
@@ -110,7 +120,12 @@ impl Foreign {
     pub fn take(&self, kind: Kind, body: &[u8], request: Request<'_>) -> io::Result<Outcome> {
         let mut log = locked(&self.log);
         log.append(kind as u8, body)?;
-        let outcome = take(&mut locked(&self.table), &mut locked(&self.metadata), request);
+        let mut taken = self.tap.is_open().then(Vec::new);
+        let outcome = take(&mut locked(&self.table), &mut locked(&self.metadata), request, taken.as_mut());
+        if let Some(series) = taken.filter(|series| !series.is_empty()) {
+            // Under the lock, so that they go on in the order in which they came.
+            self.tap.hand_over(vec![Handed { agent: FOREIGN.to_owned(), told: vec![Told::Series(series)] }]);
+        }
         drop(log);
         let mut counts = locked(&self.counts);
         counts.taken += outcome.taken as u64;
@@ -175,7 +190,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take(table: &mut Table, metadata: &mut BTreeMap<String, Metadata>, mut request: Request<'_>) -> Outcome {
+/// Takes a request; what of it was taken is added to `taken` as well.
+fn take(
+    table: &mut Table,
+    metadata: &mut BTreeMap<String, Metadata>,
+    mut request: Request<'_>,
+    mut taken: Option<&mut Vec<(Labels, Vec<Point>)>>,
+) -> Outcome {
     let faults = std::mem::take(&mut request.faults);
     let mut outcome = Outcome { histograms: request.histograms, faults, ..Outcome::default() };
     for (pairs, points) in request.series() {
@@ -189,13 +210,22 @@ fn take(table: &mut Table, metadata: &mut BTreeMap<String, Metadata>, mut reques
                 }
             },
         };
+        let mut of_series = Vec::new();
         for point in points {
             // The bits of a gap are no value.
             let value = if is_gap(point.value) { f64::NAN } else { point.value };
             match number.and_then(|number| table.write(number, Point { at: point.at, value })) {
-                Ok(()) => outcome.taken += 1,
+                Ok(()) => {
+                    outcome.taken += 1;
+                    if taken.is_some() {
+                        of_series.push(Point { at: point.at, value });
+                    }
+                }
                 Err(refusal) => outcome.refuse(pairs, point, refusal),
             }
+        }
+        if let Some(taken) = taken.as_mut().filter(|_| !of_series.is_empty()) {
+            taken.push((Labels::new(pairs.iter().copied()), of_series));
         }
     }
     for (family, of) in request.metadata {
