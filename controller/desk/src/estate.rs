@@ -72,7 +72,7 @@ impl Estate {
     pub fn due(&mut self, host: CiId, moment: Moment<'_>) -> Vec<Outcome> {
         let away_for = |agent: &Agent| moment.at.since(agent.since);
         let missing_after = moment.config.settings.missing_after;
-        let agent = self.0.get(host).and_then(|host| moment.agents.get(host.agent.as_ref()?));
+        let agent = self.0.get(host).and_then(|host| moment.agents.get(host.agent.as_deref()?));
         let lost = agent.filter(|agent| agent.session.is_none() && away_for(agent) >= missing_after);
         let lost = lost.map(|agent| moment.with(|context| self.0.lost(&agent.name, context)));
         let due = moment.with(|context| self.0.due(host, context));
@@ -143,7 +143,7 @@ impl Estate {
     pub fn describe(&self, ci: CiId) -> Map<String, Value> {
         let Some(ci) = self.0.get(self.living(ci)) else { return Map::new() };
         let mut seen: Map<String, Value> =
-            ci.attributes.iter().map(|(name, held)| (name.clone(), json!(held.value))).collect();
+            ci.attributes().map(|(name, held)| (name.to_owned(), json!(held.value))).collect();
         seen.insert("id".to_owned(), json!(ci.id));
         seen.insert("class".to_owned(), json!(ci.class.word()));
         seen.insert("name".to_owned(), json!(ci.name));

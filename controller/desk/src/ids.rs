@@ -126,6 +126,9 @@ derived! {
 /// Bytes with which the ids of a host and of all that is found on it begin.
 const SHARED: usize = 6;
 
+/// With what the ids of a host and of all that is found on it begin.
+pub type Block = [u8; SHARED];
+
 impl CiId {
     /// The id of a thing found on a host, derived from what names it there.
     ///
@@ -135,6 +138,11 @@ impl CiId {
         let mut id = derive("ci", parts);
         id[..SHARED].copy_from_slice(&host.0[..SHARED]);
         Self(id)
+    }
+
+    /// How the id begins, and those of all that is on the same host.
+    pub fn block(self) -> Block {
+        std::array::from_fn(|at| self.0[at])
     }
 }
 

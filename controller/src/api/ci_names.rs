@@ -33,7 +33,7 @@ pub(super) struct InShort {
 impl InShort {
     pub fn of(ci: &Ci) -> Self {
         let (class, name) = (ci.class.word().to_owned(), ci.name.clone());
-        Self { id: ci.id, short: short(ci.id), class, name, agent: ci.agent.clone() }
+        Self { id: ci.id, short: short(ci.id), class, name, agent: ci.agent.as_deref().map(str::to_owned) }
     }
 }
 

@@ -38,7 +38,7 @@ pub fn retired(decisions: &[Decision], cmdb: &Graph) -> Vec<String> {
         FactBody::Cmdb(CmdbFact::Lifecycle { ci, to: Lifecycle::Retired, .. }) => cmdb.get(*ci)?.agent.clone(),
         _ => None,
     });
-    retired.collect()
+    retired.map(|agent| agent.to_string()).collect()
 }
 
 /// Everything that was kept, by agent.

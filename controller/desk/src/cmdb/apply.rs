@@ -54,7 +54,7 @@ impl Graph {
         out: &mut Outcome,
     ) {
         let Some(known) = self.get(host) else { return };
-        let before = known.sections.get(&fragment.section).map(|mark| mark.happened_at);
+        let before = known.more().sections.get(&fragment.section).map(|mark| mark.happened_at);
         let plan = section::plan(self, known, fragment, &mut reading, ctx.order);
         out.left_out += reading.refused.count();
         if let Some(body) = plan.fact.clone() {
@@ -93,7 +93,7 @@ impl Graph {
         if from == Lifecycle::InUse {
             return;
         }
-        let agent = known.agent.clone().unwrap_or_default();
+        let agent = known.agent.as_deref().unwrap_or_default().to_owned();
         let reason = Reason::new("seen", format!("the agent {agent} is here"));
         let body = CmdbFact::Lifecycle { ci: host, from, to: Lifecycle::InUse, also: Vec::new() };
         self.decide(host, happened, Actor::Agent(agent), vec![reason], body, ctx, out);
@@ -127,9 +127,12 @@ impl Graph {
         let ids: Vec<CiId> = self.all_on(host).map(|ci| ci.id).chain([host]).collect();
         for id in ids {
             self.edit(id, |ci| {
-                ci.sections.clear();
-                ci.named_by.clear();
-                ci.wants.clear();
+                if !ci.named_by.is_empty() {
+                    ci.said_mut().named_by.clear();
+                }
+                let more = ci.more_mut();
+                more.sections.clear();
+                more.wants.clear();
             });
         }
     }

@@ -45,7 +45,7 @@ impl Comparison<'_> {
         let arrived = self.arrived.get(&(found.class, found.key.to_owned())).copied();
         let Some(from) = arrived.or(known.map(|ci| ci.id)) else { return };
         let claimed: BTreeSet<Edge> = known.map(|ci| self.claims(ci)).unwrap_or_default().into_iter().collect();
-        let wanted: BTreeSet<Want> = known.map(|ci| ci.wants.clone()).unwrap_or_default();
+        let wanted: BTreeSet<Want> = known.map(|ci| ci.more().wants.clone()).unwrap_or_default();
         let wanted: BTreeSet<Want> = wanted.into_iter().filter(|want| want.by == self.section).collect();
         let (mut edges, mut wants) = (BTreeSet::new(), BTreeSet::new());
         for (kind, class, key) in &found.relations {
@@ -81,7 +81,7 @@ impl Comparison<'_> {
         for ((class, key), to) in &arrived {
             for from in self.graph.wanting(self.host.id, *class, key) {
                 let fits = |want: &&Want| (want.class, &want.key) == (*class, key);
-                let drop: BTreeSet<Want> = from.wants.iter().filter(fits).cloned().collect();
+                let drop: BTreeSet<Want> = from.more().wants.iter().filter(fits).cloned().collect();
                 let elsewhere = drop.iter().filter(|want| want.by != self.section || !self.spoken.contains(&from.id));
                 let edges: Vec<Edge> = elsewhere
                     .map(|want| Edge { from: from.id, kind: want.kind, to: *to, by: want.by.clone() })

@@ -75,7 +75,7 @@ impl<'a> Comparison<'a> {
             class: found.class,
             key: found.key.to_owned(),
             host: Some(host),
-            agent: self.host.agent.clone(),
+            agent: self.host.agent.as_deref().map(str::to_owned),
             attributes: attributes.collect(),
         });
         self.arrived.insert((found.class, found.key.to_owned()), ci);
@@ -116,7 +116,7 @@ impl<'a> Comparison<'a> {
             let Some(ci) = self.graph.get(*id) else { continue };
             self.spoken.insert(*id);
             self.notes.push((*id, Note::Named(None)));
-            let drop: BTreeSet<Want> = ci.wants.iter().filter(|want| want.by == self.section).cloned().collect();
+            let drop: BTreeSet<Want> = ci.more().wants.iter().filter(|want| want.by == self.section).cloned().collect();
             self.notes.push((*id, Note::Wants { add: BTreeSet::new(), drop }));
             if ci.named_by.keys().any(|by| by != self.section) {
                 self.fact.unrelated.extend(self.claims(ci));
@@ -167,15 +167,15 @@ fn found_key(ci: &Ci) -> String {
 
 /// All state that the agent said of an item, as if it said none of it any more.
 fn said_before(ci: &Ci) -> impl Iterator<Item = AttributeChange> {
-    let said = ci.attributes.iter().filter(|(_, held)| held.source == Source::Agent);
-    said.map(|(name, held)| AttributeChange { name: name.clone(), from: Some(held.value.clone()), to: None })
+    let said = ci.attributes().filter(|(_, held)| held.source == Source::Agent);
+    said.map(|(name, held)| AttributeChange { name: name.to_owned(), from: Some(held.value.clone()), to: None })
 }
 
 /// What the agent's word makes of an attribute; `None` where it stays as it is.
 pub(super) fn change(ci: &Ci, schema: &Attribute, text: &str) -> Option<AttributeChange> {
     let to = schema.kind.read(text).ok()?;
-    let held = ci.attributes.get(schema.name);
-    if held.is_some_and(|held| held.value == to || !admits(ci, schema, held, Source::Agent)) {
+    let held = ci.held(schema.name);
+    if held.is_some_and(|held| *held.value == to || !admits(ci, schema, held, Source::Agent)) {
         return None;
     }
     Some(AttributeChange { name: schema.name.to_owned(), from: held.map(|held| held.value.clone()), to: Some(to) })
@@ -183,7 +183,7 @@ pub(super) fn change(ci: &Ci, schema: &Attribute, text: &str) -> Option<Attribut
 
 /// Whether `source` may overwrite what an attribute holds: a higher or equal rank may; a lower one only what an agent said of
 /// something that it sees no more. What people and imports said does not age.
-pub(super) fn admits(ci: &Ci, schema: &Attribute, held: &Held, source: Source) -> bool {
+pub(super) fn admits(ci: &Ci, schema: &Attribute, held: Held<'_>, source: Source) -> bool {
     let rank = |source: Source| schema.sources.iter().position(|known| *known == source);
     let is_stale = held.source == Source::Agent && ci.lifecycle != Lifecycle::InUse;
     rank(source) <= rank(held.source) || is_stale

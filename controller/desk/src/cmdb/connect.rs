@@ -77,8 +77,8 @@ impl Graph {
 
     /// The connections of one client that `concerns` takes, derived again; what comes and goes is entered in the round.
     fn follow_links(&mut self, client: CiId, concerns: impl Fn(&Link) -> bool, ctx: &Context<'_>, round: &mut Round) {
-        let Some(known) = self.get(client).filter(|ci| !ci.links.is_empty()) else { return };
-        let mut links = known.links.clone();
+        let Some(known) = self.get(client).filter(|ci| !ci.more().links.is_empty()) else { return };
+        let mut links = known.more().links.clone();
         let held = held_by(&links);
         let mut ended: BTreeMap<RelationKey, String> = BTreeMap::new();
         for link in links.values_mut().filter(|link| concerns(link)) {
@@ -112,7 +112,7 @@ impl Graph {
     ///
     /// Errors: why there are none, as a sentence.
     fn derive(&self, client: CiId, link: &Link, ctx: &Context<'_>) -> Result<BTreeSet<RelationKey>, String> {
-        let host = self.get(client).filter(|host| host.is_current() && host.merged_into.is_none());
+        let host = self.get(client).filter(|host| host.is_current() && host.more().merged_into.is_none());
         let host = host.ok_or("its host is retired")?;
         let unseen_after = ctx.settings.relation_unseen_after;
         if self.is_over(link, ctx) {
@@ -260,7 +260,7 @@ fn held_by(links: &Links) -> BTreeMap<RelationKey, Option<Millis>> {
 }
 
 fn is_holding(host: &Ci, key: RelationKey) -> bool {
-    host.links.values().any(|link| link.holds.contains(&key))
+    host.more().links.values().any(|link| link.holds.contains(&key))
 }
 
 /// How well an endpoint fits the far end of a connection, best first: its very address, any of the family, any at all.

@@ -7,9 +7,11 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::shared::Text;
+
 /// Values by name. Serialized as a map; equal and ordered as a `BTreeMap` of the same entries.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Few<V>(Vec<(String, V)>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Few<V>(Box<[(Text, V)]>);
 
 impl<V> Few<V> {
     pub fn is_empty(&self) -> bool {
@@ -21,7 +23,7 @@ impl<V> Few<V> {
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
+        self.0.binary_search_by(|(known, _)| (**known).cmp(name))
     }
 
     pub fn get(&self, name: &str) -> Option<&V> {
@@ -33,12 +35,14 @@ impl<V> Few<V> {
     }
 
     /// The value that the name had.
-    pub fn insert(&mut self, name: String, value: V) -> Option<V> {
+    pub fn insert(&mut self, name: Text, value: V) -> Option<V> {
         match self.place(&name) {
             Ok(place) => Some(std::mem::replace(&mut self.0[place].1, value)),
             Err(place) => {
-                self.0.reserve_exact(1);
-                self.0.insert(place, (name, value));
+                let mut entries = std::mem::take(&mut self.0).into_vec();
+                entries.reserve_exact(1);
+                entries.insert(place, (name, value));
+                self.0 = entries.into_boxed_slice();
                 None
             }
         }
@@ -47,28 +51,29 @@ impl<V> Few<V> {
     /// The value that the name had.
     pub fn remove(&mut self, name: &str) -> Option<V> {
         let place = self.place(name).ok()?;
-        let (_, value) = self.0.remove(place);
-        self.0.shrink_to_fit();
+        let mut entries = std::mem::take(&mut self.0).into_vec();
+        let (_, value) = entries.remove(place);
+        self.0 = entries.into_boxed_slice();
         Some(value)
     }
 
     pub fn clear(&mut self) {
-        self.0 = Vec::new();
+        self.0 = Box::default();
     }
 
     /// In order of the names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&String, &V)> {
-        self.0.iter().map(|(name, value)| (name, value))
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &V)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &String> {
-        self.0.iter().map(|(name, _)| name)
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
     }
 }
 
 impl<V> Default for Few<V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Box::default())
     }
 }
 
@@ -78,21 +83,25 @@ impl<V: std::fmt::Debug> std::fmt::Debug for Few<V> {
     }
 }
 
-impl<V> Extend<(String, V)> for Few<V> {
-    fn extend<T: IntoIterator<Item = (String, V)>>(&mut self, entries: T) {
+impl<V> Extend<(Text, V)> for Few<V> {
+    fn extend<T: IntoIterator<Item = (Text, V)>>(&mut self, entries: T) {
         for (name, value) in entries {
             self.insert(name, value);
         }
     }
 }
 
-impl<V> FromIterator<(String, V)> for Few<V> {
-    fn from_iter<T: IntoIterator<Item = (String, V)>>(entries: T) -> Self {
-        let entries = entries.into_iter();
-        let mut few = Self(Vec::with_capacity(entries.size_hint().0));
-        few.extend(entries);
-        few.0.shrink_to_fit();
-        few
+/// Of entries with one name the last counts.
+impl<V> FromIterator<(Text, V)> for Few<V> {
+    fn from_iter<T: IntoIterator<Item = (Text, V)>>(entries: T) -> Self {
+        let mut entries: Vec<(Text, V)> = entries.into_iter().collect();
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            let mut few = Self::default();
+            few.extend(entries);
+            return few;
+        }
+        entries.shrink_to_fit();
+        Self(entries.into_boxed_slice())
     }
 }
 
@@ -115,11 +124,11 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Few<V> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Few<V>, A::Error> {
-                let mut few = Few::default();
-                while let Some((name, value)) = map.next_entry()? {
-                    few.insert(name, value);
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(16));
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
                 }
-                Ok(few)
+                Ok(entries.into_iter().collect())
             }
         }
         deserializer.deserialize_map(Entries(std::marker::PhantomData))
@@ -153,7 +162,7 @@ mod tests {
         #[test]
         fn it_is_the_map_that_it_stands_for(steps in proptest::collection::vec(step(), 0..40)) {
             let (mut few, mut map) = (Few::default(), BTreeMap::new());
-            let name = |number: u8| format!("attribute_{number}");
+            let name = |number: u8| Text::from(format!("attribute_{number}").as_str());
             for step in steps {
                 match step {
                     Step::Insert(at, value) => prop_assert_eq!(few.insert(name(at), value), map.insert(name(at), value)),
@@ -165,7 +174,7 @@ mod tests {
                 }
                 prop_assert_eq!((few.len(), few.is_empty()), (map.len(), map.is_empty()));
             }
-            prop_assert!(few.iter().eq(map.iter()) && few.keys().eq(map.keys()));
+            prop_assert!(few.iter().eq(map.iter().map(|(name, value)| (&**name, value))) && few.keys().eq(map.keys().map(|name| &**name)));
             for at in 0..12 {
                 prop_assert_eq!(few.get(&name(at)), map.get(&name(at)));
                 prop_assert_eq!(few.contains_key(&name(at)), map.contains_key(&name(at)));

@@ -107,7 +107,7 @@ pub fn identifiers_of(ci: &Ci) -> Vec<Identifier> {
     let is_container = CONTAINERS.contains(&text("virtualization"));
     let own = |name: &str| if is_container { "" } else { text(name) };
     let values = [
-        ci.agent.clone(),
+        ci.agent.as_deref().map(str::to_owned),
         machine_id(text("machine_id")),
         serial(own("dmi_vendor"), own("dmi_serial")),
         uuid(own("dmi_uuid")),
@@ -236,7 +236,7 @@ pub(super) fn judge(graph: &Graph, host: &Ci, identifiers: &[Identifier], fresh:
             (_, true, _) => ConflictKind::Disagreement,
         };
         let over = matched[0].identifier.clone();
-        let sides = [side(host, identifiers, ctx), side(other, &other.identifiers, ctx)];
+        let sides = [side(host, identifiers, ctx), side(other, &other.more().identifiers, ctx)];
         verdict.conflicts.push(Conflict { kind, over, sides, matched, differ });
     }
     verdict
@@ -247,7 +247,7 @@ pub(super) fn settled(host: &Ci, verdict: &Verdict) -> Vec<Dispute> {
     let upheld = |dispute: &&Dispute| {
         verdict.conflicts.iter().any(|conflict| conflict.sides[1].ci == dispute.with && conflict.over == dispute.over)
     };
-    host.conflicts.iter().filter(|dispute| !upheld(dispute)).cloned().collect()
+    host.more().conflicts.iter().filter(|dispute| !upheld(dispute)).cloned().collect()
 }
 
 fn is_strong(matched: &[Match]) -> bool {
@@ -265,7 +265,7 @@ fn weight(kind: &str) -> u32 {
 
 /// Identifiers of which both have one, and not the same. The agent's name is left out: that it changed is the question.
 fn differences(identifiers: &[Identifier], other: &Ci) -> Vec<Difference> {
-    let theirs = |kind: &str| other.identifiers.iter().find(|identifier| identifier.kind == kind);
+    let theirs = |kind: &str| other.more().identifiers.iter().find(|identifier| identifier.kind == kind);
     let both =
         identifiers.iter().filter(|ours| ours.kind != "agent").filter_map(|ours| Some((ours, theirs(&ours.kind)?)));
     let differing = both.filter(|(ours, theirs)| ours.value != theirs.value && !overlap(ours, theirs));
@@ -288,7 +288,13 @@ fn overlap(ours: &Identifier, theirs: &Identifier) -> bool {
 fn side(ci: &Ci, identifiers: &[Identifier], ctx: &Context<'_>) -> Side {
     debug_assert_eq!(ci.class, Class::Host, "only hosts are identified");
     let live = ci.agent.as_deref().is_some_and(|agent| (ctx.live)(agent));
-    Side { ci: ci.id, name: ci.name.clone(), agent: ci.agent.clone(), live, identifiers: identifiers.to_vec() }
+    Side {
+        ci: ci.id,
+        name: ci.name.clone(),
+        agent: ci.agent.as_deref().map(str::to_owned),
+        live,
+        identifiers: identifiers.to_vec(),
+    }
 }
 
 pub(super) fn match_reason(shared: &Match) -> Reason {

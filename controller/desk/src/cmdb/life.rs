@@ -22,7 +22,7 @@ impl Graph {
         self.decide(ci, ctx.at.max(last_seen), Actor::Controller, vec![reason], body, ctx, &mut out);
         let due = ctx.at.plus(ctx.settings.retired_after);
         out.timers.push(Timer { due, kind: TimerKind::CiUnseen { ci } });
-        if self.get(ci).is_some_and(|host| !host.links.is_empty()) {
+        if self.get(ci).is_some_and(|host| !host.more().links.is_empty()) {
             let due = ctx.at.plus(ctx.settings.relation_unseen_after);
             out.timers.push(Timer { due, kind: TimerKind::CiUnseen { ci } });
         }
@@ -86,7 +86,7 @@ impl Graph {
         self.follow(host, before, ctx, out);
         if let Some(host) = self.get(ci).and_then(|known| known.host) {
             // Should its agent name it still, it is to be noticed.
-            self.note(host, |host| host.sections.clear());
+            self.note(host, |host| host.more_mut().sections.clear());
         }
     }
 
@@ -111,8 +111,8 @@ impl Graph {
             return Err(refusal("invalid", sentence));
         };
         let to = schema.kind.read(text).map_err(|why| refusal("invalid", format!("{what}: {name}: {why}")))?;
-        let held = known.attributes.get(name);
-        if let Some(held) = held.filter(|held| !admits(known, schema, held, source)) {
+        let held = known.held(name);
+        if let Some(held) = held.filter(|held| !admits(known, schema, *held, source)) {
             let sentence =
                 format!("{name} of {what} is \"{}\" by a source of higher rank ({})", held.value, held.source.word());
             return Err(refusal("not_allowed_in_state", sentence));

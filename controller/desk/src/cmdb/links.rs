@@ -70,7 +70,7 @@ impl Graph {
     /// Takes in what an agent says of its connections; what follows from them is for [`Graph::follow`].
     pub(super) fn take_links(&mut self, host: CiId, fragment: &Fragment, ctx: &Context<'_>, out: &mut Outcome) {
         let Some(known) = self.get(host) else { return };
-        let mut links = known.links.clone();
+        let mut links = known.more().links.clone();
         let mut refused = Refused::default();
         let mut named = BTreeSet::new();
         for item in &fragment.items {
@@ -100,8 +100,8 @@ impl Graph {
 
     /// Enters a host's connections as they now stand.
     pub(super) fn keep_links(&mut self, host: CiId, links: Links) {
-        if self.get(host).is_some_and(|ci| ci.links != links) {
-            self.edit(host, |ci| ci.links = links);
+        if self.get(host).is_some_and(|ci| ci.more().links != links) {
+            self.edit(host, |ci| ci.more_mut().links = links);
         }
     }
 }

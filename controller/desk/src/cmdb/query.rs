@@ -59,7 +59,7 @@ impl Graph {
         let mut at = self.get(ci)?;
         // A merge never points back; the bound is there for records that somebody wrote by hand.
         for _ in 0..32 {
-            match at.merged_into {
+            match at.more().merged_into {
                 Some(into) => at = self.get(into)?,
                 None => return Some(at),
             }
@@ -80,9 +80,9 @@ impl Graph {
     /// agent's name).
     pub fn labels(ci: &Ci) -> BTreeMap<String, String> {
         let mut labels: BTreeMap<String, String> =
-            ci.attributes.iter().map(|(name, held)| (name.clone(), held.value.to_string())).collect();
-        labels.extend(ci.measurements.iter().map(|(name, measured)| (name.clone(), measured.value.to_string())));
-        labels.extend(ci.agent.clone().map(|agent| ("instance".to_owned(), agent)));
+            ci.attributes().map(|(name, held)| (name.to_owned(), held.value.to_string())).collect();
+        labels.extend(ci.measurements.iter().map(|(name, measured)| (name.to_owned(), measured.value.to_string())));
+        labels.extend(ci.agent.as_deref().map(|agent| ("instance".to_owned(), agent.to_owned())));
         let own =
             [("class", ci.class.word()), ("name", &ci.name), ("key", &ci.key), ("lifecycle", ci.lifecycle.word())];
         labels.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -83,17 +83,19 @@ impl Ci {
             if change.name == ADDRESSES && !is_renumbered(from, to) {
                 continue;
             }
-            self.changes.retain(|turn| turn.attribute != change.name);
+            self.more_mut().changes.retain(|turn| turn.attribute != change.name);
             let turn = Turn { attribute: change.name.clone(), from: from.clone(), to: to.clone(), when };
-            self.changes.push(turn);
+            self.more_mut().changes.push(turn);
         }
-        let surplus = self.changes.len().saturating_sub(KEPT_MOST);
-        self.changes.drain(..surplus);
+        let surplus = self.more().changes.len().saturating_sub(KEPT_MOST);
+        if surplus > 0 {
+            self.more_mut().changes.drain(..surplus);
+        }
     }
 
     /// The identities of its remembered changes.
     pub(super) fn identities(&self) -> impl Iterator<Item = String> {
-        self.changes.iter().map(|turn| identity(self, &turn.attribute, Some(&turn.from), Some(&turn.to)))
+        self.more().changes.iter().map(|turn| identity(self, &turn.attribute, Some(&turn.from), Some(&turn.to)))
     }
 }
 
@@ -127,7 +129,7 @@ impl Graph {
     /// The items that saw the same change since `since`, by id: the fleet's part in `package openssl 3.0.1→3.0.2`.
     pub fn changed_alike(&self, identity: &str, since: Millis) -> Vec<CiId> {
         let saw = |ci: &&Ci| {
-            let turns = ci.changes.iter().filter(|turn| turn.when.happened >= since);
+            let turns = ci.more().changes.iter().filter(|turn| turn.when.happened >= since);
             turns
                 .into_iter()
                 .any(|turn| self::identity(ci, &turn.attribute, Some(&turn.from), Some(&turn.to)) == identity)
@@ -155,7 +157,7 @@ impl Graph {
             distance,
             identity: identity(ci, attribute, from, to),
         };
-        let turns = ci.changes.iter().filter(|turn| turn.when.happened >= since);
+        let turns = ci.more().changes.iter().filter(|turn| turn.when.happened >= since);
         let mut changes: Vec<RecentChange> =
             turns.map(|turn| change(&turn.attribute, Some(&turn.from), Some(&turn.to), turn.when)).collect();
         if INSTALLED.contains(&ci.class) && ci.lifecycle_since.happened >= since {
@@ -177,13 +179,13 @@ impl Graph {
     /// Whether an item came after its host's section was first told, so that its coming is news of the host.
     fn is_later_than_its_section(&self, ci: &Ci) -> bool {
         let host = ci.host.and_then(|host| self.get(host));
-        let mark = host.zip(ci.class.schema().section).and_then(|(host, section)| host.sections.get(section));
+        let mark = host.zip(ci.class.schema().section).and_then(|(host, section)| host.more().sections.get(section));
         mark.and_then(|mark| mark.first).is_some_and(|first| ci.lifecycle_since.happened > first)
     }
 }
 
 fn is_touched(ci: &Ci, since: Millis) -> bool {
-    ci.lifecycle_since.happened >= since || ci.changes.iter().any(|turn| turn.when.happened >= since)
+    ci.lifecycle_since.happened >= since || ci.more().changes.iter().any(|turn| turn.when.happened >= since)
 }
 
 /// `package openssl 3.0.1→3.0.2`, `service_unit nginx.service user www→nginx`, `host kernel 6.1→6.2`.

@@ -7,7 +7,7 @@ use super::facts::{CmdbFact, Match};
 use super::found::{self, Found};
 use super::graph::{Context, Graph, Outcome};
 use super::identify::{self, Verdict};
-use super::relations::{RelationKind, Source};
+use super::relations::{RelationKind, Source, When};
 use super::{Class, compare};
 use crate::ids::CiId;
 use crate::input::{FoundItem, Fragment};
@@ -24,11 +24,11 @@ impl Graph {
         out: &mut Outcome,
     ) -> CiId {
         let Some(known) = self.get(host) else { return host };
-        let is_fresh = !known.sections.contains_key("host");
+        let is_fresh = !known.more().sections.contains_key("host");
         let told = as_told(known, found);
-        let verdict = identify::judge(self, &told, &told.identifiers, is_fresh, ctx);
+        let verdict = identify::judge(self, &told, &told.more().identifiers, is_fresh, ctx);
         let settled = identify::settled(known, &verdict);
-        let actor = Actor::Agent(known.agent.clone().unwrap_or_default());
+        let actor = Actor::Agent(known.agent.as_deref().unwrap_or_default().to_owned());
         for dispute in settled {
             let Dispute { with, over } = dispute;
             let reason = Reason::new("identification", format!("{} is no longer shared", over.kind));
@@ -54,7 +54,7 @@ impl Graph {
     ) {
         for conflict in verdict.conflicts {
             let dispute = Dispute { with: conflict.sides[1].ci, over: conflict.over.clone() };
-            if self.get(host).is_some_and(|ci| ci.conflicts.contains(&dispute)) {
+            if self.get(host).is_some_and(|ci| ci.more().conflicts.contains(&dispute)) {
                 continue;
             }
             let mut reasons = vec![identify::conflict_reason(&conflict)];
@@ -77,8 +77,8 @@ impl Graph {
         let told = self.retell(dropped, &agent);
         let reasons = matched.iter().map(identify::match_reason).collect();
         let weight = matched.iter().map(|m| m.weight).sum();
-        let body = CmdbFact::Merged { kept, dropped, agent: agent.clone(), matched: matched.to_vec(), weight };
-        self.decide(kept, happened, Actor::Agent(agent), reasons, body, ctx, out);
+        let body = CmdbFact::Merged { kept, dropped, agent: agent.to_string(), matched: matched.to_vec(), weight };
+        self.decide(kept, happened, Actor::Agent(agent.to_string()), reasons, body, ctx, out);
         self.forget_sections(dropped);
         self.move_links(dropped, kept, ctx, out);
         self.wake(kept, happened, ctx, out);
@@ -92,13 +92,13 @@ impl Graph {
     fn move_links(&mut self, dropped: CiId, kept: CiId, ctx: &Context<'_>, out: &mut Outcome) {
         self.follow(dropped, BTreeSet::new(), ctx, out);
         let mut theirs = BTreeMap::new();
-        self.edit(dropped, |ci| theirs = std::mem::take(&mut ci.links));
-        self.edit(kept, |ci| ci.links.extend(theirs));
+        self.edit(dropped, |ci| theirs = std::mem::take(&mut ci.more_mut().links));
+        self.edit(kept, |ci| ci.more_mut().links.extend(theirs));
     }
 
     /// The sections of a host, as its agent would send them whole.
     fn retell(&self, host: CiId, agent: &str) -> Vec<Fragment> {
-        let Some(marks) = self.get(host).map(|ci| &ci.sections) else { return Vec::new() };
+        let Some(marks) = self.get(host).map(|ci| &ci.more().sections) else { return Vec::new() };
         let named = |section: &str| {
             let here = self.all_on(host).filter(|ci| ci.named_by.contains_key(section));
             here.map(|ci| self.retell_item(ci, section)).collect()
@@ -115,13 +115,17 @@ impl Graph {
     }
 
     fn retell_item(&self, ci: &Ci, section: &str) -> FoundItem {
-        let said = ci.attributes.iter().filter(|(_, held)| held.source == Source::Agent);
-        let said = said.map(|(name, held)| (name.clone(), held.value.to_string()));
-        let measured = ci.measurements.iter().map(|(name, measured)| (name.clone(), measured.value.to_string()));
+        let said = ci.attributes().filter(|(_, held)| held.source == Source::Agent);
+        let said = said.map(|(name, held)| (name.to_owned(), held.value.to_string()));
+        let measured = ci.measurements.iter().map(|(name, measured)| (name.to_owned(), measured.value.to_string()));
         let held = self.relations_from(ci.id).filter(|r| r.kind != RelationKind::RunsOn && r.claims.contains(section));
         let to = held.filter_map(|r| self.get(r.to).map(|to| (r.kind, to.class, to.key.clone())));
-        let wanted =
-            ci.wants.iter().filter(|want| want.by == section).map(|want| (want.kind, want.class, want.key.clone()));
+        let wanted = ci
+            .more()
+            .wants
+            .iter()
+            .filter(|want| want.by == section)
+            .map(|want| (want.kind, want.class, want.key.clone()));
         let words = |(kind, class, key): (RelationKind, Class, String)| (kind.to_string(), class.to_string(), key);
         FoundItem {
             class: ci.class.to_string(),
@@ -136,16 +140,11 @@ impl Graph {
 fn as_told(known: &Ci, found: &Found<'_>) -> Ci {
     let mut told = known.clone();
     for (schema, text) in found.state() {
-        if let Some(change) = compare::change(known, schema, text) {
-            let held = change.to.map(|value| super::Held {
-                value,
-                source: Source::Agent,
-                happened_at: Millis::default(),
-                learned_at: Millis::default(),
-            });
-            told.attributes.extend(held.map(|held| (change.name, held)));
+        let change = compare::change(known, schema, text);
+        if let Some((name, value)) = change.and_then(|change| Some((change.name, change.to?))) {
+            told.hold(&name, value, Source::Agent, When::default());
         }
     }
-    told.identifiers = identify::identifiers_of(&told);
+    told.more_mut().identifiers = identify::identifiers_of(&told);
     told
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::shared::Shared;
 use crate::Millis;
 use crate::ids::CiId;
 
@@ -135,7 +136,7 @@ pub struct Relation {
     pub source: Source,
     /// Who claims it: sections of the agent's inventory, connections, a token, a person. It ends with the last claim; a denied
     /// one keeps its claims and does not hold.
-    pub claims: BTreeSet<String>,
+    pub claims: Shared<BTreeSet<String>>,
     pub since: When,
     /// None: it holds.
     pub until: Option<When>,

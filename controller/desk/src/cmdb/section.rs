@@ -12,6 +12,7 @@ use super::compare::{Comparison, Place};
 use super::facts::SectionFact;
 use super::found::{Found, Reading};
 use super::graph::Graph;
+use super::shared::Text;
 use crate::Millis;
 use crate::ids::CiId;
 use crate::input::Fragment;
@@ -42,7 +43,7 @@ pub(super) enum Note {
 /// Compares a message, already read, with what is known of `host`. `order` is the input's.
 pub(super) fn plan(graph: &Graph, host: &Ci, fragment: &Fragment, reading: &mut Reading<'_>, order: u64) -> Plan {
     keep_within_bounds(graph, host, fragment, reading);
-    let known = host.sections.get(&fragment.section);
+    let known = host.more().sections.get(&fragment.section);
     let told = fragment.whole.then(|| reading.digest());
     if told.is_some() && known.is_some_and(|mark| mark.told == told) {
         return Plan::default();
@@ -134,17 +135,19 @@ impl Graph {
     pub(super) fn keep(&mut self, host: CiId, section: &str, plan: Plan) {
         for (id, note) in plan.notes {
             match note {
-                Note::Named(Some(digest)) => self.note(id, |ci| _ = ci.named_by.insert(section.to_owned(), digest)),
-                Note::Named(None) => self.note(id, |ci| _ = ci.named_by.remove(section)),
+                Note::Named(Some(digest)) => {
+                    self.note(id, |ci| _ = ci.said_mut().named_by.insert(Text::from(section), digest))
+                }
+                Note::Named(None) => self.note(id, |ci| _ = ci.said_mut().named_by.remove(section)),
                 Note::Wants { add, drop } if add.is_empty() && drop.is_empty() => {}
                 Note::Wants { add, drop } => self.edit(id, |ci| {
-                    ci.wants.retain(|want| !drop.contains(want));
-                    ci.wants.extend(add);
+                    ci.more_mut().wants.retain(|want| !drop.contains(want));
+                    ci.more_mut().wants.extend(add);
                 }),
             }
         }
         if let Some(mark) = plan.mark {
-            self.note(host, |ci| _ = ci.sections.insert(section.to_owned(), mark));
+            self.note(host, |ci| _ = ci.more_mut().sections.insert(section.to_owned(), mark));
         }
     }
 
@@ -155,9 +158,12 @@ impl Graph {
             let read =
                 found.measurements().filter_map(|(schema, text)| Some((schema.name, schema.kind.read(text).ok()?)));
             let news: Vec<(&str, Value)> = read.filter(|(name, value)| ci.attribute(name) != Some(value)).collect();
+            let id = ci.id;
             if !news.is_empty() {
-                let measured = news.into_iter().map(|(name, value)| (name.to_owned(), Measured { value, happened_at }));
-                self.note(ci.id, |ci| ci.measurements.extend(measured));
+                let measured =
+                    news.into_iter().map(|(name, value)| (self.measurement(name), Measured { value, happened_at }));
+                let measured: Vec<(Text, Measured)> = measured.collect();
+                self.note(id, |ci| ci.measurements.extend(measured));
             }
         }
     }

@@ -3,14 +3,12 @@
 //! Nothing is judged here. What the deciding parts conclude becomes a fact first, and the fact is all that is applied, so
 //! that a fold over the ledger gives the state of any instant.
 
-use std::collections::BTreeMap;
-
-use super::ci::{Ci, Dispute, Held, Lifecycle};
+use super::ci::{Ci, Dispute, Lifecycle};
 use super::classes::{Class, Value};
 use super::facts::{Added, AttributeChange, Changed, CmdbFact, Conflict, Edge, SectionFact};
-use super::few::Few;
 use super::graph::Graph;
 use super::relations::{LINK_CLAIM, RelationKind, Source, When};
+use super::shared::Text;
 use crate::ids::CiId;
 
 /// Who claims that what is in a host's inventory runs on it: whichever section names it.
@@ -41,7 +39,7 @@ impl Graph {
             CmdbFact::ConflictEnded { ci, with, over } => {
                 for (side, other) in [(*ci, *with), (*with, *ci)] {
                     let dispute = Dispute { with: other, over: over.clone() };
-                    self.edit(side, |ci| _ = ci.conflicts.remove(&dispute));
+                    self.edit(side, |ci| _ = ci.more_mut().conflicts.remove(&dispute));
                 }
             }
         }
@@ -67,31 +65,16 @@ impl Graph {
     }
 
     fn add(&mut self, item: &Added, source: Source, when: When) {
-        let mut ci = Ci {
-            id: item.ci,
-            class: item.class,
-            name: name_of(item.class, &item.key, &item.attributes),
-            key: item.key.clone(),
-            host: item.host,
-            agent: item.agent.clone(),
-            attributes: item.attributes.iter().map(|(name, value)| (name.clone(), held(value, source, when))).collect(),
-            measurements: Few::default(),
-            changes: Vec::new(),
-            lifecycle: Lifecycle::InUse,
-            lifecycle_since: when,
-            first_seen: when.happened,
-            last_seen: when.learned,
-            identifiers: Vec::new(),
-            conflicts: Default::default(),
-            merged_into: None,
-            sections: BTreeMap::new(),
-            links: BTreeMap::new(),
-            named_by: Few::default(),
-            wants: Default::default(),
-        };
-        if ci.class == Class::Host {
-            ci.identifiers = super::identify::identifiers_of(&ci);
+        let agent = item.agent.as_deref().map(Text::from);
+        let mut ci = Ci::new((item.ci, item.class, &item.key), item.host, agent, when);
+        for (name, value) in &item.attributes {
+            ci.hold(name, value.clone(), source, when);
         }
+        ci.rename();
+        if ci.class == Class::Host {
+            ci.more_mut().identifiers = super::identify::identifiers_of(&ci);
+        }
+        ci.settle();
         self.insert(ci);
     }
 
@@ -118,14 +101,11 @@ impl Graph {
             ci.remember(changes, when);
             for change in changes {
                 match &change.to {
-                    Some(value) => _ = ci.attributes.insert(change.name.clone(), held(value, source, when)),
-                    None => _ = ci.attributes.remove(&change.name),
+                    Some(value) => ci.hold(&change.name, value.clone(), source, when),
+                    None => ci.let_go(&change.name),
                 }
             }
-            if ci.class != Class::Host {
-                let values = ci.attributes.iter().map(|(name, held)| (name.clone(), held.value.clone())).collect();
-                ci.name = name_of(ci.class, &ci.key, &values);
-            }
+            ci.rename();
             ci.last_seen = ci.last_seen.max(when.learned);
         });
     }
@@ -165,15 +145,18 @@ impl Graph {
         for (id, into) in theirs.into_iter().chain([(dropped, kept)]) {
             self.drop_into(id, into, when);
         }
+        let agent = Text::from(agent);
         self.edit(kept, |ci| {
-            (ci.agent, ci.key, ci.name) = (Some(agent.to_owned()), agent.to_owned(), agent.to_owned());
+            ci.agent = Some(agent.clone());
+            let said = ci.said_mut();
+            (said.key, said.name) = (agent.to_string(), agent.to_string());
         });
         let found: Vec<CiId> = self.all_on(kept).map(|ci| ci.id).collect();
         for id in found {
-            self.edit(id, |ci| ci.agent = Some(agent.to_owned()));
+            self.edit(id, |ci| ci.agent = Some(agent.clone()));
         }
         for relation in by_people {
-            for claim in &relation.claims {
+            for claim in relation.claims.iter() {
                 self.relate((kept, relation.kind, relation.to), relation.source, claim, when);
             }
         }
@@ -188,12 +171,13 @@ impl Graph {
         self.end_relations(id, false, when);
         let by_people: Vec<_> = self.relations_from(id).cloned().collect();
         for relation in by_people {
-            for claim in &relation.claims {
+            for claim in relation.claims.iter() {
                 self.unrelate((relation.from, relation.kind, relation.to), claim, when);
             }
         }
         self.edit(id, |ci| {
-            (ci.lifecycle, ci.lifecycle_since, ci.merged_into) = (Lifecycle::Retired, when, Some(into));
+            (ci.lifecycle, ci.lifecycle_since) = (Lifecycle::Retired, when);
+            ci.more_mut().merged_into = Some(into);
         });
     }
 
@@ -201,7 +185,7 @@ impl Graph {
         let [ours, theirs] = &conflict.sides;
         for (side, other) in [(ours, theirs), (theirs, ours)] {
             let dispute = Dispute { with: other.ci, over: conflict.over.clone() };
-            self.edit(side.ci, |ci| _ = ci.conflicts.insert(dispute));
+            self.edit(side.ci, |ci| _ = ci.more_mut().conflicts.insert(dispute));
         }
     }
 }
@@ -212,14 +196,18 @@ impl Edge {
     }
 }
 
-fn held(value: &Value, source: Source, when: When) -> Held {
-    Held { value: value.clone(), source, happened_at: when.happened, learned_at: when.learned }
-}
-
-/// What people call an item: its class's naming attribute where it has one with text in it, else its key.
-fn name_of(class: Class, key: &str, attributes: &BTreeMap<String, Value>) -> String {
-    match class.schema().name.and_then(|name| attributes.get(name)) {
-        Some(Value::Text(name)) if !name.is_empty() => name.clone(),
-        _ => key.to_owned(),
+impl Ci {
+    /// Calls it what people do: its class's naming attribute where it has one with text in it, else its key. A host is called
+    /// as its agent.
+    fn rename(&mut self) {
+        let naming = self.class.schema().name.and_then(|name| self.held(name));
+        let name = match naming.map(|held| held.value) {
+            Some(Value::Text(name)) if !name.is_empty() => name,
+            _ => &self.key,
+        };
+        if self.class != Class::Host && *name != self.name {
+            let name = name.clone();
+            self.said_mut().name = name;
+        }
     }
 }

@@ -133,7 +133,7 @@ fn item(
 /// Since when nobody hears from a host, and why.
 fn not_heard<'w>(work: &'w Work<'_>, ci: CiId) -> Option<(Millis, &'w str)> {
     let host = work.desk.cmdb.graph().get(ci).filter(|ci| ci.class == Class::Host)?;
-    let agent = work.desk.agents.get(host.agent.as_ref()?)?;
+    let agent = work.desk.agents.get(host.agent.as_deref()?)?;
     agent.lost.as_deref().filter(|_| agent.session.is_none()).map(|why| (agent.since, why))
 }
 

@@ -31,7 +31,7 @@ pub(super) fn save(tx: &mut dyn Tx, item: &Ci, now: Millis) -> Result<(), StoreE
         ("name", item.name.as_str().into()),
         ("lifecycle", item.lifecycle.word().into()),
         ("host", item.host.map(|host| host.to_string()).into()),
-        ("agent", item.agent.clone().into()),
+        ("agent", item.agent.as_deref().map(str::to_owned).into()),
         ("first_seen", item.first_seen.into()),
         ("last_seen", item.last_seen.into()),
         ("updated_at", now.into()),
@@ -43,13 +43,13 @@ pub(super) fn save(tx: &mut dyn Tx, item: &Ci, now: Millis) -> Result<(), StoreE
 
 /// The record's attributes and measurements, and its lifecycle as one of them.
 fn attributes(item: &Ci) -> BTreeMap<String, Now> {
-    let held = item.attributes.iter().map(|(name, held)| {
+    let held = item.attributes().map(|(name, held)| {
         let since = When { happened: held.happened_at, learned: held.learned_at };
-        (name.clone(), Now { value: held.value.to_string(), source: source(held.source), since, state: true })
+        (name.to_owned(), Now { value: held.value.to_string(), source: source(held.source), since, state: true })
     });
     let measured = item.measurements.iter().map(|(name, measured)| {
         let since = When { happened: measured.happened_at, learned: measured.happened_at };
-        (name.clone(), Now { value: measured.value.to_string(), source: MEASURED, since, state: false })
+        (name.to_owned(), Now { value: measured.value.to_string(), source: MEASURED, since, state: false })
     });
     let lifecycle =
         Now { value: item.lifecycle.word().to_owned(), source: "", since: item.lifecycle_since, state: true };

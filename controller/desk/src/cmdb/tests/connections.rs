@@ -83,7 +83,7 @@ fn host(bench: &Bench, agent: &str) -> CiId {
 }
 
 fn why_none(bench: &Bench) -> Vec<&str> {
-    bench.graph.host_of("app-1").expect("known").links.values().map(|link| link.why_none.as_str()).collect()
+    bench.graph.host_of("app-1").expect("known").more().links.values().map(|link| link.why_none.as_str()).collect()
 }
 
 /// Lets a host's timers fall due after that long.
@@ -218,7 +218,7 @@ fn a_connection_unseen_for_an_hour_ends_what_followed_with_its_reason() {
     assert_eq!(followed(&bench.graph), [""; 0]);
     let (_, fact) = bench.ledger.last().expect("a fact");
     assert_eq!(fact.reasons[0].sentence, "/usr/bin/shop@shop.service on app-1 to 10.0.0.5:5432: unseen for 1 h");
-    assert!(bench.graph.host_of("app-1").expect("known").links.is_empty());
+    assert!(bench.graph.host_of("app-1").expect("known").more().links.is_empty());
     bench.fragment(whole("app-1", "connection", vec![connection(SHOP, "10.0.0.5:5432")]));
     assert_eq!(followed(&bench.graph), FOLLOWED, "and it is back");
     assert_eq!(unseen(&bench), [None].into());
@@ -416,14 +416,15 @@ fn what_is_no_connection_is_left_out_and_counted() {
     let many = (0..600).map(|port| connection(SHOP, &format!("10.0.0.5:{}", 1_000 + port))).collect();
     let outcome = bench.fragment(whole("app-1", "connection", many));
     assert_eq!(outcome.left_out, 88);
-    assert_eq!(bench.graph.host_of("app-1").expect("known").links.len(), 512);
+    assert_eq!(bench.graph.host_of("app-1").expect("known").more().links.len(), 512);
 }
 
 /// What is there and how it hangs together, without times.
 fn shape(bench: &Bench) -> Vec<String> {
     let graph = &bench.graph;
     let hosts = graph.of_class(Class::Host).map(|host| {
-        let links: Vec<_> = host.links.iter().map(|(key, link)| (key, link.holds.len(), &link.why_none)).collect();
+        let links: Vec<_> =
+            host.more().links.iter().map(|(key, link)| (key, link.holds.len(), &link.why_none)).collect();
         format!("{} {links:?}", host.name)
     });
     let relations = graph.relations().filter(|r| r.until.is_none());

@@ -30,7 +30,7 @@ fn a_host_is_recognised_by_what_says_something_of_it() {
     let check = |said: &[(&str, &str)], expected: &[(&str, &str)]| {
         let mut bench = Bench::new();
         bench.whole("web-1", "host", host(said));
-        let found = &host_of(&bench, "web-1").identifiers;
+        let found = &host_of(&bench, "web-1").more().identifiers;
         let found: Vec<_> = found.iter().skip(1).map(|one| (one.kind.as_str(), one.value.as_str())).collect();
         assert_eq!(found, expected, "{said:?}");
     };
@@ -132,7 +132,7 @@ fn a_cloned_machine_is_told_apart_and_shown_once() {
     assert!(sentence.is_some(), "{:?}", outcome.facts);
     let (one, two) = (host_of(&bench, "web-1"), host_of(&bench, "web-2"));
     assert_ne!(one.id, two.id);
-    assert_eq!((one.conflicts.len(), two.conflicts.len()), (1, 1));
+    assert_eq!((one.more().conflicts.len(), two.more().conflicts.len()), (1, 1));
     // Said once, on whichever side it is said again.
     for agent in ["web-2", "web-1"] {
         let again = bench.fragment(super::fixture::whole(agent, "host", machine(1)));
@@ -140,7 +140,9 @@ fn a_cloned_machine_is_told_apart_and_shown_once() {
     }
     let outcome = bench.fragment(super::fixture::whole("web-2", "host", machine(2)));
     assert!(matches!(bodies(&outcome)[0], CmdbFact::ConflictEnded { .. }), "{:?}", bodies(&outcome));
-    assert!(host_of(&bench, "web-1").conflicts.is_empty() && host_of(&bench, "web-2").conflicts.is_empty());
+    assert!(
+        host_of(&bench, "web-1").more().conflicts.is_empty() && host_of(&bench, "web-2").more().conflicts.is_empty()
+    );
 }
 
 #[test]

@@ -60,10 +60,11 @@ fn shape(bench: &Bench) -> Vec<String> {
     };
     let mut shape: Vec<String> = graph.relations().filter(|r| r.until.is_none()).map(edge).collect();
     for ci in graph.items() {
-        let values: Vec<String> = ci.attributes.iter().map(|(name, held)| format!("{name}={}", held.value)).collect();
-        let hashes: Vec<_> = ci.sections.iter().map(|(section, mark)| (section, &mark.hash, mark.items)).collect();
+        let values: Vec<String> = ci.attributes().map(|(name, held)| format!("{name}={}", held.value)).collect();
+        let hashes: Vec<_> =
+            ci.more().sections.iter().map(|(section, mark)| (section, &mark.hash, mark.items)).collect();
         let lifecycle = ci.lifecycle.word();
-        shape.push(format!("{} {lifecycle} {values:?} {:?} {hashes:?}", graph.describe(ci.id), ci.wants));
+        shape.push(format!("{} {lifecycle} {values:?} {:?} {hashes:?}", graph.describe(ci.id), ci.more().wants));
     }
     shape.sort();
     shape
@@ -184,7 +185,7 @@ proptest! {
 fn state(graph: &crate::cmdb::Graph) -> Vec<String> {
     let items = graph.items().map(|ci| {
         let times = (ci.lifecycle, ci.lifecycle_since, ci.first_seen);
-        format!("{} {} {:?} {times:?} {:?}", ci.id, ci.name, ci.attributes, ci.merged_into)
+        format!("{} {} {:?} {times:?} {:?}", ci.id, ci.name, ci.attributes().collect::<Vec<_>>(), ci.more().merged_into)
     });
     let relations = graph.relations().map(|relation| format!("{relation:?}"));
     items.chain(relations).collect()

@@ -133,7 +133,7 @@ fn an_item_that_two_sections_name_goes_with_the_last() {
     let removed: Vec<&str> = stopped.removed.iter().map(|named| named.key.as_str()).collect();
     assert_eq!(removed.len(), 2, "process and endpoint, not the unit: {removed:?}");
     let unit = bench.graph.unit("web-1", "nginx.service").expect("section service still names it");
-    assert_eq!((unit.lifecycle, unit.attributes.len()), (Lifecycle::InUse, 2));
+    assert_eq!((unit.lifecycle, unit.attributes().len()), (Lifecycle::InUse, 2));
     assert_eq!(related(&bench.graph, NGINX, RelationKind::Contains), [""; 0]);
     let fact = bench.whole("web-1", "service", Vec::new()).expect("now it went");
     assert_eq!(fact.removed.len(), 3);
