@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use watchkeep_protocol::limits;
 
+use crate::checks::{self, Check};
 use crate::scrape::{self, ScrapeConfig};
 use crate::yaml::{Faults, Node};
 
@@ -28,6 +29,7 @@ pub struct AgentConfig {
     pub collect: CollectConfig,
     /// Exporters that are scraped.
     pub scrape_configs: Vec<ScrapeConfig>,
+    pub checks: Vec<Check>,
     pub paths: PathsConfig,
     pub events: EventsConfig,
     pub act: ActConfig,
@@ -103,6 +105,7 @@ impl Default for AgentConfig {
             labels: BTreeMap::new(),
             collect: CollectConfig::default(),
             scrape_configs: Vec::new(),
+            checks: Vec::new(),
             paths: PathsConfig { state: "/var/lib/watchkeep-agent".into() },
             events: EventsConfig { socket: "/run/watchkeep-agent/events.sock".into() },
             act: ActConfig { socket: "/run/watchkeep/act.sock".into() },
@@ -134,15 +137,16 @@ impl AgentConfig {
         let mut config = Self::default();
         let mut faults = Faults::of(file);
         let root = Node::read(file, text)?;
-        let known = ["interval", "labels", "collect", "scrape_configs", "paths", "events", "act"];
+        let known = ["interval", "labels", "collect", "scrape_configs", "checks", "paths", "events", "act"];
         // What comes from elsewhere travels with reports, and so must know how often those go.
-        let mut scrape_configs = None;
+        let (mut scrape_configs, mut checks) = (None, None);
         for (key, value) in root.entries("", &mut faults) {
             match key.name.as_str() {
                 "interval" => set(&mut config.interval, interval(value, &mut faults)),
                 "labels" => config.labels = labels(value, &mut faults),
                 "collect" => collect(value, &mut config.collect, &mut faults),
                 "scrape_configs" => scrape_configs = Some(value),
+                "checks" => checks = Some(value),
                 "paths" => only_path(value, "paths", "state", &mut config.paths.state, &mut faults),
                 "events" => only_path(value, "events", "socket", &mut config.events.socket, &mut faults),
                 "act" => only_path(value, "act", "socket", &mut config.act.socket, &mut faults),
@@ -151,6 +155,9 @@ impl AgentConfig {
         }
         if let Some(value) = scrape_configs {
             config.scrape_configs = scrape::config::read(value, config.interval, &mut faults);
+        }
+        if let Some(value) = checks {
+            config.checks = checks::config::read(value, config.interval, &mut faults);
         }
         faults.finish().map(|()| config)
     }
@@ -169,6 +176,7 @@ impl AgentConfig {
         let types: Vec<String> = self.collect.filesystem.exclude_types.iter().map(|name| quoted(name)).collect();
         let _ = writeln!(out, "collect:\n  filesystem:\n    exclude_types: [{}]", types.join(", "));
         out.push_str(&scrape::config::to_yaml(&self.scrape_configs));
+        out.push_str(&checks::config::to_yaml(&self.checks));
         let _ = writeln!(out, "paths:\n  state: {}", quoted(&self.paths.state.to_string_lossy()));
         let _ = writeln!(out, "events:\n  socket: {}", quoted(&self.events.socket.to_string_lossy()));
         let _ = writeln!(out, "act:\n  socket: {}", quoted(&self.act.socket.to_string_lossy()));
@@ -331,7 +339,7 @@ mod tests {
             .fold(String::new(), |all, line| all + line + "\n");
         let config = AgentConfig::parse("agent.yaml", &uncommented).expect("the manual shows what is taken");
         assert_eq!(config.labels["environment"], "production");
-        for key in ["interval:", "labels:", "collect:", "scrape_configs:", "paths:", "events:", "act:"] {
+        for key in ["interval:", "labels:", "collect:", "scrape_configs:", "checks:", "paths:", "events:", "act:"] {
             assert!(uncommented.contains(key), "the manual lacks {key}");
         }
     }

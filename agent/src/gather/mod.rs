@@ -7,10 +7,11 @@
 //! was quick again.
 //!
 //! [`book`] makes blocks of a layout of what a source says, [`shelf`] is where the thread puts them and the report takes
-//! them from.
+//! them from. Events of theirs go by [`teller`] to the spool.
 
 mod book;
 mod shelf;
+mod teller;
 
 use std::future::Future;
 use std::io;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use book::{Book, Bounds, Sample, shortened};
 pub use shelf::{PATIENCE, Shelf};
+pub use teller::Teller;
 
 /// What one reading of a source is written into; it goes with the source from reading to reading.
 pub type Reading<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use crate::act::client::Client;
+use crate::checks;
 use crate::collect::Collectors;
 use crate::config::AgentConfig;
 use crate::discover::Discoverer;
@@ -31,7 +32,7 @@ use crate::gather::{self, Source};
 use crate::link::line::Line;
 use crate::link::runtime::{AddressError, Carrier};
 use crate::link::{Greeting, Link};
-use crate::observe::{self, HostWatch, Observer, Units};
+use crate::observe::{self, HostWatch, Observer, Sighting, Units};
 use crate::root::Root;
 use crate::scrape;
 use crate::spool::{FolderDisk, Limits, Spool, SpoolError};
@@ -116,11 +117,12 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     let units = Arc::new(Mutex::new(Units::default()));
     let (sightings, seen) = mpsc::channel(QUEUE);
     let (events, sent) = mpsc::channel(QUEUE);
+    let gathered =
+        gather::begin(sources(config, &identity.name, Some(&sightings))).map_err(system("start a thread"))?;
     let mut tasks = JoinSet::new();
     tasks.spawn(HostWatch::new(root, state, sightings.clone()).run());
     tasks.spawn(Observer::new(state, &root.boot_id(), units.clone(), sightings).run());
     tasks.spawn(event::listen(listener, events));
-    let gathered = gather::begin(sources(config, &identity.name)).map_err(system("start a thread"))?;
     let collectors = Collectors::new(root, &config.collect, units.clone());
     let link = Link::new(identity.name.clone(), session, greeting(config, root));
     let link = match renewal.shown().credentials(state)? {
@@ -148,7 +150,7 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
 async fn live(
     mut body: Body,
     every: Duration,
-    mut seen: mpsc::Receiver<crate::observe::Sighting>,
+    mut seen: mpsc::Receiver<Sighting>,
     mut sent: mpsc::Receiver<event::Sent>,
     stop: impl Future<Output = ()>,
 ) -> Body {
@@ -184,9 +186,11 @@ async fn live(
     }
 }
 
-/// All that is asked beside the collectors, as the agent of this name.
-pub fn sources(config: &AgentConfig, agent: &str) -> Vec<Box<dyn Source>> {
-    scrape::sources(&config.scrape_configs, agent)
+/// All that is asked beside the collectors, as the agent of this name; `out` takes what checks tell.
+pub fn sources(config: &AgentConfig, agent: &str, out: Option<&mpsc::Sender<Sighting>>) -> Vec<Box<dyn Source>> {
+    let mut all = scrape::sources(&config.scrape_configs, agent);
+    all.extend(checks::sources(&config.checks, agent, out));
+    all
 }
 
 fn greeting(config: &AgentConfig, root: &Root) -> Greeting {

@@ -231,7 +231,7 @@ fn size(node: &Node, path: &str, faults: &mut Faults) -> Option<u64> {
     found
 }
 
-fn authorization(node: &Node, path: &str, faults: &mut Faults) -> Option<Secret> {
+pub(crate) fn authorization(node: &Node, path: &str, faults: &mut Faults) -> Option<Secret> {
     let (mut kind, mut file) = ("Bearer".to_owned(), None);
     for (key, value) in node.entries(path, faults) {
         match key.name.as_str() {
@@ -244,7 +244,7 @@ fn authorization(node: &Node, path: &str, faults: &mut Faults) -> Option<Secret>
     file.map(|credentials_file| Secret::Authorization { kind, credentials_file })
 }
 
-fn basic_auth(node: &Node, path: &str, faults: &mut Faults) -> Option<Secret> {
+pub(crate) fn basic_auth(node: &Node, path: &str, faults: &mut Faults) -> Option<Secret> {
     let (mut username, mut file) = (String::new(), None);
     for (key, value) in node.entries(path, faults) {
         match key.name.as_str() {
@@ -369,16 +369,8 @@ pub fn to_yaml(jobs: &[ScrapeConfig]) -> String {
         let _ = writeln!(out, "    scheme: {scheme}\n    metrics_path: {}", quoted(&job.metrics_path));
         let _ = writeln!(out, "    honor_labels: {}\n    sample_limit: {}", job.honor_labels, job.sample_limit);
         let _ = writeln!(out, "    body_size_limit: {}B", job.body_size_limit);
-        match &job.secret {
-            Some(Secret::Authorization { kind, credentials_file }) => {
-                let file = quoted(&credentials_file.to_string_lossy());
-                let _ = writeln!(out, "    authorization: {{type: {}, credentials_file: {file}}}", quoted(kind));
-            }
-            Some(Secret::Basic { username, password_file }) => {
-                let file = quoted(&password_file.to_string_lossy());
-                let _ = writeln!(out, "    basic_auth: {{username: {}, password_file: {file}}}", quoted(username));
-            }
-            None => {}
+        if let Some(secret) = &job.secret {
+            let _ = writeln!(out, "    {}", secret_yaml(secret));
         }
         if job.tls != Tls::default() {
             let _ = writeln!(out, "    tls_config: {}", tls_yaml(&job.tls));
@@ -391,6 +383,19 @@ pub fn to_yaml(jobs: &[ScrapeConfig]) -> String {
         }
     }
     out
+}
+
+pub(crate) fn secret_yaml(secret: &Secret) -> String {
+    match secret {
+        Secret::Authorization { kind, credentials_file } => {
+            let file = quoted(&credentials_file.to_string_lossy());
+            format!("authorization: {{type: {}, credentials_file: {file}}}", quoted(kind))
+        }
+        Secret::Basic { username, password_file } => {
+            let file = quoted(&password_file.to_string_lossy());
+            format!("basic_auth: {{username: {}, password_file: {file}}}", quoted(username))
+        }
+    }
 }
 
 pub(crate) fn tls_yaml(tls: &Tls) -> String {
