@@ -44,6 +44,9 @@ pub(crate) fn change(work: &mut Work<'_>, change: &AgentChange) {
     let outcome = work.estate(|estate, moment| estate.agent(&change.agent, &change.what, moment));
     work.take_estate(outcome);
     watch_host(work, &change.agent);
+    if matches!(change.what, AgentEvent::Enrolled { .. }) {
+        runbooks::enrolled_again(work, &change.agent);
+    }
     if matches!(change.what, AgentEvent::Connected { .. } | AgentEvent::Enrolled { .. }) {
         runbooks::wake_host(work, &change.agent);
     }
@@ -70,6 +73,8 @@ fn enter(work: &mut Work<'_>, name: &str, what: &AgentEvent) {
             agent.serial.clone_from(serial);
             agent.labels.clone_from(labels);
             agent.revoked = false;
+            // Both went with the certificate that was in force.
+            agent.lost.take_if(|reason| matches!(reason.as_str(), "quarantined" | "revoked"));
             agent.since = at;
         }
         // What was revoked or enrolled again since has no place to be taken.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use watchkeep_desk::desk::Agent;
 use watchkeep_desk::input::{AgentChange, AgentEvent};
+use watchkeep_desk::runbooks::RunFact;
 use watchkeep_desk::{Decision, Desk, FactBody, Input, InputBody, Millis, Note, Record, Refusal, Subject};
 
 use super::handle::{Answer, Carried, Work};
@@ -157,6 +158,7 @@ impl Committer {
             kept.session.clone_from(&agent.session);
             kept.cannot_act = agent.cannot_act;
             kept.labels.clone_from(&agent.labels);
+            kept.serial.clone_from(&agent.serial);
         }
         let desk = Desk::restore(records);
         let watches = desk.watches();
@@ -377,6 +379,9 @@ fn keep_access(tx: &mut dyn Tx, input: &Input, decision: &Decision) -> Result<()
             (&fact.subject, &fact.body)
         {
             certificates::revoke(tx, name, by, reason, input.at.0)?;
+        }
+        if let FactBody::Run(RunFact::StepOverdue { command, .. }) = &fact.body {
+            outbox::give_up(tx, &Errand::command(*command), "the run waits no longer for its result", input.at)?;
         }
     }
     Ok(())

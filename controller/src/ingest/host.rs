@@ -120,6 +120,8 @@ pub struct KeptHost {
     pub cannot_act: bool,
     /// The labels of its enrolment, which its series carry.
     pub labels: BTreeMap<String, String>,
+    /// Of the certificate in force.
+    pub serial: String,
     /// As in [`Host`]; known to the running process alone.
     pub aside: BTreeMap<(String, u64), String>,
 }
@@ -152,7 +154,7 @@ impl Host {
         let presence = kept.session.map(|session| Presence::expected(&session, now)).unwrap_or_default();
         Self {
             agent: agent.to_owned(),
-            presence: presence.acting(!kept.cannot_act),
+            presence: presence.acting(!kept.cannot_act).holding(kept.serial),
             streams: None,
             marks: kept.marks,
             detection: HostDetection::restore(agent, rules, kept.row.detection),

@@ -22,7 +22,10 @@ pub(super) fn sentence(subject: &Subject, fact: &RunFact) -> String {
             format!("sent {} to {agent}{again}: {}", step_name(*step, name), shown(action))
         }
         RunFact::StepEnded { step, name, .. } => format!("{} {}", step_name(*step, name), ended(fact)),
-        RunFact::StepOverdue { step, name, .. } => format!("{}: no result came in time", step_name(*step, name)),
+        RunFact::StepOverdue { step, name, why, .. } if why.is_empty() => {
+            format!("{}: no result came in time", step_name(*step, name))
+        }
+        RunFact::StepOverdue { step, name, why, .. } => format!("{}: {why}", step_name(*step, name)),
         RunFact::LateResult { step, result } => late(*step, result),
         RunFact::WatchBegun { step, name, condition, held, .. } => {
             let held = if *held > 0 { format!(" for {}", length(*held)) } else { String::new() };

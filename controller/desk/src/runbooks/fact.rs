@@ -70,12 +70,14 @@ pub enum RunFact {
         refusal: Option<String>,
         reason: String,
     },
-    /// No result came in time.
+    /// No result came in time, or none can come any more: `why`. The command is not sent from then on.
     StepOverdue {
         step: usize,
         name: String,
         attempt: u32,
         command: CommandId,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     /// A result for an attempt that the run no longer waits for, or a second refusal of one that the host has seen.
     LateResult {

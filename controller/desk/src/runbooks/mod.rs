@@ -28,7 +28,7 @@ pub use fact::RunFact;
 pub use flow::{Action, State, table};
 pub use plan::{PlanError, hash_of, plan};
 pub use record::{Plan, PlannedAction, PlannedStep, Run, StepRun, StepState, Wait, Watch};
-pub(crate) use results::{overdue, result, watched};
+pub(crate) use results::{enrolled_again, overdue, result, watched};
 pub use sight::Sight;
 pub(crate) use start::{Started, start_by_hand, start_for_alert};
 pub(crate) use steps::watch_of;

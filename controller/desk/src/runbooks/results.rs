@@ -173,25 +173,47 @@ fn attach(work: &mut Work<'_>, id: RunId, step: usize) {
 
 /// No result in time: nobody knows how it ended. For a watched condition: nobody said that it held.
 pub(crate) fn overdue(work: &mut Work<'_>, id: RunId, step: usize, attempt: u32) {
-    let at = work.at;
-    let Some(run) = work.run_mut(id) else { return };
+    let Some(run) = work.desk.runs.get(&id) else { return };
     if run.step != step || !is_stepping(run) || run.journal[step].attempts != attempt {
         return;
     }
-    let journal = &mut run.journal[step];
-    let name = journal.name.clone();
-    journal.ended_at = Some(at);
-    match (journal.state, journal.commands.last().copied()) {
-        (StepState::Watching, _) => watched(work, id, step, false, "nobody could tell in time whether it held"),
-        (StepState::Sent, Some(command)) => {
-            journal.state = StepState::Unknown;
-            journal.outcome = Some(Outcome::Unknown);
-            "no result came in time".clone_into(&mut journal.reason);
-            tell(work, id, Actor::Controller, Vec::new(), RunFact::StepOverdue { step, name, attempt, command });
-            ended(work, id, step, Outcome::Unknown, None);
-        }
+    match run.journal[step].state {
+        StepState::Watching => watched(work, id, step, false, "nobody could tell in time whether it held"),
+        StepState::Sent => unanswered(work, id, step, ""),
         _ => {}
     }
+}
+
+/// The agent was enrolled again: by another host than the one that was sent commands, for all that is known, which could not
+/// tell them from new ones. They are not sent any more, and nobody knows how they ended.
+pub(crate) fn enrolled_again(work: &mut Work<'_>, agent: &str) {
+    let is_sent = |run: &Run| {
+        let journal = run.journal.get(run.step).filter(|_| is_stepping(run));
+        journal.is_some_and(|journal| journal.state == StepState::Sent)
+    };
+    let runs = work.desk.index.runs_on(agent).filter_map(|id| work.desk.runs.get(&id));
+    let sent: Vec<(RunId, usize)> = runs.filter(|run| is_sent(run)).map(|run| (run.id, run.step)).collect();
+    for (id, step) in sent {
+        let attempt = work.desk.runs[&id].journal[step].attempts;
+        work.clear_timer(&TimerKind::StepOverdue { run: id, step, attempt });
+        unanswered(work, id, step, "the host was enrolled again after it was sent, and may be another");
+    }
+}
+
+/// Gives up waiting for the result of the newest attempt, which was sent; an empty `why`: it did not come in time.
+fn unanswered(work: &mut Work<'_>, id: RunId, step: usize, why: &str) {
+    let at = work.at;
+    let Some(run) = work.run_mut(id) else { return };
+    let journal = &mut run.journal[step];
+    let Some(command) = journal.commands.last().copied() else { return };
+    let (name, attempt) = (journal.name.clone(), journal.attempts);
+    journal.state = StepState::Unknown;
+    journal.outcome = Some(Outcome::Unknown);
+    if why.is_empty() { "no result came in time" } else { why }.clone_into(&mut journal.reason);
+    journal.ended_at = Some(at);
+    let fact = RunFact::StepOverdue { step, name, attempt, command, why: why.to_owned() };
+    tell(work, id, Actor::Controller, Vec::new(), fact);
+    ended(work, id, step, Outcome::Unknown, None);
 }
 
 /// A watched condition held for long enough, or did not in time.

@@ -1,5 +1,7 @@
 //! A run from its first step to its end.
 
+use std::collections::BTreeMap;
+
 use watchkeep_desk::ids::CommandId;
 use watchkeep_desk::input::{ActBody, AgentEvent, Outcome};
 use watchkeep_desk::runbooks::{PlannedAction, RunFact};
@@ -7,7 +9,14 @@ use watchkeep_desk::{Config, FactBody, InputBody};
 
 use crate::bench::{Bench, MINUTE, RESTART, RULES, SECOND, config, ordinary, outcome_of, params};
 
-/// What is fed to a run of [`RESTART`] (`done`, `failed`, `timed_out`, `unknown`, `refused:WORD`, `clear`, `5m`), then how the
+/// Two agents lived under the host's name, and somebody has enrolled it again.
+fn enrol_again(bench: &mut Bench) {
+    bench.agent("web-1", AgentEvent::Lost { session: "5e55".to_owned(), reason: "quarantined".to_owned() });
+    let (serial, token) = ("02cd".to_owned(), "t2".to_owned());
+    bench.agent("web-1", AgentEvent::Enrolled { serial, labels: BTreeMap::new(), token });
+}
+
+/// What is fed to a run of [`RESTART`] (`enrolled`, `done`, `failed`, `timed_out`, `unknown`, `refused:WORD`, `clear`, `5m`), then how the
 /// run, its change and its incident stand, how often each step was sent, and what was told.
 fn check(bench: Bench, steps: &str, expected: &str) {
     let mut bench = bench;
@@ -21,6 +30,7 @@ fn check(bench: Bench, steps: &str, expected: &str) {
             "clear" => drop(bench.clear("web-1", "nginx.service")),
             "held" => drop(bench.watched(true)),
             "not_held" => drop(bench.watched(false)),
+            "enrolled" => enrol_again(&mut bench),
             refused if refused.starts_with("refused:") => drop(bench.refuse(&refused[8..], "deny line 3")),
             minutes => bench.pass(minutes.trim_end_matches('m').parse::<i64>().expect("minutes") * MINUTE),
         }
@@ -95,6 +105,29 @@ fn an_unknown_outcome_is_sent_again_only_where_that_does_no_harm() {
     check(ordinary(), "done unknown", "unknown implementing new; donex1 unknownx1; opened,run_unknown");
     check(ordinary(), "done 3m", "unknown implementing new; donex1 unknownx1; opened,run_unknown");
     check(ordinary(), "2m", "running implementing new; sentx1 pendingx0; opened");
+}
+
+#[test]
+fn what_a_host_was_sent_is_not_sent_to_the_one_that_is_enrolled_in_its_place() {
+    check(ordinary(), "done enrolled", "unknown implementing new; donex1 unknownx1; opened,run_unknown");
+    check(ordinary(), "done enrolled done clear", "succeeded closed new; donex1 donex1; opened,run_unknown");
+    // Idempotent, and so ordered anew: by another id, once the host is there.
+    let mut bench = ordinary();
+    bench.fire("web-1", "nginx.service");
+    enrol_again(&mut bench);
+    assert_eq!(bench.run_stands(1), "running agent", "{}", bench.story());
+    assert!(bench.story().contains("was enrolled again after it was sent, and may be another"), "{}", bench.story());
+    bench.connect("web-1");
+    let ids: Vec<CommandId> = bench.orders.iter().map(|order| order.command).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+}
+
+#[test]
+fn what_stood_against_a_certificate_does_not_stand_against_the_next() {
+    let mut bench = ordinary();
+    enrol_again(&mut bench);
+    let agent = bench.desk.agent("web-1").expect("it is known");
+    assert_eq!((agent.lost.as_deref(), agent.serial.as_str()), (None, "02cd"));
 }
 
 #[test]

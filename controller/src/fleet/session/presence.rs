@@ -35,6 +35,9 @@ pub struct Presence {
     newest: Option<Session>,
     /// Incarnations that a newer one followed, newest last, with when that began.
     past: VecDeque<(String, Millis)>,
+    /// Of the newest certificate that is known: of a connection that stood when the controller read everything back nobody
+    /// tells again.
+    serial: String,
     /// The certificate of the clones.
     quarantined: Option<String>,
     /// Silence before this instant does not count.
@@ -89,6 +92,12 @@ impl Presence {
         Self { cannot_act: !able, ..self }
     }
 
+    /// The same, where this certificate is in force.
+    #[must_use]
+    pub fn holding(self, serial: String) -> Self {
+        Self { serial, ..self }
+    }
+
     /// The session that has said hello and is there.
     pub fn live(&self) -> Option<&Live> {
         let newest = self.newest.as_ref().filter(|newest| !newest.lost && self.quarantined.is_none())?;
@@ -139,6 +148,7 @@ impl Presence {
     }
 
     fn connected(&mut self, peer: &Peer, now: Millis, outcome: &mut Outcome) {
+        self.serial.clone_from(&peer.serial);
         match &mut self.quarantined {
             // The messages that gave the clones away came before any connection was told of.
             Some(serial) if serial.is_empty() => serial.clone_from(&peer.serial),
@@ -328,7 +338,8 @@ impl Presence {
 
     fn quarantine(&mut self, other: &str, client: Option<&str>, outcome: &mut Outcome) {
         let Some(newest) = &self.newest else { return };
-        self.quarantined = Some(newest.serial.clone());
+        let known = [&newest.serial, &self.serial].into_iter().find(|serial| !serial.is_empty());
+        self.quarantined = Some(known.cloned().unwrap_or_default());
         let detail = format!(
             "two live sessions of one name: {} began last, and {other} still speaks; the host was cloned or restored. Enrol \
              one of them again",

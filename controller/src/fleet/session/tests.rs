@@ -291,6 +291,22 @@ fn two_live_sessions_are_both_quarantined_until_one_is_enrolled_again() {
 }
 
 #[test]
+fn clones_whose_connections_nobody_told_of_are_told_from_the_host_that_is_enrolled_again() {
+    // Everything was read back from the store while both were connected.
+    let mut story = Story::expecting(1);
+    story.presence = std::mem::take(&mut story.presence).holding("serial-1".to_owned());
+    story.says_hello(1);
+    story.says_hello(2);
+    story.wait(12_000);
+    story.reports(1);
+    assert!(story.presence.is_quarantined());
+    let mut again = peer(4, 4);
+    again.serial = "serial-2".to_owned();
+    story.hear(Heard::Connected(&again));
+    assert!(story.says_hello(4) && !story.presence.is_quarantined());
+}
+
+#[test]
 fn a_clone_that_connects_again_is_caught_too() {
     let mut story = Story::new();
     story.begins(1, 1);

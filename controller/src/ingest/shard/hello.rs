@@ -61,6 +61,14 @@ impl Step<'_> {
         }
     }
 
+    /// Two hosts have used the agent's spools: their numbers mean another thing on each, so neither goes on under them.
+    pub(super) fn condemn_all(&mut self) {
+        for (spool, mark) in &mut self.host.marks {
+            mark.condemned = true;
+            self.proposal.marks.insert(spool.clone(), mark.clone());
+        }
+    }
+
     /// The spool does not go with its mark: a restored or cloned host. Nothing of it is taken until it numbers anew.
     pub(super) fn condemn(&mut self) {
         let Some(streams) = &self.host.streams else { return };

@@ -51,6 +51,9 @@ impl Step<'_> {
         let before = self.host.presence.live().cloned();
         let outcome = self.host.presence.hear(heard, self.now);
         for event in outcome.events {
+            if matches!(&event, AgentEvent::Lost { reason, .. } if reason == "quarantined") {
+                self.condemn_all();
+            }
             let Host { agent, detection, samples, .. } = &mut *self.host;
             let alerts = match &event {
                 AgentEvent::Lost { reason, .. } => detection.lost(agent, samples, reason, self.now),
