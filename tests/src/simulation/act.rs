@@ -59,6 +59,24 @@ impl Act {
         Ok(Self { agent, folder, keys, policy, up: None, carried: BTreeMap::new(), attempts: BTreeMap::new() })
     }
 
+    /// The `act` of a host that was cloned: it begins with what is in this one's journal.
+    ///
+    /// # Errors
+    /// The folder cannot be copied.
+    pub fn cloned(&self, folder: &Path) -> Result<Self> {
+        let cloned = Self::new(&self.agent, folder, self.keys.clone())?;
+        for entry in std::fs::read_dir(&self.folder).with_context(|| format!("list \"{}\"", self.folder.display()))? {
+            let file = entry.context("list act's folder")?;
+            std::fs::copy(file.path(), folder.join(file.file_name())).context("copy act's journal")?;
+        }
+        Ok(cloned)
+    }
+
+    /// Its host is enrolled under this name from its next start on.
+    pub fn rename(&mut self, agent: &str) {
+        agent.clone_into(&mut self.agent);
+    }
+
     pub fn is_up(&self) -> bool {
         self.up.is_some()
     }

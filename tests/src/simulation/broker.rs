@@ -57,8 +57,8 @@ impl Weather {
 }
 
 /// Who connects, as the broker's gate would tell it.
-pub fn peer(agent: &str, client: &str, connection: u64) -> Peer {
+pub fn peer(agent: &str, serial: &str, client: &str, connection: u64) -> Peer {
     let incarnation = client.rsplit('/').next().unwrap_or_default().to_owned();
     let remote = Some(SocketAddr::from(([127, 0, 0, 1], 10_000 + (connection % 50_000) as u16)));
-    Peer { agent: agent.to_owned(), serial: "a".repeat(32), client: client.to_owned(), incarnation, remote }
+    Peer { agent: agent.to_owned(), serial: serial.to_owned(), client: client.to_owned(), incarnation, remote }
 }

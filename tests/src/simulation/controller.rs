@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use watchkeep::access::ca::Issued;
+use watchkeep::access::certificates;
 use watchkeep::access::keys::SigningKey;
 use watchkeep::core::committer::{Committer, LedgerKeys, Opened};
 use watchkeep::core::engine::{GROUP, chain};
 use watchkeep::core::handle::{Carried, Work};
 use watchkeep::core::outlet::{Downlinks, Outlet};
+use watchkeep::core::registry::Registry;
 use watchkeep::fleet::dispatch::{Dispatch, Dispatcher};
+use watchkeep::fleet::gate::Refusal;
 use watchkeep::fleet::sign::sign;
 use watchkeep::generation::Generation;
 use watchkeep::ingest::{Incoming, KeptHost, Proposal, Shard};
@@ -22,8 +26,7 @@ use watchkeep::samples::{Folder, Question, Receipt, Tally};
 use watchkeep::store::failing::{Failing, Fault};
 use watchkeep::store::lease::Holder;
 use watchkeep::store::outbox::Errand;
-use watchkeep::store::{lease, outbox, reading};
-use watchkeep_desk::input::{AgentChange, AgentEvent};
+use watchkeep::store::{lease, outbox, reading, writing};
 use watchkeep_desk::{Effect, InputBody, Millis};
 use watchkeep_protocol::topic::{Topic, shard_of};
 use watchkeep_rules::selector::Selector;
@@ -46,8 +49,17 @@ pub const CHANNELS: [&str; 2] = ["day", "night"];
 
 /// What goes down.
 pub enum Sent {
-    Message { topic: Topic, payload: Vec<u8> },
-    Kick { client: String },
+    Message {
+        topic: Topic,
+        payload: Vec<u8>,
+    },
+    Kick {
+        client: String,
+    },
+    /// All of the agent's, whatever their client ids.
+    KickAgent {
+        agent: String,
+    },
 }
 
 /// What the controller handed to its broker and the broker has not yet sent.
@@ -92,6 +104,8 @@ pub struct Controller {
     pub failures: u64,
     /// What became of samples.
     pub tally: Tally,
+    /// Certificates that were handed out.
+    certificates: u64,
 }
 
 /// What ends with the process.
@@ -104,6 +118,7 @@ struct Running {
     sending: Arc<Sending>,
     downlinks: Downlinks,
     dispatcher: Dispatcher,
+    registry: Registry,
 }
 
 impl Controller {
@@ -132,6 +147,7 @@ impl Controller {
             back_at: 0,
             failures: 0,
             tally: Tally::default(),
+            certificates: 0,
         })
     }
 
@@ -155,7 +171,7 @@ impl Controller {
     /// What was kept cannot be read back.
     pub fn start(&mut self, now: Millis, timeline: &mut Timeline) -> Result<()> {
         self.fault.arm(0);
-        let (Opened { committer, kept, .. }, epoch) = self.open(now)?;
+        let (Opened { committer, kept, agents }, epoch) = self.open(now)?;
         timeline.say("controller", format!("starts at fact {}, epoch {epoch}", committer.head()));
         let sending = Arc::new(Sending::default());
         let mut running = Running {
@@ -167,10 +183,12 @@ impl Controller {
             downlinks: Downlinks::new(sending.clone()),
             sending,
             dispatcher: Dispatcher::default(),
+            registry: Registry::default(),
         };
+        running.registry.take(&agents);
         running.restore(kept, &self.samples, now)?;
         self.running = Some(running);
-        Ok(())
+        self.tell_untold()
     }
 
     fn open(&mut self, now: Millis) -> Result<(Opened, u64)> {
@@ -186,19 +204,60 @@ impl Controller {
     ///
     /// # Errors
     /// The first commit fails.
-    pub fn prepare(&mut self, now: Millis, names: &[String]) -> Result<()> {
-        let running = self.running.as_mut().context("it was started")?;
+    pub fn prepare(&mut self, now: Millis, names: &[String], timeline: &mut Timeline) -> Result<Vec<String>> {
         let (answer, _) = tokio::sync::oneshot::channel();
         let generation = Arc::clone(&self.generation);
-        let mut group = vec![Work::TakeUp { generation, author: "simulation".to_owned(), answer }];
-        group.extend(names.iter().map(|name| {
-            let (serial, token) = ("a".repeat(32), "simulation".to_owned());
-            let what = AgentEvent::Enrolled { serial, labels: BTreeMap::new(), token };
-            let body = InputBody::Agent(AgentChange { agent: name.clone(), happened_at: now, what });
-            Work::Input { body, answer: None }
-        }));
-        running.committer.commit(now, group).context("enrol the hosts")?;
+        let take_up = Work::TakeUp { generation, author: "simulation".to_owned(), answer };
+        self.running.as_mut().context("it was started")?.work.push(take_up);
+        let mut serials = Vec::new();
+        for name in names {
+            let (agent, serial) = self.enrol(name, now)?;
+            ensure!(agent == *name, "{name} is enrolled as {agent}");
+            serials.push(serial);
+        }
+        ensure!(self.turn(now, timeline)?, "the hosts are not enrolled");
+        Ok(serials)
+    }
+
+    /// Enrols a host that asks for this name, as the office does: its certificate is kept, then the desk is told. The name
+    /// and the serial that it got; it may connect once [`Controller::admit`] says so.
+    ///
+    /// # Errors
+    /// The certificate cannot be kept.
+    pub fn enrol(&mut self, wanted: &str, now: Millis) -> Result<(String, String)> {
+        self.certificates += 1;
+        let (number, labels) = (self.certificates, BTreeMap::new());
+        let serial = format!("{number:032x}");
+        let granted = writing(&mut self.store, |tx| {
+            let Some(agent) = certificates::free_name(tx, wanted)? else { return Ok(None) };
+            let issued = Issued { agent, serial: serial.clone(), pem: "PEM".to_owned(), not_after: i64::MAX };
+            certificates::keep(tx, &issued, (wanted, "simulation", [number as u8; 32], &labels), now.0)?;
+            Ok(Some(issued.agent))
+        });
+        let agent = granted.context("keep a certificate")?.with_context(|| format!("no name is free for {wanted}"))?;
+        self.tell_untold()?;
+        Ok((agent, serial))
+    }
+
+    /// What was enrolled and the desk has not learnt of.
+    fn tell_untold(&mut self) -> Result<()> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let untold = reading(&mut self.store, |tx| certificates::untold(tx, 500)).context("read the certificates")?;
+        for body in untold.iter().flat_map(|certificate| certificate.changes()).map(InputBody::Agent) {
+            let waits = |work: &Work| matches!(work, Work::Input { body: waiting, .. } if *waiting == body);
+            if !running.work.iter().any(waits) {
+                running.work.push(Work::Input { body, answer: None });
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the holder of this certificate may connect.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn admit(&self, agent: &str, serial: &str) -> Result<(), Refusal> {
+        self.running.as_ref().map_or(Err(Refusal::NotReady), |running| running.registry.admit(agent, serial))
     }
 
     /// The process ends at once. The last write to the input log may be there in part.
@@ -273,6 +332,9 @@ impl Controller {
                 if committed.head != before {
                     timeline.say("controller", format!("commits facts {}..={}", before + 1, committed.head));
                 }
+                for agent in running.registry.take(&committed.agents) {
+                    running.sending.put(Sent::KickAgent { agent });
+                }
                 for proposal in std::mem::take(&mut committed.proposals) {
                     running.send_down(proposal);
                 }
@@ -309,13 +371,16 @@ impl Controller {
     /// What was kept cannot be read back.
     pub fn reopen(&mut self, now: Millis, timeline: &mut Timeline) -> Result<()> {
         self.fault.arm(0);
-        let (Opened { committer, kept, .. }, epoch) = self.open(now)?;
+        let (Opened { committer, kept, agents }, epoch) = self.open(now)?;
         timeline.say("controller", format!("reads everything back at fact {}, epoch {epoch}", committer.head()));
         let Some(running) = &mut self.running else { return Ok(()) };
         running.committer = committer;
         running.epoch = epoch;
         running.life += 1;
-        running.restore(kept, &self.samples, now)
+        running.registry.take(&agents);
+        running.restore(kept, &self.samples, now)?;
+        // Who enrols waits for an answer, and asks again where none comes.
+        self.tell_untold()
     }
 
     /// Carries out what the outbox owes: signs and sends commands, tells notices. With `deaf` the first channel takes no notice now.

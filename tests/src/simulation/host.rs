@@ -21,6 +21,8 @@ const UNITS: [&str; 2] = ["nginx.service", "backup.service"];
 const INTERVAL: u64 = 5_000;
 /// Tells each report of a host from all others, whatever became of its spool.
 pub const SERIAL: &str = "simulation_serial";
+/// Where a clone's serials begin, beyond those of the host it was made of.
+const CLONES_SERIALS: u64 = 1_000_000;
 /// Small, so that segments come and go within one simulation.
 const LIMITS: Limits = Limits { segment_bytes: 2_048, samples_bytes_max: 16_384 };
 
@@ -43,7 +45,17 @@ pub enum Wish {
 
 /// One host.
 pub struct Host {
+    /// What it is called in the timeline and in its events.
     pub name: String,
+    /// The name in its certificate, and the certificate's serial; a clone has those of the host it was made of.
+    pub agent: String,
+    pub serial: String,
+    /// Every name that it had.
+    pub names: BTreeSet<String>,
+    /// It was cloned, or is a clone.
+    pub cloned: bool,
+    /// What it calls itself, and what its machine is known by.
+    hostname: String,
     pub act: Act,
     pub disk: MemoryDisk,
     /// The agent's process; none while it is down.
@@ -92,12 +104,44 @@ pub struct Life {
 impl Host {
     /// # Errors
     /// `act`'s folder cannot be made.
-    pub fn new(name: &str, folder: &Path, keys: Vec<Vec<u8>>, mut chance: Chance) -> Result<Self> {
-        let offset = chance.below(1_200_000) as i64 - 600_000;
+    pub fn new(name: &str, serial: &str, folder: &Path, keys: Vec<Vec<u8>>, chance: Chance) -> Result<Self> {
+        let act = Act::new(name, folder, keys)?;
+        Ok(Self { serial: serial.to_owned(), ..Self::with(name, act, MemoryDisk::new(), chance) })
+    }
+
+    /// Another host with all that is on this one's disks, up from `back_at` on: the same name, the same spool, and a clock of
+    /// its own.
+    ///
+    /// # Errors
+    /// `act`'s folder cannot be copied.
+    pub fn clone_to(&mut self, folder: &Path, back_at: u64, chance: Chance) -> Result<Self> {
+        self.cloned = true;
+        let act = self.act.cloned(folder)?;
         Ok(Self {
+            agent: self.agent.clone(),
+            serial: self.serial.clone(),
+            hostname: self.hostname.clone(),
+            names: BTreeSet::from([self.agent.clone()]),
+            cloned: true,
+            back_at,
+            act_back_at: back_at,
+            // Whose reports they are is told by their serials as well.
+            reports: self.reports + CLONES_SERIALS,
+            ..Self::with(&format!("{}-clone", self.name), act, self.disk.cloned(), chance)
+        })
+    }
+
+    fn with(name: &str, act: Act, disk: MemoryDisk, mut chance: Chance) -> Self {
+        let offset = chance.below(1_200_000) as i64 - 600_000;
+        Self {
             name: name.to_owned(),
-            act: Act::new(name, folder, keys)?,
-            disk: MemoryDisk::new(),
+            agent: name.to_owned(),
+            serial: String::new(),
+            names: BTreeSet::from([name.to_owned()]),
+            cloned: false,
+            hostname: name.to_owned(),
+            act,
+            disk,
             life: None,
             back_at: chance.below(2_000),
             act_back_at: 0,
@@ -113,12 +157,29 @@ impl Host {
             events: 0,
             reports: 0,
             connections: 0,
-        })
+        }
+    }
+
+    /// Somebody has enrolled it again: the agent ends and comes back under this name, with this certificate and the spool
+    /// that it has.
+    ///
+    /// # Errors
+    /// `act`'s journal cannot be torn.
+    pub fn enrol(&mut self, agent: &str, serial: &str, timeline: &mut Timeline) -> Result<Option<u64>> {
+        timeline.say(&self.name, format!("is enrolled again, as {agent}"));
+        let back_at = timeline.now + 500;
+        let connection = self.crash(false, back_at, timeline)?;
+        self.crash_act(back_at, timeline)?;
+        self.act.rename(agent);
+        self.names.insert(agent.to_owned());
+        (self.agent, self.serial) = (agent.to_owned(), serial.to_owned());
+        self.back_at = self.back_at.max(back_at);
+        Ok(connection)
     }
 
     /// MQTT's client id and the session of the process that runs.
     pub fn client(&self) -> Option<(String, [u8; 16])> {
-        self.life.as_ref().map(|life| (client_id(&self.name, &life.session), life.session))
+        self.life.as_ref().map(|life| (client_id(&self.agent, &life.session), life.session))
     }
 
     fn wall(&self, wall: i64) -> i64 {
@@ -178,12 +239,12 @@ impl Host {
         let greeting = Greeting {
             interval_ms: INTERVAL as u32,
             version: "0.1.0".to_owned(),
-            hostname: self.name.clone(),
+            hostname: self.hostname.clone(),
             ..Greeting::default()
         };
         self.act.connected();
         self.life = Some(Life {
-            link: Link::new(self.name.clone(), session, greeting),
+            link: Link::new(self.agent.clone(), session, greeting),
             spool,
             session,
             began: timeline.now,
@@ -393,7 +454,7 @@ impl Host {
         }
         if self.life.as_ref().is_some_and(|life| !life.inventory_sent) {
             let mut all = true;
-            for inventory in inventory(&self.name) {
+            for inventory in inventory(&self.hostname) {
                 all &= self.spool(MatterBody::Inventory(inventory), wall, timeline, wishes);
             }
             if let Some(life) = &mut self.life {
@@ -506,6 +567,16 @@ impl Host {
             found.extend(report.rows.iter().filter(|row| row.block == 1).map(|row| row.values[0] as u64));
         }
         found
+    }
+
+    /// Whether it was told that this connection stands, and believes so.
+    pub fn is_connected(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| matches!(life.connection, Some((_, true))))
+    }
+
+    /// Whether its agent runs in this session.
+    pub fn is_session(&self, session: &[u8]) -> bool {
+        self.life.as_ref().is_some_and(|life| life.session == session)
     }
 
     /// Whether everything that it had to say was heard.

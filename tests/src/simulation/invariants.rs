@@ -19,6 +19,9 @@ pub struct Seen {
     marks: BTreeMap<String, u64>,
     facts: u64,
     inputs: u64,
+    /// Commands that a host and its clone both carried out before anybody could know of two: each was sent to whoever spoke
+    /// for the name.
+    pub twice: BTreeSet<Vec<u8>>,
 }
 
 /// One column of text.
@@ -48,6 +51,11 @@ pub fn always(controller: &mut Controller, hosts: &[Host], seen: &mut Seen) -> R
     never_back(controller, seen)?;
     commands(hosts)?;
     incidents(controller)
+}
+
+/// The commands that both carried out.
+pub fn shared_commands(one: &Host, other: &Host) -> Vec<Vec<u8>> {
+    one.act.carried.keys().filter(|id| other.act.carried.contains_key(*id)).cloned().collect()
 }
 
 /// Marks, facts and inputs only grow.
@@ -113,7 +121,9 @@ fn incidents(controller: &mut Controller) -> Result<()> {
 ///
 /// # Errors
 /// The sentence of the first that does not.
-pub fn in_the_end(controller: &mut Controller, hosts: &mut [Host]) -> Result<End> {
+pub fn in_the_end(controller: &mut Controller, hosts: &mut [Host], seen: &Seen) -> Result<End> {
+    commands(hosts)?;
+    no_command_to_both(hosts, seen)?;
     each_event_once(controller, hosts)?;
     hosts.iter_mut().try_for_each(|host| each_report_once(controller, host))?;
     ensure!(controller.tally.given_up == 0, "{} reports were given up", controller.tally.given_up);
@@ -131,14 +141,27 @@ pub fn in_the_end(controller: &mut Controller, hosts: &mut [Host]) -> Result<End
     Ok(end)
 }
 
-/// Every event that a spool called durable is in the store once, and no other.
-fn each_event_once(controller: &mut Controller, hosts: &[Host]) -> Result<()> {
-    let found = reading(&mut controller.store, |tx| texts(tx, "SELECT text FROM event ORDER BY text"))?;
-    let distinct: BTreeSet<&String> = found.iter().collect();
-    if found.len() != distinct.len() {
-        let twice: Vec<&[String]> = found.windows(2).filter(|pair| pair[0] == pair[1]).collect();
-        ensure!(false, "events are in the store twice: {twice:?}");
+/// Once two were noticed under one name, nothing that one of them was sent is sent to the other.
+fn no_command_to_both(hosts: &[Host], seen: &Seen) -> Result<()> {
+    for (place, one) in hosts.iter().enumerate() {
+        for other in &hosts[place + 1..] {
+            let both = shared_commands(one, other);
+            let new: Vec<_> = both.iter().filter(|id| !seen.twice.contains(*id)).collect();
+            ensure!(new.is_empty(), "{} was sent commands that {} had carried out: {new:02x?}", one.name, other.name);
+        }
     }
+    Ok(())
+}
+
+/// Every event that a spool called durable is in the store once, and no other. What a clone's spool held when it was made
+/// is there once under each of the two names that they have in the end.
+fn each_event_once(controller: &mut Controller, hosts: &[Host]) -> Result<()> {
+    let sql = "SELECT agent || ' says ' || text FROM event ORDER BY 1";
+    let told = reading(&mut controller.store, |tx| texts(tx, sql))?;
+    let twice: Vec<&[String]> = told.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    ensure!(twice.is_empty(), "events are in the store twice: {twice:?}");
+    let found = reading(&mut controller.store, |tx| texts(tx, "SELECT DISTINCT text FROM event"))?;
+    let distinct: BTreeSet<&String> = found.iter().collect();
     let durable: BTreeSet<&String> = hosts.iter().flat_map(|host| &host.durable).collect();
     let lost: Vec<_> = durable.difference(&distinct).collect();
     ensure!(lost.is_empty(), "events were lost: {lost:?}");
@@ -155,7 +178,10 @@ const UNDER_WAY: u64 = 3;
 /// it was numbered anew under another spool id, in another session with another offset of its clock.
 fn each_report_once(controller: &Controller, host: &mut Host) -> Result<()> {
     let name = host.name.clone();
-    let found: Vec<u64> = controller.values(&name, SERIAL)?.iter().map(|value| *value as u64).collect();
+    let mut found = Vec::new();
+    for agent in &host.names {
+        found.extend(controller.values(agent, SERIAL)?.iter().map(|value| *value as u64));
+    }
     let distinct: BTreeSet<u64> = found.iter().copied().collect();
     let spools: Vec<_> = host.spools.iter().copied().collect();
     let mut owed: BTreeSet<u64> = spools.iter().flat_map(|spool| host.serials(spool, 0, u64::MAX)).collect();
@@ -164,7 +190,7 @@ fn each_report_once(controller: &Controller, host: &mut Host) -> Result<()> {
     ensure!(lost.is_empty(), "reports that {name} still holds are not in the samples: {lost:?}");
     let lost: Vec<_> = host.sealed.difference(&distinct).collect();
     ensure!(lost.is_empty(), "reports of {name} were acknowledged as sealed and are not in the samples: {lost:?}");
-    if spools.len() == 1 {
+    if spools.len() == 1 && !host.cloned {
         let twice: Vec<_> = distinct.iter().filter(|one| found.iter().filter(|two| two == one).count() > 1).collect();
         ensure!(twice.is_empty(), "reports of {name} are in the samples twice: {twice:?}");
     }
@@ -194,6 +220,8 @@ pub struct End {
     pub renumberings: u64,
     /// Reports that were lost on the way and asked for again.
     pub asked: u64,
+    /// Hosts that were cloned, noticed and enrolled again, each with its clone.
+    pub clones: u64,
 }
 
 impl End {
@@ -207,6 +235,7 @@ impl End {
         self.failures += other.failures;
         self.renumberings += other.renumberings;
         self.asked += other.asked;
+        self.clones += other.clones;
     }
 }
 

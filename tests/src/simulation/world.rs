@@ -1,5 +1,7 @@
 //! The scheduler: what happens next, to whom, and what goes wrong with it.
 
+mod clones;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -16,6 +18,8 @@ use super::controller::{Controller, Sent};
 use super::host::{Host, Wish};
 use super::invariants::{self, End, Seen};
 use super::timeline::Timeline;
+use clones::Twins;
+
 use crate::chance::Chance;
 
 /// UTC milliseconds at the beginning.
@@ -118,10 +122,14 @@ struct World {
     turn_waits: bool,
     weather: Weather,
     seen: Seen,
+    /// Hosts of which there are two now.
+    twins: Vec<Twins>,
+    /// Those that were told apart again.
+    clones: u64,
     quiet_since: Option<u64>,
     /// What was found broken where no error could be returned.
     broken: Option<String>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -133,11 +141,11 @@ impl World {
         let mut controller = Controller::new(folder.path())?;
         controller.start(Millis(BEGIN), &mut timeline)?;
         let names: Vec<String> = (1..=2 + chance.below(3)).map(|number| format!("web-{number}")).collect();
-        controller.prepare(Millis(BEGIN), &names)?;
+        let serials = controller.prepare(Millis(BEGIN), &names, &mut timeline)?;
         let mut hosts = Vec::new();
-        for name in &names {
+        for (name, serial) in names.iter().zip(&serials) {
             let keys = vec![controller.public_key()];
-            hosts.push(Host::new(name, &folder.path().join(name), keys, Chance::of(chance.draw()))?);
+            hosts.push(Host::new(name, serial, &folder.path().join(name), keys, Chance::of(chance.draw()))?);
         }
         let weather = Weather::drawn(&mut chance);
         timeline.say("weather", format!("{weather:?}"));
@@ -153,9 +161,11 @@ impl World {
             turn_waits: false,
             weather,
             seen: Seen::default(),
+            twins: Vec::new(),
+            clones: 0,
             quiet_since: None,
             broken: None,
-            _folder: folder,
+            folder,
         };
         for host in 0..world.hosts.len() {
             world.after(host as u64, Due::Host(host));
@@ -190,15 +200,17 @@ impl World {
                 break;
             }
         }
-        let mut end = invariants::in_the_end(&mut self.controller, &mut self.hosts)?;
+        let mut end = invariants::in_the_end(&mut self.controller, &mut self.hosts, &self.seen)?;
         end.commands = self.hosts.iter().map(|host| host.act.carried.len() as u64).sum();
         end.failures = self.controller.failures;
+        end.clones = self.clones;
         Ok(end)
     }
 
     /// Quiet for longer than any run takes.
     fn is_over(&mut self) -> Result<bool> {
         let quiet = !self.is_storm() && self.controller.is_quiet() && self.hosts.iter().all(Host::is_quiet);
+        let quiet = quiet && self.twins.is_empty();
         let now = self.timeline.now;
         // Reports and their acks go on for ever, so a moment of noise does not count against it.
         self.quiet_since = if quiet { self.quiet_since.or(Some(now)) } else { self.quiet_since };
@@ -289,6 +301,7 @@ impl World {
                     self.after(10, Due::Closed { host, connection });
                 }
             }
+            34 => self.clone_host(host)?,
             9..=12 => {
                 let operation = 1 + self.chance.below(6);
                 self.hosts[host].disk.fail_at(operation);
@@ -339,11 +352,16 @@ impl World {
             let delay = if self.is_cut(host) { 15_000 } else { 20 };
             return self.after(delay, Due::Refused { host, connection });
         }
+        let (now, name) = (self.timeline.now, self.hosts[host].agent.clone());
+        let serial = self.hosts[host].serial.clone();
+        if let Err(refusal) = self.controller.admit(&name, &serial) {
+            self.timeline.say("broker", format!("refuses {}: {refusal}", self.hosts[host].name));
+            return self.after(20, Due::Refused { host, connection });
+        }
         if let Some(before) = self.lines[host].taken.as_ref().map(|taken| taken.connection) {
             self.gone(host, before, Gone::TakenOver);
         }
-        let (now, name) = (self.timeline.now, self.hosts[host].name.clone());
-        let peer = peer(&name, &client, connection);
+        let peer = peer(&name, &serial, &client, connection);
         self.lines[host].taken = Some(Taken { connection, peer: peer.clone(), session, heard_at: now });
         self.hear(&name, Incoming::Connected(peer));
         let delay = 1 + self.chance.below(100);
@@ -371,7 +389,8 @@ impl World {
         if self.lines[host].taken.as_ref().is_some_and(|taken| taken.peer.client == client) {
             return;
         }
-        let agent = self.hosts[host].name.clone();
+        let Some((agent, _)) = client.split_once('/') else { return };
+        let agent = agent.to_owned();
         let payload = Envelope::new(session, 0, &Will { session: session.to_vec() }).encode_to_vec().into();
         self.hear(
             &agent,
@@ -427,13 +446,20 @@ impl World {
                         self.gone(host, connection, Gone::Kicked);
                     }
                 }
+                Sent::KickAgent { agent } => {
+                    for host in 0..self.hosts.len() {
+                        let taken = self.lines[host].taken.as_ref().filter(|taken| taken.peer.agent == agent);
+                        if let Some(connection) = taken.map(|taken| taken.connection) {
+                            self.gone(host, connection, Gone::Kicked);
+                        }
+                    }
+                }
                 Sent::Message { topic, payload } => self.send_down(&topic, payload),
             }
         }
     }
 
     fn send_down(&mut self, topic: &Topic, payload: Vec<u8>) {
-        let Some(host) = self.hosts.iter().position(|host| host.name == topic.agent) else { return };
         if topic.kind == Kind::Ack {
             self.check_ack(&topic.agent, &payload);
         }
@@ -441,21 +467,25 @@ impl World {
         if let Some(resync) = resync().filter(|_| topic.kind == Kind::Resync) {
             self.timeline.say("controller", format!("asks {}: {}", topic.agent, resync.reason));
         }
-        let Some(connection) = self.lines[host].taken.as_ref().map(|taken| taken.connection) else { return };
-        if self.is_cut(host) {
-            return;
-        }
-        for delay in self.weather.arrivals(&mut self.chance) {
-            let (topic, payload) = (topic.to_string(), payload.clone());
-            self.after(delay, Due::Down { host, connection, topic, payload });
+        // Whoever bears the name has subscribed to it.
+        for host in 0..self.hosts.len() {
+            let taken = self.lines[host].taken.as_ref().filter(|taken| taken.peer.agent == topic.agent);
+            let Some(connection) = taken.map(|taken| taken.connection) else { continue };
+            if self.is_cut(host) {
+                continue;
+            }
+            for delay in self.weather.arrivals(&mut self.chance) {
+                let (topic, payload) = (topic.to_string(), payload.clone());
+                self.after(delay, Due::Down { host, connection, topic, payload });
+            }
         }
     }
 
     /// Nothing is acknowledged that is not committed.
     fn check_ack(&mut self, agent: &str, payload: &[u8]) {
-        let ack = Envelope::read(payload).ok().and_then(|envelope| envelope.open_checked::<Ack>(Kind::Ack).ok());
-        let Some(ack) = ack else { return };
-        self.note_sealed(agent, &ack);
+        let Ok(envelope) = Envelope::read(payload) else { return };
+        let Ok(ack) = envelope.open_checked::<Ack>(Kind::Ack) else { return };
+        self.note_sealed(&envelope.session, &ack);
         let spool: String = ack.spool.iter().map(|byte| format!("{byte:02x}")).collect();
         match invariants::committed_mark(&mut self.controller, agent, &spool) {
             Ok(committed) if ack.matters <= committed.unwrap_or(0) => {}
@@ -473,8 +503,12 @@ impl World {
     }
 
     /// What is acknowledged as sealed the agent may delete: it must be in the controller's samples from then on.
-    fn note_sealed(&mut self, agent: &str, ack: &Ack) {
-        let Some(host) = self.hosts.iter_mut().find(|host| host.name == agent) else { return };
+    fn note_sealed(&mut self, session: &[u8], ack: &Ack) {
+        let Some(number) = self.hosts.iter().position(|host| host.is_session(session)) else { return };
+        if self.is_unnoticed_twin(number) {
+            return;
+        }
+        let host = &mut self.hosts[number];
         let sealed = host.serials(&ack.spool, 0, ack.sealed);
         host.sealed.extend(sealed);
     }
@@ -500,6 +534,7 @@ impl World {
         let deaf = self.is_storm() && self.chance.below(3) == 0;
         self.controller.carry(now, deaf, &mut self.timeline)?;
         self.after_step();
+        self.watch_clones()?;
         if self.timeline.now.is_multiple_of(25 * TICK) {
             invariants::always(&mut self.controller, &self.hosts, &mut self.seen)?;
         }
