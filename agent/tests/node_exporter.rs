@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,11 +39,16 @@ impl Drop for Exporter {
 
 impl Exporter {
     fn begin() -> Self {
+        Self::begin_with(&[])
+    }
+
+    /// With further arguments.
+    fn begin_with(arguments: &[String]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("is bound").port();
         drop(free);
         let mut command = Command::new("prometheus-node-exporter");
-        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}")).args(arguments);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap_or_else(|fault| {
             panic!(
                 "node_exporter cannot be run ({fault}); install prometheus-node-exporter, as tests/debian-packages says"
@@ -56,7 +62,7 @@ impl Exporter {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             match self.try_scrape() {
-                Ok(text) if text.contains("node_load1 ") => return text,
+                Ok(text) if text.contains("node_scrape_collector_success") => return text,
                 other => assert!(Instant::now() < deadline, "node_exporter does not answer: {other:?}"),
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -130,4 +136,66 @@ fn a_family_has_the_type_that_node_exporter_gives_it() {
     let other = |(name, kind): &(&&str, &&str)| ours.get(**name).is_some_and(|ours| ours != *kind);
     let differing: Vec<_> = theirs.iter().filter(other).collect();
     assert!(differing.is_empty(), "node_exporter gives them these types and we do not: {differing:#?}");
+}
+
+/// Its collectors of hardware that this machine may not have; each reads the files of `fixtures/hardware.files`.
+const OF_HARDWARE: [&str; 5] = ["edac", "hwmon", "mdadm", "powersupplyclass", "thermal_zone"];
+
+/// The files of a host, from one text: `== path`, then what is in it, or `== path -> target` for a link.
+fn unpack(text: &str, folder: &Path) {
+    for file in text.split("\n== ").skip(1) {
+        let (heading, content) = file.split_once('\n').unwrap_or((file, ""));
+        let (path, target) = heading.split_once(" -> ").map_or((heading, None), |(path, target)| (path, Some(target)));
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("is made");
+        match target {
+            Some(target) => std::os::unix::fs::symlink(target, &path).expect("is linked"),
+            None => std::fs::write(&path, content).expect("is written"),
+        }
+    }
+}
+
+/// Each series with its value, the folder that the files lie below taken out of labels.
+fn values(text: &str, folder: &str) -> BTreeMap<String, f64> {
+    let lines = text.lines().filter(|line| line.starts_with("node_") && !is_listed(&NOT_OURS, line));
+    let series = lines.filter_map(|line| line.rsplit_once(' '));
+    series.map(|(series, value)| (series.replace(folder, ""), value.parse().expect("is a number"))).collect()
+}
+
+#[test]
+fn hardware_that_this_machine_lacks_is_told_as_node_exporter_tells_it_to_the_value() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    unpack(include_str!("fixtures/hardware.files"), folder.path());
+    let at = folder.path().display().to_string();
+    let mut arguments = vec!["--collector.disable-defaults".to_owned()];
+    arguments.extend(OF_HARDWARE.map(|name| format!("--collector.{name}")));
+    arguments.extend(
+        ["procfs=/proc", "sysfs=/sys", "rootfs="]
+            .map(|path| format!("--path.{}", path.replace('=', &format!("={at}")))),
+    );
+    let theirs = Exporter::begin_with(&arguments).scrape();
+    for name in OF_HARDWARE {
+        let success = format!("node_scrape_collector_success{{collector=\"{name}\"}} 1");
+        assert!(theirs.contains(&success), "node_exporter cannot read the files of {name}");
+    }
+    let mut collectors = Collectors::new(&Root::at(folder.path()), &CollectConfig::default(), Arc::default());
+    let ours = exposition(collectors.read(SpoolFigures::default()));
+    let (kinds, our_kinds) = (types(&theirs), types(&ours));
+    let (theirs, ours) = (values(&theirs, &at), values(&ours, &at));
+    assert!(theirs.len() > 100, "only {} series are compared", theirs.len());
+    let is_near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
+    let differs = |(series, value): &(&String, &f64)| !ours.get(*series).is_some_and(|ours| is_near(*ours, **value));
+    let differing: Vec<_> =
+        theirs.iter().filter(differs).map(|(series, value)| (series, value, ours.get(series))).collect();
+    assert!(differing.is_empty(), "series, node_exporter's value, ours: {differing:#?}");
+    let name = |series: &str| {
+        series.split('{').next().unwrap_or_default().strip_prefix("node_").unwrap_or_default().to_owned()
+    };
+    let families: BTreeSet<String> = theirs.keys().map(|series| name(series)).collect();
+    let extra: Vec<_> =
+        ours.keys().filter(|series| families.contains(&name(series)) && !theirs.contains_key(*series)).collect();
+    assert!(extra.is_empty(), "we have them and node_exporter does not: {extra:#?}");
+    for family in &families {
+        assert_eq!(our_kinds.get(family.as_str()), kinds.get(family.as_str()), "type of {family}");
+    }
 }

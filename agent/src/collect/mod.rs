@@ -18,17 +18,21 @@ mod conntrack_stat;
 mod cpu;
 mod disk;
 mod disk_info;
+mod edac;
 mod entropy;
 mod families;
 mod filefd;
 pub(crate) mod filesystem;
+mod hwmon;
 mod load;
+mod mdadm;
 mod memory;
 mod netclass;
 mod netdev;
 mod netstat;
 mod numbers;
 mod own;
+mod power_supply;
 mod pressure;
 mod proc_text;
 mod schedstat;
@@ -44,6 +48,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod thermal;
 mod timex;
 mod udp_queues;
 mod vmstat;
@@ -128,7 +133,12 @@ fn sparse_list(root: &Root) -> Vec<Box<dyn Sparse>> {
     vec![
         Box::new(clocksource::Clocksource::new(root)),
         Box::new(disk_info::DiskInfo::new(root)),
+        Box::new(edac::Edac::new(root)),
+        Box::new(hwmon::Hwmon::new(root)),
+        Box::new(mdadm::Mdadm::new(root)),
+        Box::new(power_supply::PowerSupply::new(root)),
         Box::new(selinux::Selinux::new(root)),
+        Box::new(thermal::Thermal::new(root)),
         Box::new(zone::Zone::new(root)),
     ]
 }
