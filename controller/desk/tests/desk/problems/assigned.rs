@@ -4,7 +4,8 @@ use watchkeep_desk::ids::ProblemId;
 use watchkeep_desk::input::{ActBody, AlertState};
 use watchkeep_desk::problems::State;
 
-use super::{Bench, DAY, MINUTE, shop};
+use super::shop;
+use crate::bench::{Bench, DAY, MINUTE};
 
 fn assign(assignee: Option<&str>, group: Option<&str>) -> ActBody {
     let (assignee, group) = (assignee.map(str::to_owned), group.map(str::to_owned));

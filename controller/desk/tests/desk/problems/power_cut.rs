@@ -3,7 +3,8 @@
 use watchkeep_desk::input::{AlertChange, AlertState};
 use watchkeep_desk::{InputBody, Millis};
 
-use super::{Bench, MINUTE, SECOND, item, members, shop, unit_failed};
+use super::{item, members, shop};
+use crate::bench::{Bench, MINUTE, SECOND, unit_failed};
 
 impl Bench {
     /// The alert that the application, which systemd starts again and again, does not answer.
