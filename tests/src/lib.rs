@@ -16,6 +16,7 @@ pub mod inside;
 pub mod ledger;
 pub mod mosquitto;
 pub mod process;
+pub mod reading;
 pub mod rulebook;
 pub mod simulation;
 pub mod wait;

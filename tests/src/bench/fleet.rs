@@ -4,13 +4,13 @@
 //! the controller's own metrics are read every ten seconds. CPU is counted in seconds of it, which other work on the
 //! machine does not change; the lag it does.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::{Figure, Row, Size};
 use crate::fleet::program::Fleet;
+use crate::reading::Reading;
 use crate::{Controller, Setup, wait};
 
 pub const ROW: Row = Row {
@@ -66,7 +66,7 @@ fn run(size: &Size) -> Result<Vec<Figure>> {
             fleet.ensure_runs()?;
         }
         let reading = Reading::take(&controller)?;
-        println!("minute {minute:>2}: {}", reading.since(&last)?);
+        println!("minute {minute:>2}: {}", line(&reading, &last)?);
         if TOLD.contains(&minute) || minute == size.minutes {
             let resident = reading.of("process_resident_memory_bytes")? / 1048576.0;
             figures.push(Figure::new(format!("resident at minute {minute}"), resident, "MiB"));
@@ -96,7 +96,7 @@ fn over_all(first: &Reading, last: &Reading, seconds: f64) -> Result<Vec<Figure>
         Figure::new("series", series, "series"),
         Figure::new("memory of samples", bytes / series, "bytes a series"),
         Figure::new("resident memory of the whole controller", resident / series, "bytes a series"),
-        Figure::new("lag, mean", more("watchkeep_samples_lag_seconds_sum")? / last.lags(first)? * 1_000.0, "ms"),
+        Figure::new("lag, mean", last.lag_mean(first)? * 1_000.0, "ms"),
     ];
     for share in [0.5, 0.99, 1.0] {
         let bound = last.lag_below(first, share)?;
@@ -120,65 +120,15 @@ fn over_all(first: &Reading, last: &Reading, seconds: f64) -> Result<Vec<Figure>
     Ok(figures)
 }
 
-/// What `/metrics` said at an instant, by series as written there.
-#[derive(Clone)]
-struct Reading(BTreeMap<String, f64>);
-
-impl Reading {
-    fn take(controller: &Controller) -> Result<Self> {
-        let text = controller.metrics()?;
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        Ok(Self(
-            lines
-                .filter_map(|line| line.rsplit_once(' '))
-                .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-                .collect(),
-        ))
-    }
-
-    fn of(&self, series: &str) -> Result<f64> {
-        self.0.get(series).copied().with_context(|| format!("the controller has no metric {series}"))
-    }
-
-    fn cpu(&self) -> Result<f64> {
-        self.of("process_cpu_seconds_total")
-    }
-
-    /// Reports taken since `first`.
-    fn lags(&self, first: &Self) -> Result<f64> {
-        Ok((self.of("watchkeep_samples_lag_seconds_count")? - first.of("watchkeep_samples_lag_seconds_count")?)
-            .max(1.0))
-    }
-
-    /// The bound of the first bucket that this share of the reports since `first` lies below, seconds.
-    fn lag_below(&self, first: &Self, share: f64) -> Result<f64> {
-        let all = self.lags(first)?;
-        let mut buckets = Vec::new();
-        for (series, count) in &self.0 {
-            let bound = series
-                .strip_prefix("watchkeep_samples_lag_seconds_bucket{le=\"")
-                .and_then(|rest| rest.strip_suffix("\"}"));
-            if let Some(bound) = bound.and_then(|bound| bound.replace("+Inf", "inf").parse::<f64>().ok()) {
-                buckets.push((bound, count - first.0.get(series).copied().unwrap_or(0.0)));
-            }
-        }
-        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let bucket = buckets.iter().find(|(_, count)| *count >= all * share);
-        bucket.map(|(bound, _)| *bound).context("the lag has buckets")
-    }
-
-    /// A line about the time since `before`.
-    fn since(&self, before: &Self) -> Result<String> {
-        Ok(format!(
-            "{:.0} samples, {:.2} CPU s, {:.1} MiB resident, {:.1} MiB of samples, lag {:.1} ms mean, 99 % within {:.0} ms",
-            self.of("watchkeep_samples_taken_total")? - before.of("watchkeep_samples_taken_total")?,
-            self.cpu()? - before.cpu()?,
-            self.of("process_resident_memory_bytes")? / 1048576.0,
-            self.of("watchkeep_samples_memory_bytes")? / 1048576.0,
-            (self.of("watchkeep_samples_lag_seconds_sum")? - before.of("watchkeep_samples_lag_seconds_sum")?)
-                / self.lags(before)?
-                * 1_000.0,
-            self.lag_below(before, 0.99)? * 1_000.0,
-        ))
-    }
+/// A line about the time between two readings.
+fn line(reading: &Reading, before: &Reading) -> Result<String> {
+    Ok(format!(
+        "{:.0} samples, {:.2} CPU s, {:.1} MiB resident, {:.1} MiB of samples, lag {:.1} ms mean, 99 % within {:.0} ms",
+        reading.of("watchkeep_samples_taken_total")? - before.of("watchkeep_samples_taken_total")?,
+        reading.cpu()? - before.cpu()?,
+        reading.of("process_resident_memory_bytes")? / 1048576.0,
+        reading.of("watchkeep_samples_memory_bytes")? / 1048576.0,
+        reading.lag_mean(before)? * 1_000.0,
+        reading.lag_below(before, 0.99)? * 1_000.0,
+    ))
 }
