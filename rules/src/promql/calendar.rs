@@ -72,6 +72,11 @@ impl Moment {
     }
 }
 
+/// Days from 1970 to the first of the month, 1 to 12, of a year.
+pub fn first_of(year: i64, month: i64) -> i64 {
+    days_before(year, month)
+}
+
 /// Days from 1970 to the first of the month.
 fn days_before(year: i64, month: i64) -> i64 {
     const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];

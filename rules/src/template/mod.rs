@@ -6,12 +6,14 @@
 //! is the empty string.
 
 mod functions;
+mod layout;
 mod lex;
 mod operand;
 mod parse;
 mod printf;
 mod render;
 mod syntax;
+mod time;
 mod value;
 
 use std::collections::BTreeMap;

@@ -28,10 +28,19 @@ impl Reader {
             let length = self.last_end() - first.at;
             return Ok(Command { at: first.at, length, what: What::Call(function, arguments) });
         }
-        if piped {
-            return Err(self.wrong("a function is expected after '|'"));
+        let receiver = self.operand()?;
+        let Some(operand) = receiver.filter(|operand| !piped || !operand.fields.is_empty()) else {
+            let wanted =
+                if piped { "a function is expected after '|'" } else { "a value or a function is expected here" };
+            return Err(TemplateError::new(first.at, first.length, wanted));
+        };
+        if !operand.fields.is_empty() {
+            let arguments = self.arguments()?;
+            if piped || !arguments.is_empty() {
+                let operands = [vec![operand], arguments].concat();
+                return Ok(Command { at: first.at, length: self.last_end() - first.at, what: What::Method(operands) });
+            }
         }
-        let operand = self.operand()?.ok_or_else(|| self.wrong("a value or a function is expected here"))?;
         Ok(Command { at: first.at, length: operand.length, what: What::Value(operand) })
     }
 

@@ -122,6 +122,8 @@ impl Verb {
             ('v', Value::Float(value)) => Self { plus: false, sharp: false, ..*self }.float('g', *value),
             ('v', Value::Int(value)) => Self { plus: false, sharp: false, ..*self }.int('d', *value),
             ('v', Value::Text(text)) if self.sharp => self.padded(quoted(text)),
+            ('v' | 's', Value::Time(_) | Value::Named(_)) => self.padded(self.cut(value.text())),
+            (letter, Value::Named(named)) if letter != 'T' => self.written(letter, &Value::Int(named.number)),
             ('v', value) => self.padded(self.cut(value.text_or_nil())),
             ('T', value) => self.padded(value.kind().to_owned()),
             ('t', Value::Bool(value)) => self.padded(value.to_string()),

@@ -231,6 +231,7 @@ impl<'a> Renderer<'a> {
                 Err(TemplateError::new(command.at, command.length, "nil is not a command"))
             }
             What::Value(operand) => self.operand(operand, command),
+            What::Method(operands) => self.method(operands, command, piped),
             What::Call(function, arguments) => {
                 let of_name = |wrong| TemplateError::new(command.at, function.name.len(), wrong);
                 function.check_count(arguments.len() + usize::from(piped.is_some())).map_err(of_name)?;
@@ -253,6 +254,33 @@ impl<'a> Renderer<'a> {
                 })
             }
         }
+    }
+
+    fn method(
+        &mut self,
+        operands: &[Operand],
+        command: &Command,
+        piped: Option<Value>,
+    ) -> Result<Value, TemplateError> {
+        let (receiver, arguments) = operands.split_first().expect("a method has a receiver");
+        let (last, fields) = receiver.fields.split_last().expect("a method is a field");
+        let mut value = self.base(&receiver.base, command)?;
+        for field in fields {
+            value = value.field(&field.name, self.context).map_err(|wrong| receiver.wrong(wrong))?;
+        }
+        let given = arguments.len() + usize::from(piped.is_some());
+        let parameters = value.parameters(&last.name);
+        if let Some(wanted) = parameters.map(<[_]>::len).filter(|wanted| *wanted != given) {
+            return Err(receiver.wrong(format!("wrong number of args for {}: want {wanted} got {given}", last.name)));
+        }
+        let mut values = Vec::with_capacity(given);
+        for (argument, parameter) in arguments.iter().zip(parameters.unwrap_or_default()) {
+            let value = self.operand(argument, command)?;
+            parameter.check(&value, argument.is_constant()).map_err(|wrong| argument.wrong(wrong))?;
+            values.push(value);
+        }
+        values.extend(piped);
+        value.method(&last.name, &values, self.context).map_err(|wrong| receiver.wrong(wrong))
     }
 
     fn call(&mut self, function: &Function, values: &[Value]) -> Result<Value, String> {
@@ -283,7 +311,16 @@ impl<'a> Renderer<'a> {
     }
 
     fn operand(&mut self, operand: &Operand, command: &Command) -> Result<Value, TemplateError> {
-        let mut value = match &operand.base {
+        let mut value = self.base(&operand.base, command)?;
+        for field in &operand.fields {
+            let taken = value.field(&field.name, self.context);
+            value = taken.map_err(|wrong| operand.wrong(wrong))?;
+        }
+        Ok(value)
+    }
+
+    fn base(&mut self, base: &Base, command: &Command) -> Result<Value, TemplateError> {
+        Ok(match base {
             Base::Root => Value::Root,
             Base::Dot => self.dot.clone(),
             Base::Variable(name) => {
@@ -300,12 +337,7 @@ impl<'a> Renderer<'a> {
                 .call(function, &[])
                 .map_err(|wrong| TemplateError::new(*at, function.name.len(), wrong))
                 .map_err(|error| located(error, command.at, command.length))?,
-        };
-        for field in &operand.fields {
-            let taken = value.field(&field.name, self.context);
-            value = taken.map_err(|wrong| operand.wrong(wrong))?;
-        }
-        Ok(value)
+        })
     }
 }
 

@@ -96,6 +96,8 @@ pub(super) struct Command {
 pub(super) enum What {
     Value(Operand),
     Call(&'static Function, Vec<Operand>),
+    /// The last field of the first operand, called with the others: `(toTime $value).Format "15:04"`.
+    Method(Vec<Operand>),
 }
 
 /// A value and the fields taken of it: `$labels.job`, `(first $found).Value`.
@@ -162,6 +164,16 @@ impl Pipeline {
         self.commands.last().map_or(0, |command| command.at + command.length - self.at())
     }
 
+    /// A fault of what it gave. Go names what it looked at last: the last argument that is written, or the function.
+    fn wrong(&self, message: impl Into<String>) -> TemplateError {
+        let Some(command) = self.commands.last() else { return TemplateError::new(0, 1, message) };
+        match (&command.what, command.operands().last()) {
+            (_, Some(operand)) => operand.wrong(message),
+            (What::Call(function, _), None) => TemplateError::new(command.at, function.name.len(), message),
+            (_, None) => TemplateError::new(command.at, command.length, message),
+        }
+    }
+
     fn walk<'p>(&'p self, visit: &mut dyn FnMut(&'p Command)) {
         for command in &self.commands {
             visit(command);
@@ -178,7 +190,7 @@ impl Command {
     pub fn operands(&self) -> &[Operand] {
         match &self.what {
             What::Value(operand) => std::slice::from_ref(operand),
-            What::Call(_, operands) => operands,
+            What::Call(_, operands) | What::Method(operands) => operands,
         }
     }
 
@@ -208,6 +220,9 @@ impl Command {
 impl Operand {
     /// A fault of this value.
     pub fn wrong(&self, message: impl Into<String>) -> TemplateError {
+        if let Base::Nested(pipeline) = &self.base {
+            return pipeline.wrong(message);
+        }
         let own_fields = matches!(self.base, Base::Root | Base::Dot).into();
         let first = self.fields.get::<usize>(own_fields).map_or(self.at, |field| field.at - 1);
         TemplateError::new(self.at, self.length, message).pointing(first)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Context;
+use super::{Context, time};
 use crate::number;
 use crate::promql::eval::Sample;
 
@@ -14,6 +14,10 @@ pub(super) enum Value {
     Int(i64),
     Float(f64),
     Bool(bool),
+    /// An instant, UTC milliseconds: what `toTime` gives.
+    Time(i64),
+    /// A month or a day of the week.
+    Named(Named),
     /// `$labels`: a missing one is empty.
     Labels(Arc<BTreeMap<String, String>>),
     /// What `args` makes: a missing one is nothing.
@@ -22,6 +26,41 @@ pub(super) enum Value {
     Samples(Vec<Sample>),
     /// What a template is given: labels, value, installation.
     Root,
+}
+
+/// What a method takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parameter {
+    Text,
+    Int,
+    Time,
+}
+
+impl Parameter {
+    /// # Errors
+    /// The value is of another type; in Go's words, which differ for what is written out.
+    pub fn check(self, value: &Value, is_constant: bool) -> Result<(), String> {
+        let (name, takes) = match self {
+            Self::Text => ("string", matches!(value, Value::Text(_))),
+            Self::Int => ("int", matches!(value, Value::Int(_))),
+            Self::Time => ("time.Time", matches!(value, Value::Time(_))),
+        };
+        match self {
+            _ if takes => Ok(()),
+            Self::Text if is_constant => Err(format!("expected string; found {}", value.text())),
+            Self::Int if is_constant => Err(format!("expected integer; found {}", value.text())),
+            _ => Err(format!("wrong type for value; expected {name}; got {}", value.kind())),
+        }
+    }
+}
+
+/// An int with a name, which is what is shown of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Go's type.
+    pub kind: &'static str,
+    pub name: &'static str,
+    pub number: i64,
 }
 
 impl Value {
@@ -33,6 +72,8 @@ impl Value {
             Self::Int(value) => value.to_string(),
             Self::Float(value) => number::shortest(*value),
             Self::Bool(value) => value.to_string(),
+            Self::Time(ms) => time::shown(*ms),
+            Self::Named(named) => named.name.to_owned(),
             Self::Labels(labels) => shown_map(labels.iter().map(|(name, value)| (name.as_str(), value.clone()))),
             Self::Map(map) => shown_map(map.iter().map(|(name, value)| (name.as_str(), value.text()))),
             Self::Sample(sample) => {
@@ -66,13 +107,13 @@ impl Value {
         match self {
             Self::Nil => false,
             Self::Text(text) => !text.is_empty(),
-            Self::Int(value) => *value != 0,
+            Self::Int(value) | Self::Named(Named { number: value, .. }) => *value != 0,
             Self::Float(value) => *value != 0.0,
             Self::Bool(value) => *value,
             Self::Labels(labels) => !labels.is_empty(),
             Self::Map(map) => !map.is_empty(),
             Self::Samples(samples) => !samples.is_empty(),
-            Self::Sample(_) | Self::Root => true,
+            Self::Time(_) | Self::Sample(_) | Self::Root => true,
         }
     }
 
@@ -84,6 +125,8 @@ impl Value {
             Self::Int(_) => "int",
             Self::Float(_) => "float64",
             Self::Bool(_) => "bool",
+            Self::Time(_) => time::KIND,
+            Self::Named(named) => named.kind,
             Self::Labels(_) => "map[string]string",
             Self::Map(_) => "map[string]interface {}",
             Self::Sample(_) => "*template.sample",
@@ -101,8 +144,26 @@ impl Value {
             (Self::Root, "ExternalURL") => Ok(Self::Text(context.external_url.to_owned())),
             (Self::Sample(sample), "Labels") => Ok(Self::Labels(Arc::new(sample.labels.to_map()))),
             (Self::Sample(sample), "Value") => Ok(Self::Float(sample.value)),
+            (Self::Time(ms), method) => time::call(*ms, method, &[]),
             (Self::Labels(_) | Self::Map(_), name) => self.element(name),
             (value, name) => Err(format!("can't evaluate field {name} in type {}", value.kind())),
+        }
+    }
+
+    /// What the method `name` of it takes, if it has one.
+    pub fn parameters(&self, name: &str) -> Option<&'static [Parameter]> {
+        if matches!(self, Self::Time(_)) { time::parameters(name) } else { None }
+    }
+
+    /// `.name` of it, called with arguments.
+    pub fn method(&self, name: &str, arguments: &[Self], context: &Context<'_>) -> Result<Self, String> {
+        match self {
+            Self::Time(ms) => time::call(*ms, name, arguments),
+            Self::Labels(_) | Self::Map(_) => Err(format!("{name} is not a method but has arguments")),
+            value => {
+                value.field(name, context)?;
+                Err(format!("{name} has arguments but cannot be invoked as function"))
+            }
         }
     }
 

@@ -21,10 +21,12 @@ pub(super) fn equal_to_any(values: &[Value]) -> Result<Value, String> {
 }
 
 pub(super) fn equal(one: &Value, other: &Value) -> Result<bool, String> {
-    match (one, other) {
+    match (&plain(one), &plain(other)) {
         (Value::Text(one), Value::Text(other)) => Ok(one == other),
         (Value::Int(one), Value::Int(other)) => Ok(one == other),
         (Value::Float(one), Value::Float(other)) => Ok(one == other),
+        // Go compares where they are kept, and each is kept by itself.
+        (Value::Time(_), Value::Time(_)) => Ok(false),
         (Value::Bool(one), Value::Bool(other)) => Ok(one == other),
         (Value::Nil, other) | (other, Value::Nil) => Ok(matches!(other, Value::Nil)),
         (one, other) => {
@@ -34,13 +36,21 @@ pub(super) fn equal(one: &Value, other: &Value) -> Result<bool, String> {
     }
 }
 
+/// Months and days of the week are ints by nature, and Go compares by that.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Named(named) => Value::Int(named.number),
+        value => value.clone(),
+    }
+}
+
 fn not_comparable(value: &Value) -> Option<String> {
     let is_comparable = !matches!(value, Value::Labels(_) | Value::Map(_) | Value::Samples(_));
     (!is_comparable).then(|| format!("non-comparable type {}: {}", value.text(), value.kind()))
 }
 
 pub(super) fn order(values: &[Value], holds: fn(Ordering) -> bool) -> Result<Value, String> {
-    let ordering = match (&values[0], &values[1]) {
+    let ordering = match (&plain(&values[0]), &plain(&values[1])) {
         (Value::Text(one), Value::Text(other)) => Some(one.cmp(other)),
         (Value::Int(one), Value::Int(other)) => Some(one.cmp(other)),
         (Value::Float(one), Value::Float(other)) => one.partial_cmp(other),

@@ -137,7 +137,7 @@ static TABLE: &[Function] = &[
     }),
     plain("toDuration", 1, 1, |values| text(times::duration(values[0].number()?)?)),
     plain("toLower", 1, 1, |values| text(string(&values[0])?.to_lowercase())),
-    plain("toTime", 1, 1, |values| text(times::written(values[0].number()?)?)),
+    plain("toTime", 1, 1, |values| Ok(Value::Time(times::milliseconds(values[0].number()?)?))),
     plain("toUpper", 1, 1, |values| text(string(&values[0])?.to_uppercase())),
     plain("urlquery", 0, MANY, |values| text(links::escaped(&texts::print(values)))),
     plain("value", 1, 1, samples::value),

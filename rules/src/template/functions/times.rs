@@ -1,15 +1,15 @@
 //! Seconds since 1970 as a date, and seconds as Go writes a duration.
 
+use super::super::time;
 use crate::number;
-use crate::promql::calendar::Moment;
 
 /// A date, or the number itself where it is none.
 pub(super) fn humanized(seconds: f64) -> Result<String, String> {
-    if seconds.is_finite() { written(seconds) } else { Ok(number::general(seconds, 4)) }
+    if seconds.is_finite() { milliseconds(seconds).map(time::shown) } else { Ok(number::general(seconds, 4)) }
 }
 
-/// As Go prints a time in UTC: `2024-02-29 13:07:42.5 +0000 UTC`. Milliseconds count, finer parts do not.
-pub(super) fn written(seconds: f64) -> Result<String, String> {
+/// Milliseconds since 1970; finer parts do not count.
+pub(super) fn milliseconds(seconds: f64) -> Result<i64, String> {
     let nanoseconds = seconds * 1e9;
     if !nanoseconds.is_finite() || nanoseconds.abs() > i64::MAX as f64 {
         return Err(format!(
@@ -17,12 +17,7 @@ pub(super) fn written(seconds: f64) -> Result<String, String> {
             number::shortest(seconds)
         ));
     }
-    let ms = nanoseconds as i64 / 1_000_000;
-    let at = Moment::at(ms.div_euclid(1000));
-    let (hour, minute, second) = (at.second_of_day / 3600, at.second_of_day / 60 % 60, at.second_of_day % 60);
-    let fraction = format!(".{:03}", ms.rem_euclid(1000));
-    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-    Ok(format!("{:04}-{:02}-{:02} {hour:02}:{minute:02}:{second:02}{fraction} +0000 UTC", at.year, at.month, at.day))
+    Ok(nanoseconds as i64 / 1_000_000)
 }
 
 /// `1h2m3.5s`, `250ms`, `0s`
