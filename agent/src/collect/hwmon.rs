@@ -93,7 +93,7 @@ impl Chip {
             return None;
         }
         let says = |file: &str| {
-            let line = Attribute::default().line(folder, file)?;
+            let line = Attribute::once(folder, file)?;
             Some(line.text().to_owned()).filter(|text| !text.is_empty())
         };
         let name = says("name").map(|name| cleaned(&name)).filter(|name| !name.is_empty());
@@ -118,7 +118,7 @@ impl Chip {
             let Some((kind, number, element)) = parts(file) else { continue };
             let sensor = format!("{kind}{number}");
             if element == "label" {
-                if let Some(line) = Attribute::default().line(folder, file).filter(|line| !line.text().is_empty()) {
+                if let Some(line) = Attribute::once(folder, file).filter(|line| !line.text().is_empty()) {
                     self.labels.push((sensor, line.text().to_owned()));
                 }
                 continue;

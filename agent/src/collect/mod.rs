@@ -12,12 +12,16 @@
 //! read, or calls `statvfs` on the caller's thread.
 
 mod arp;
+mod bonding;
+mod btrfs;
 mod clocksource;
 mod conntrack;
 mod conntrack_stat;
 mod cpu;
+mod cpufreq;
 mod disk;
 mod disk_info;
+mod dmi;
 mod edac;
 mod entropy;
 mod families;
@@ -30,11 +34,16 @@ mod memory;
 mod netclass;
 mod netdev;
 mod netstat;
+mod nfs;
+mod nfs_procedures;
 mod numbers;
+mod nvme;
 mod own;
 mod power_supply;
 mod pressure;
 mod proc_text;
+mod processes;
+mod rapl;
 mod schedstat;
 mod selinux;
 mod sockstat;
@@ -52,6 +61,8 @@ mod thermal;
 mod timex;
 mod udp_queues;
 mod vmstat;
+mod xfs;
+mod zfs;
 mod zone;
 mod zone_rule;
 
@@ -131,14 +142,26 @@ trait Collector: Send {
 /// What is looked for on every host and brings series where it is there.
 fn sparse_list(root: &Root) -> Vec<Box<dyn Sparse>> {
     vec![
+        Box::new(bonding::Bonding::new(root)),
+        Box::new(btrfs::Btrfs::new(root)),
         Box::new(clocksource::Clocksource::new(root)),
+        Box::new(cpufreq::Frequency::new(root)),
+        Box::new(cpufreq::Throttle::new(root)),
         Box::new(disk_info::DiskInfo::new(root)),
+        Box::new(dmi::Dmi::new(root)),
         Box::new(edac::Edac::new(root)),
         Box::new(hwmon::Hwmon::new(root)),
         Box::new(mdadm::Mdadm::new(root)),
+        Box::new(nfs::Nfs::client(root)),
+        Box::new(nfs::Nfs::server(root)),
+        Box::new(nvme::Nvme::new(root)),
         Box::new(power_supply::PowerSupply::new(root)),
+        Box::new(processes::Processes::new(root)),
+        Box::new(rapl::Rapl::new(root)),
         Box::new(selinux::Selinux::new(root)),
         Box::new(thermal::Thermal::new(root)),
+        Box::new(xfs::Xfs::new(root)),
+        Box::new(zfs::Zfs::new(root)),
         Box::new(zone::Zone::new(root)),
     ]
 }

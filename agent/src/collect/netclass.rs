@@ -92,7 +92,7 @@ impl Numbers {
                 self.values[column] = number.filter(|value| *value >= 0.0).map(|value| value * unit);
             } else if all {
                 // Too seldom to keep a descriptor for it.
-                self.values[column] = Attribute::default().number(&self.folder, file);
+                self.values[column] = Attribute::once(&self.folder, file).and_then(|line| line.number());
             }
         }
     }
@@ -108,7 +108,7 @@ impl Words {
         }
         state.clone_into(&mut self.last_state);
         for (word, file) in self.words.iter_mut().zip(WORDS) {
-            let line = Attribute::default().line(&self.folder, file);
+            let line = Attribute::once(&self.folder, file);
             line.as_ref().map_or("", |line| line.text()).clone_into(word);
         }
     }

@@ -78,6 +78,13 @@ impl Attribute {
         self.try_line(folder, name).ok()
     }
 
+    /// The first line of a file that is read too seldom to be held open.
+    pub fn once(folder: &Path, name: &str) -> Option<Line> {
+        let mut bytes = [0; LINE_BYTES];
+        let length = File::open(folder.join(name)).ok()?.read_at(&mut bytes, 0).ok()?;
+        Some(Line { bytes, length })
+    }
+
     pub fn number(&mut self, folder: &Path, name: &str) -> Option<f64> {
         self.line(folder, name)?.number()
     }

@@ -60,7 +60,7 @@ impl Sparse for Thermal {
         let devices = self.devices.look(|folder, name| {
             let zone = name.strip_prefix("thermal_zone");
             let number = zone.or_else(|| name.strip_prefix("cooling_device"))?.to_owned();
-            let kind = Attribute::default().line(folder, "type")?.text().to_owned();
+            let kind = Attribute::once(folder, "type")?.text().to_owned();
             let files = Default::default();
             Some(Device { folder: folder.to_owned(), is_zone: zone.is_some(), number, kind, files })
         })?;
