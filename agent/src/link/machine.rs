@@ -454,7 +454,16 @@ impl Link {
         Ok(true)
     }
 
+    /// How many reports may be under way. A quarter of the credit is for matters alone: a controller that takes no reports now,
+    /// because its disk is full, must hear of events all the same.
+    fn reports_max(&self) -> usize {
+        (self.credit - self.credit.div_ceil(4)).max(1) as usize
+    }
+
     fn next_report<D: Disk>(&mut self, world: &mut World<'_, D>, steps: &mut Steps) -> Result<bool, SpoolError> {
+        if self.reports_out.len() >= self.reports_max() {
+            return Ok(false);
+        }
         let Some(report) = world.spool.report_from(self.report)? else { return Ok(false) };
         let (number, from) = (report.number, self.report);
         self.say_report(report, from, world, steps)?;

@@ -185,6 +185,30 @@ fn sending_goes_on_from_the_marks() {
 }
 
 #[test]
+fn reports_that_are_not_taken_hold_no_event_back() {
+    let mut host = Host::welcomed(8);
+    let sent: Vec<_> = (0..20).flat_map(|_| host.report(&blocks(&["sda"]))).collect();
+    assert_eq!(kinds(&sent).iter().filter(|kind| **kind == "report").count(), 6, "{:?}", kinds(&sent));
+    // The controller hears it and takes none, for hours.
+    for number in 0..10 {
+        assert_eq!(kinds(&host.matter(&number.to_string())), ["event"], "event {number}");
+        let ack = host.ack(number + 1, 0, 8);
+        assert_eq!(kinds(&host.down(Kind::Ack, &ack)), [""; 0]);
+    }
+    let ack = host.ack(10, 6, 8);
+    assert_eq!(kinds(&host.down(Kind::Ack, &ack)), ["report"; 6]);
+}
+
+#[test]
+fn with_credit_for_one_both_streams_flow() {
+    let mut host = Host::welcomed(1);
+    assert_eq!(kinds(&host.report(&blocks(&["sda"]))), ["layout", "report"]);
+    let ack = host.ack(0, 1, 1);
+    host.down(Kind::Ack, &ack);
+    assert_eq!(kinds(&host.matter("one")), ["event"]);
+}
+
+#[test]
 fn never_more_than_the_credit_is_under_way() {
     let mut host = Host::welcomed(2);
     let sent: Vec<_> = (0..5).flat_map(|n| host.matter(&n.to_string())).collect();
