@@ -17,6 +17,7 @@ use super::handle::{Answer, Carried, Work};
 use super::{checkpoints, hosts};
 use crate::access::certificates;
 use crate::access::keys::SigningKey;
+use crate::detect::silence::Silent;
 use crate::detect::{self, Rules, Watches};
 use crate::generation::{Generation, GenerationError};
 use crate::ingest::{KeptHost, Proposal};
@@ -159,6 +160,8 @@ impl Committer {
             kept.cannot_act = agent.cannot_act;
             kept.labels.clone_from(&agent.labels);
             kept.serial.clone_from(&agent.serial);
+            let is_stopped = agent.session.is_none() && agent.lost.as_deref().is_some_and(Silent::ends_series);
+            kept.ended = is_stopped.then_some(agent.since);
         }
         let desk = Desk::restore(records);
         let watches = desk.watches();

@@ -8,7 +8,7 @@
 pub mod kept;
 pub mod metrics;
 pub mod outside;
-mod silence;
+pub mod silence;
 mod watch;
 
 use std::collections::BTreeMap;

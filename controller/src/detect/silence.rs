@@ -25,6 +25,11 @@ impl Silent {
         matches!(reason, "agent_down" | "link_down" | "quarantined").then(|| Self { reason: reason.to_owned(), since })
     }
 
+    /// Whether the host's series end when its agent is lost for this reason: it said so itself.
+    pub fn ends_series(reason: &str) -> bool {
+        reason == "goodbye"
+    }
+
     pub fn alert(&self, agent: &str, state: AlertState, now: Millis) -> AlertChange {
         let summary = format!("{agent} is not heard of: {}", in_words(&self.reason));
         AlertChange {

@@ -26,6 +26,8 @@ pub struct Host {
     pub marks: BTreeMap<String, Mark>,
     pub detection: HostDetection,
     pub samples: HostSeries,
+    /// As in [`KeptHost`], until samples are read back.
+    pub ended: Option<Millis>,
     /// How far its spool is in block files.
     pub sealed: Option<Covered>,
     pub sections: Sections,
@@ -116,6 +118,8 @@ pub struct KeptHost {
     pub marks: BTreeMap<String, Mark>,
     /// The session that the desk knew as live, hexadecimal.
     pub session: Option<String>,
+    /// When its agent said goodbye, where that was the last of it.
+    pub ended: Option<Millis>,
     /// The desk knows that nobody there carries out commands.
     pub cannot_act: bool,
     /// The labels of its enrolment, which its series carry.
@@ -159,6 +163,7 @@ impl Host {
             marks: kept.marks,
             detection: HostDetection::restore(agent, rules, kept.row.detection),
             samples: HostSeries::new(agent, &kept.labels),
+            ended: kept.ended,
             sealed: None,
             sections: Sections::restore(&kept.row.sections),
             retired: kept.row.retired,

@@ -11,11 +11,13 @@ use watchkeep_desk::Millis;
 use watchkeep_protocol::layout::{Block, Instance, Metric, Template};
 use watchkeep_protocol::topic::Kind;
 use watchkeep_protocol::{Ack, Envelope, Hello, Layout, Report, Row, Span};
+use watchkeep_rules::promql::series::STALE;
 use watchkeep_rules::selector::Selector;
 
 use super::{Down, Incoming, KeptHost, Proposal, Shard};
 use crate::detect::Rules;
 use crate::detect::metrics::MetricGroups;
+use crate::fleet::gate::{Gone, Peer};
 use crate::samples::{Folder, Question, Receipt};
 
 const SESSION: [u8; 16] = [7; 16];
@@ -291,6 +293,39 @@ fn a_damaged_file_is_set_aside_and_its_samples_come_again_from_the_agent() {
 }
 
 #[test]
+fn the_end_that_a_goodbye_set_is_there_after_a_kill() {
+    for is_in_a_file in [false, true] {
+        let (_dir, folder) = folder();
+        let mut world = World::new(&folder);
+        let mut agent = Agent { first: 0, taken: 0, next: 10 };
+        world.now = 20 * STEP;
+        agent.connect(&mut world);
+        assert!(world.seal());
+        let peer = Peer {
+            agent: "db-1".to_owned(),
+            serial: String::new(),
+            client: "db-1/0707070707070707".to_owned(),
+            incarnation: "0707070707070707".to_owned(),
+            remote: None,
+        };
+        world.say(Incoming::Gone { peer, how: Gone::Goodbye });
+        let ended = world.read();
+        assert_eq!(ended["sda"].last().map(|value| value.to_bits()), Some(STALE));
+        world.now += 100;
+        assert!(!is_in_a_file || world.seal());
+        // The desk took it a moment later, and the ledger has its instant.
+        world.now += 300;
+        let kept = KeptHost { ended: Some(Millis(world.now)), ..KeptHost::default() };
+        world.shard = Shard::restore(Arc::default(), BTreeMap::from([("db-1".to_owned(), kept)]), Millis(world.now));
+        world.shard.recover(&folder, Millis(world.now)).expect("the folder can be read");
+        let bits = |read: BTreeMap<String, Vec<f64>>| -> Vec<Vec<u64>> {
+            read.into_values().map(|values| values.into_iter().map(f64::to_bits).collect()).collect()
+        };
+        assert_eq!(bits(world.read()), bits(ended), "in a file: {is_in_a_file}");
+    }
+}
+
+#[test]
 fn an_instance_that_went_while_the_controller_was_away_ends() {
     let (_dir, folder) = folder();
     let mut world = World::new(&folder);
@@ -312,7 +347,7 @@ fn an_instance_that_went_while_the_controller_was_away_ends() {
     let read = world.read();
     assert_eq!(read["sda"].last(), Some(&10.0));
     let ended = read["sdb"].last().map(|value| value.to_bits());
-    assert_eq!(ended, Some(watchkeep_rules::promql::series::STALE));
+    assert_eq!(ended, Some(STALE));
 }
 
 /// The first of 500 reports, one each 15 s, that is in memory at the end under these rules.

@@ -148,6 +148,12 @@ impl Shard {
             host.samples = recovered.samples;
             host.sealed = Some(recovered.covered);
         }
+        // The markers of a goodbye may have been in no file yet.
+        for host in self.hosts.values_mut() {
+            if let Some(at) = host.ended.take() {
+                host.samples.end_once(at.0);
+            }
+        }
         Ok(recovery.faults)
     }
 

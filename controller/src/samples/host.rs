@@ -252,6 +252,14 @@ impl HostSeries {
         self.reached.revision += 1;
     }
 
+    /// As [`HostSeries::end`], unless it has ended since its newest report, or nothing is held of it.
+    pub fn end_once(&mut self, at: i64) {
+        let newest = self.newest_at.max(self.derived.newest_at());
+        if newest.is_some_and(|newest| self.stops().iter().all(|stop| *stop < newest)) {
+            self.end(at);
+        }
+    }
+
     /// The instants at which the host's `up` ended.
     fn stops(&self) -> Vec<i64> {
         let mut found = Vec::new();
