@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use watchkeep_protocol::layout::{Flag, Instance};
-use watchkeep_rules::promql::labels::{Labels, NAME};
+use watchkeep_rules::promql::labels::{Labels, Pair};
 use watchkeep_rules::promql::series::{Point, STALE};
 
 use super::chunk::{Chunk, Rows, StoredChunk};
@@ -19,6 +19,9 @@ use super::{gap, is_gap};
 /// Rows of the head, and of what came late, after which it is cut without waiting for the seal: a host that catches up
 /// brings thousands.
 pub const ROWS: usize = 256;
+
+/// Rows for which a head takes room at a time, at least: a minute of a host that reports every 15 s.
+const ROWS_MORE: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,8 +44,25 @@ pub struct Columns {
 #[derive(Debug)]
 struct Slot {
     instance: Instance,
+    /// Made when first asked for.
+    labels: OnceCell<SlotLabels>,
+}
+
+#[derive(Debug)]
+struct SlotLabels {
+    /// The instance's own labels, which those of all its metrics share.
+    own: Box<[Pair]>,
     /// By metric; made when first asked for.
-    labels: OnceCell<Box<[OnceCell<Labels>]>>,
+    by_metric: Box<[OnceCell<Labels>]>,
+}
+
+impl SlotLabels {
+    fn new(indexed: &Indexed, instance: &Instance) -> Self {
+        Self {
+            own: instance_labels(indexed, instance).collect(),
+            by_metric: indexed.template.metrics.iter().map(|_| OnceCell::new()).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -187,6 +207,7 @@ impl Columns {
 
     /// Appends a row that is newer than all before; `values` and `flags` as the report holds them. The hot path.
     pub fn push(&mut self, at: i64, values: &[f64], flags: &[u8]) {
+        self.make_room();
         let from = self.head.values.len();
         if self.head.places.is_some() {
             self.push_mapped(values, flags);
@@ -202,6 +223,19 @@ impl Columns {
         self.fresh.clear();
         if self.head.times.len() >= ROWS {
             self.cut_head();
+        }
+    }
+
+    /// Room for the next row, by a few rows at a time: doubling would leave half of all heads empty, most of a fleet's
+    /// samples in memory. What is many rows already grows by a quarter, so that catching up copies little.
+    fn make_room(&mut self) {
+        let (width, head) = (self.width(), &mut self.head);
+        let more = ROWS_MORE.max(head.times.len() / 4);
+        if head.times.len() == head.times.capacity() {
+            head.times.reserve_exact(more);
+        }
+        if head.values.len() + width > head.values.capacity() {
+            head.values.reserve_exact(more * width);
         }
     }
 
@@ -313,10 +347,7 @@ impl Columns {
         let places: Vec<u32> = self.live.iter().map(place_of).collect();
         let places = unless_same(places, order.len());
         let going = going.iter().map(place_of).collect();
-        let (times, values) = (&mut self.head.times, &mut self.head.values);
-        times.clear();
-        values.clear();
-        self.head = Head { order, places, going, times: std::mem::take(times), values: std::mem::take(values), before };
+        self.head = Head { order, places, going, before, ..Head::default() };
     }
 
     fn cut_late(&mut self) {
@@ -494,8 +525,9 @@ impl Columns {
 
     fn labels(&self, slot: u32, column: u32, base: &Labels) -> Labels {
         let held = &self.slots[&slot];
-        let row = held.labels.get_or_init(|| self.indexed.template.metrics.iter().map(|_| OnceCell::new()).collect());
-        row[column as usize].get_or_init(|| labels_of(&self.indexed, &held.instance, column, base)).clone()
+        let made = held.labels.get_or_init(|| SlotLabels::new(&self.indexed, &held.instance));
+        let of_instance = || made.own.iter().cloned();
+        made.by_metric[column as usize].get_or_init(|| labels_of(&self.indexed, of_instance(), column, base)).clone()
     }
 
     /// Forgets the labels that were made: those of the host are others now.
@@ -506,14 +538,16 @@ impl Columns {
     }
 }
 
-/// The template's labels, the instance's, the host's; of two of one name the series' own stands.
-pub fn labels_of(indexed: &Indexed, instance: &Instance, column: u32, base: &Labels) -> Labels {
-    let metric = &indexed.template.metrics[column as usize];
-    let of_host = base.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let own = metric.labels.iter().map(|(name, value)| (name.clone(), value.clone()));
-    let of_instance = indexed.template.instance_labels.iter().cloned().zip(instance.values.iter().cloned());
-    let name = std::iter::once((NAME.to_owned(), metric.name.clone()));
-    Labels::new(of_host.chain(own).chain(of_instance).chain(name))
+/// The template's labels, the instance's, the host's; of two of one name the series' own stands. Their texts are shared with
+/// what gave them.
+pub fn labels_of(indexed: &Indexed, of_instance: impl Iterator<Item = Pair>, column: u32, base: &Labels) -> Labels {
+    let (name, own) = indexed.labels(column);
+    Labels::layered(base.pairs().chain(own.iter().cloned()).chain(of_instance).chain([name.clone()]))
+}
+
+/// An instance's own labels.
+pub fn instance_labels(indexed: &Indexed, instance: &Instance) -> impl Iterator<Item = Pair> {
+    indexed.instance_labels().iter().cloned().zip(instance.values.iter().map(|value| Arc::from(value.as_str())))
 }
 
 /// No places where they are `0..count` in order.

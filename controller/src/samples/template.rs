@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchkeep_protocol::layout::{Metric, Template};
+use watchkeep_rules::promql::labels::{NAME, Pair};
 
 /// A template and where in it each metric's columns are.
 #[derive(Debug)]
 pub struct Indexed {
     pub template: Template,
     by_name: BTreeMap<String, Vec<u32>>,
+    /// Of each metric its name's label and its own, in texts that the series of all hosts share.
+    labels: Vec<(Pair, Box<[Pair]>)>,
+    instance_labels: Vec<Arc<str>>,
 }
 
 impl Indexed {
@@ -18,7 +22,24 @@ impl Indexed {
         for (place, metric) in (0..).zip(&template.metrics) {
             by_name.entry(metric.name.clone()).or_default().push(place);
         }
-        Self { template, by_name }
+        let named = |metric: &Metric| (Arc::from(NAME), Arc::from(metric.name.as_str()));
+        let own = |metric: &Metric| {
+            metric.labels.iter().map(|(name, value)| (Arc::from(name.as_str()), Arc::from(value.as_str()))).collect()
+        };
+        let labels = template.metrics.iter().map(|metric| (named(metric), own(metric))).collect();
+        let instance_labels = template.instance_labels.iter().map(|name| Arc::from(name.as_str())).collect();
+        Self { template, by_name, labels, instance_labels }
+    }
+
+    /// The name of a column's metric and its labels, as labels.
+    pub fn labels(&self, column: u32) -> (&Pair, &[Pair]) {
+        let (name, own) = &self.labels[column as usize];
+        (name, own)
+    }
+
+    /// The names of the labels that tell instances apart.
+    pub fn instance_labels(&self) -> &[Arc<str>] {
+        &self.instance_labels
     }
 
     /// Bytes in memory, about.
@@ -26,7 +47,8 @@ impl Indexed {
         let text = |text: &String| size_of::<String>() + text.len();
         let metric = |metric: &Metric| {
             let labels = metric.labels.iter().map(|(name, value)| text(name) + text(value));
-            size_of::<Metric>() + metric.name.len() + metric.help.len() + labels.sum::<usize>()
+            // The labels are there twice: as the layout says them, and as series have them.
+            size_of::<Metric>() + metric.help.len() + 2 * (text(&metric.name) + labels.sum::<usize>())
         };
         let by_name = self.by_name.iter().map(|(name, places)| text(name) + size_of_val(places) + 4 * places.len());
         size_of::<Self>() + self.template.metrics.iter().map(metric).sum::<usize>() + by_name.sum::<usize>()

@@ -256,7 +256,8 @@ mod tests {
         ];
         assert_eq!(found, expected);
         let block = &layout.blocks[0];
-        let of_column = |column| columns::labels_of(&block.indexed, &block.instances[0], column, &base).to_string();
+        let of_instance = || columns::instance_labels(&block.indexed, &block.instances[0]);
+        let of_column = |column| columns::labels_of(&block.indexed, of_instance(), column, &base).to_string();
         assert_eq!([of_column(0), of_column(1)], [expected[0].0.clone(), expected[1].0.clone()]);
     }
 

@@ -15,7 +15,8 @@ pub const NAME: &str = "__name__";
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Arc<[Pair]>);
 
-type Pair = (Arc<str>, Arc<str>);
+/// A label's name and its value.
+pub type Pair = (Arc<str>, Arc<str>);
 
 impl Labels {
     /// Sorts; of a name that comes twice the last stands; empty values are left out.
@@ -24,6 +25,16 @@ impl Labels {
             pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let present = all.into_iter().filter(|(_, value)| !value.is_empty());
         Self(present.map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// As [`Self::new`], of texts that stay shared with what gave them.
+    pub fn layered(pairs: impl IntoIterator<Item = Pair>) -> Self {
+        let mut all: Vec<Pair> = pairs.into_iter().collect();
+        // Stable, and the last first: of those with one name the first is kept.
+        all.reverse();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        Self(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -38,6 +49,11 @@ impl Labels {
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Names and values, by name, with their texts shared.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair> + '_ {
+        self.0.iter().cloned()
     }
 
     /// The same labels with texts that `shared` gives, which must read alike: many series need few texts.
@@ -96,5 +112,10 @@ mod tests {
         assert_eq!(labels.with("b", "").with(NAME, ""), Labels::new([("a", "1")]));
         assert_eq!(labels.filtered(|name| name == NAME).to_string(), "up");
         assert_eq!(Labels::default().to_string(), "{}");
+        let layers = [("b", "2"), (NAME, "up"), ("a", "1"), ("c", ""), ("b", "3"), ("a", "")];
+        let shared = layers.map(|(name, value)| (Arc::from(name), Arc::from(value)));
+        assert_eq!(Labels::layered(shared), Labels::new(layers));
+        assert_eq!(Labels::new(layers).to_string(), "up{b=\"3\"}");
+        assert_eq!(Labels::layered(labels.pairs()), labels);
     }
 }
