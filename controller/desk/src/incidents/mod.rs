@@ -4,6 +4,7 @@
 //! through the stages in `alert`: identity, stale, dedupe, incident, route and group; each leaves its reason. Other practices
 //! call what is named here and nothing else.
 
+mod about;
 mod acts;
 mod alert;
 mod earlier;

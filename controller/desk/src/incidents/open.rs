@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use watchkeep_rules::model::{Binding, IncidentSpec};
-
+use super::about::ci_of;
 use super::alert::{identity, member, spoken, tell_seen, worsen};
 use super::{
     Action, AlertStanding, Incident, IncidentFact, IncidentKey, Link, Opening, RuleView, State, notice, priority,
 };
-use crate::ids::{CiId, IncidentId};
+use crate::ids::IncidentId;
 use crate::input::AlertChange;
 use crate::problems::{self, Paging, Surroundings};
 use crate::time::spoken as length;
@@ -174,35 +173,4 @@ fn service_of(work: &Work<'_>, alert: &AlertChange) -> Option<String> {
     let of_agent = || work.desk.agents.get(alert.agent.as_ref()?)?.labels.get("service");
     let named = of_agent().filter(|service| !service.is_empty());
     named.or_else(|| alert.labels.get("service")).filter(|service| !service.is_empty()).cloned()
-}
-
-/// What it is about: the rule's word, else the unit that the alert names, else the agent's host.
-fn ci_of(work: &Work<'_>, spec: &IncidentSpec, alert: &AlertChange) -> (Option<CiId>, Reason) {
-    let agent = alert.agent.as_deref();
-    let mut missed = String::new();
-    if let Some(selector) = &spec.ci {
-        let bound = selector.attributes.iter().map(|(name, binding)| (name.clone(), bind(binding, alert))).collect();
-        match work.desk.cmdb.find(&selector.class, &bound, agent) {
-            Ok(ci) => return (Some(ci), Reason::new("ci", "found by what the rule's `ci` names")),
-            Err(0) => missed = format!("the rule's `ci` found no {}, so: ", selector.class),
-            Err(many) => missed = format!("the rule's `ci` found {many} of class {}, not one, so: ", selector.class),
-        }
-    }
-    let found = |ci, how: &str| (Some(ci), Reason::new("ci", format!("{missed}{how}")));
-    if let (Some(unit), Some(agent)) = (alert.labels.get("unit"), agent)
-        && let Some(ci) = work.desk.cmdb.unit(agent, unit)
-    {
-        return found(ci, "found by the label `unit` on the agent's host");
-    }
-    match agent.and_then(|agent| work.desk.cmdb.host_of(agent)) {
-        Some(ci) => found(ci, "the host of the agent that saw it"),
-        None => (None, Reason::new("ci", format!("{missed}the CMDB knows nothing that it could be about"))),
-    }
-}
-
-fn bind(binding: &Binding, alert: &AlertChange) -> String {
-    match binding {
-        Binding::Literal(text) => text.clone(),
-        Binding::Label(name) => alert.labels.get(name).cloned().unwrap_or_default(),
-    }
 }

@@ -27,6 +27,6 @@ pub use fact::{ProblemFact, ProblemOpening};
 pub use flow::{Action, State, table};
 pub(crate) use history::mark_of;
 pub(crate) use members::{expire, incident_changed, incident_over, incident_reopened, live_problem_of, why};
-pub(crate) use page::{announce, due, follow_up};
+pub(crate) use page::{announce, due, follow_up, unmuted};
 pub use record::{Candidate, Origin, Paging, Part, Problem, TIMELINE_MAX, Told, Workaround};
 pub use surroundings::{Need, Surroundings, Suspect};

@@ -15,7 +15,7 @@ use super::{Paging, Problem, ProblemFact, Told};
 use crate::ids::{CiId, IncidentId, ProblemId};
 use crate::incidents::{self, Incident, IncidentFact};
 use crate::work::Work;
-use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision};
+use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind, decision, silences};
 
 /// Incidents, candidates and lines of the timeline that a notice carries.
 const INCIDENTS: usize = 10;
@@ -193,9 +193,15 @@ fn remember_kinds(work: &mut Work<'_>, id: ProblemId) {
     work.note_problem(id, |problem| problem.paging.told.extend(kinds.into_iter().take(room)));
 }
 
-/// `group_wait` is over.
+/// `group_wait` is over. While silences take all that fires under it, the page waits for their end.
 pub(crate) fn due(work: &mut Work<'_>, id: ProblemId) {
     let Some(problem) = work.desk.problems.get(&id) else { return };
+    if problem.paging.waiting.is_some()
+        && let Some(incident) = muted(work, problem)
+    {
+        let why = problem.paging.waiting.clone().unwrap_or_default();
+        return hold(work, incident, &why, format!("silences take all that fires under {id}"));
+    }
     // What joined may be mended by now.
     let is_told = problem.paging.paged.is_some_and(|level| news(work, problem, level).is_none());
     let mut why = None;
@@ -211,9 +217,33 @@ pub(crate) fn due(work: &mut Work<'_>, id: ProblemId) {
     }
 }
 
-/// All is over: one notice, where people were told, or were about to be.
+/// An incident of a problem whose failing incidents are all silenced; none where one is not, or none fails.
+fn muted(work: &Work<'_>, problem: &Problem) -> Option<IncidentId> {
+    let known = problem.incidents.iter().filter_map(|id| work.desk.incidents.get(id));
+    let mut failing = known.filter(|incident| incident.state.is_open() && incident.over_since().is_none());
+    let first = failing.next().filter(|incident| silences::mutes(work, incident))?;
+    failing.all(|incident| silences::mutes(work, incident)).then_some(first.id)
+}
+
+/// Whether its page waits, and for no time: a silence holds it.
+fn is_held(work: &Work<'_>, problem: &Problem) -> bool {
+    let timer = TimerKind::ProblemPage { problem: problem.id };
+    problem.paging.waiting.is_some() && work.desk.timers.find(&timer).is_none()
+}
+
+/// A silence has ended: problems whose page it held are told of now.
+pub(crate) fn unmuted(work: &mut Work<'_>) {
+    let free = |problem: &&Problem| is_held(work, problem) && muted(work, problem).is_none();
+    let held: Vec<ProblemId> = work.desk.problems.values().filter(free).map(|problem| problem.id).collect();
+    held.into_iter().for_each(|id| due(work, id));
+}
+
+/// All is over: one notice, where people were told, or were about to be. Of what silences held to its end nothing is told.
 pub(super) fn over(work: &mut Work<'_>, id: ProblemId) {
     let Some(problem) = work.desk.problems.get(&id).filter(|problem| !problem.paging.is_quiet()) else { return };
+    if problem.paging.paged.is_none() && is_held(work, problem) {
+        return work.note_problem(id, |problem| problem.paging = Paging::default());
+    }
     let why = if problem.state == super::State::Resolved { "resolved" } else { "incidents_over" };
     work.clear_timer(&TimerKind::ProblemPage { problem: id });
     work.note_problem(id, |problem| problem.paging = Paging::default());

@@ -9,6 +9,7 @@ use super::SilenceFact;
 use crate::ids::{NoticeId, SilenceId, derive};
 use crate::incidents::{self, AlertStanding};
 use crate::input::{AlertChange, AlertState};
+use crate::problems;
 use crate::work::Work;
 use crate::{Actor, Desk, FactBody, Millis, Reason, Subject, TimerKind};
 
@@ -111,6 +112,7 @@ pub(crate) fn release(work: &mut Work<'_>, id: SilenceId) {
         incidents::alert(work, &alert);
     }
     incidents::unmuted(work);
+    problems::unmuted(work);
 }
 
 fn tell(work: &mut Work<'_>, id: SilenceId, alert: &AlertChange, reasons: Vec<Reason>, fact: SilenceFact) {

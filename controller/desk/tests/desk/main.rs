@@ -7,6 +7,7 @@ mod estate;
 mod guards;
 mod incidents;
 mod moments;
+mod outside;
 mod problems;
 mod properties;
 mod relations;

@@ -12,6 +12,7 @@ use crate::bench::{Bench, MINUTE, RULES, SECOND, config, labels, unit_failed};
 mod assigned;
 mod pages;
 mod power_cut;
+mod silenced;
 mod taken_up;
 mod together;
 
