@@ -74,14 +74,12 @@ pub struct RemoteWrite {
     pub stores: Arc<Stores>,
     tap: Tap,
     writer: JoinHandle<()>,
-    /// Starts and stops senders.
-    pub task: Task<()>,
 }
 
 impl RemoteWrite {
-    /// Starts; senders end once `stop` turns true, the writer with [`RemoteWrite::end`]. Must be called before anything is
+    /// Starts, with the task that starts and stops senders; they end once `stop` turns true, the writer with [`RemoteWrite::end`]. Must be called before anything is
     /// handed over, or what is handed over first is not passed on.
-    pub async fn start(surroundings: Surroundings, stop: watch::Receiver<bool>) -> Self {
+    pub async fn start(surroundings: Surroundings, stop: watch::Receiver<bool>) -> (Self, Task<()>) {
         let tap = surroundings.tap.clone();
         let stores = Arc::new(Stores { by_name: Mutex::default(), tap: tap.clone() });
         let mut keeper = Keeper { surroundings, stores: Arc::clone(&stores), senders: BTreeMap::new(), stop };
@@ -90,7 +88,7 @@ impl RemoteWrite {
         let writer = Writer::new(tap.clone(), Arc::clone(&stores));
         let thread = std::thread::Builder::new().name("remote-write".to_owned()).spawn(move || writer.run());
         let writer = thread.expect("the system can start a thread");
-        Self { stores, tap, writer, task: tokio::spawn(keeper.run()) }
+        (Self { stores, tap, writer }, tokio::spawn(keeper.run()))
     }
 
     /// Queues what was handed over, and ends; after those who hand over have ended.
