@@ -38,7 +38,7 @@ struct Filesystem {
 
 impl Btrfs {
     pub fn new(root: &Root) -> Self {
-        Self { filesystems: Folder::new(root.join("sys/fs/btrfs")) }
+        Self { filesystems: Folder::seldom(root.join("sys/fs/btrfs")) }
     }
 }
 

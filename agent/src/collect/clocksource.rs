@@ -34,7 +34,7 @@ struct Device {
 
 impl Clocksource {
     pub fn new(root: &Root) -> Self {
-        Self { devices: Folder::new(root.join("sys/devices/system/clocksource")) }
+        Self { devices: Folder::seldom(root.join("sys/devices/system/clocksource")) }
     }
 }
 

@@ -67,13 +67,13 @@ struct Thread {
 
 impl Frequency {
     pub fn new(root: &Root) -> Self {
-        Self { cores: Folder::new(root.join("sys/devices/system/cpu")) }
+        Self { cores: Folder::seldom(root.join("sys/devices/system/cpu")) }
     }
 }
 
 impl Throttle {
     pub fn new(root: &Root) -> Self {
-        Self { threads: Folder::new(root.join("sys/devices/system/cpu")) }
+        Self { threads: Folder::seldom(root.join("sys/devices/system/cpu")) }
     }
 }
 

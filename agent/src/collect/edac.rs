@@ -45,7 +45,7 @@ struct Count {
 
 impl Edac {
     pub fn new(root: &Root) -> Self {
-        Self { controllers: Folder::new(root.join("sys/devices/system/edac/mc")) }
+        Self { controllers: Folder::seldom(root.join("sys/devices/system/edac/mc")) }
     }
 }
 

@@ -55,7 +55,7 @@ struct Named {
 
 impl Hwmon {
     pub fn new(root: &Root) -> Self {
-        Self { chips: Folder::new(root.join("sys/class/hwmon")) }
+        Self { chips: Folder::seldom(root.join("sys/class/hwmon")) }
     }
 }
 

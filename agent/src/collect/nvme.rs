@@ -29,7 +29,7 @@ struct Controller {
 
 impl Nvme {
     pub fn new(root: &Root) -> Self {
-        Self { controllers: Folder::new(root.join("sys/class/nvme")) }
+        Self { controllers: Folder::seldom(root.join("sys/class/nvme")) }
     }
 }
 

@@ -110,7 +110,7 @@ struct Number {
 
 impl PowerSupply {
     pub fn new(root: &Root) -> Self {
-        Self { supplies: Folder::new(root.join("sys/class/power_supply")) }
+        Self { supplies: Folder::seldom(root.join("sys/class/power_supply")) }
     }
 }
 

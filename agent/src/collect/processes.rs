@@ -14,7 +14,7 @@ use super::families::{Families, Family, Sparse};
 use super::sysfs::Attribute;
 use crate::root::Root;
 
-const SLOW_READINGS: u32 = 4;
+const SLOW_READINGS: u32 = 20;
 /// Processes that are looked at; the kernel's own bound is four million.
 const PROCESSES_MAX: usize = 100_000;
 

@@ -29,7 +29,7 @@ struct Zone {
 
 impl Rapl {
     pub fn new(root: &Root) -> Self {
-        Self { zones: Folder::new(root.join(CLASS)) }
+        Self { zones: Folder::seldom(root.join(CLASS)) }
     }
 }
 

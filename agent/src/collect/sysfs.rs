@@ -104,46 +104,83 @@ impl Attribute {
     }
 }
 
+/// How often a folder of hardware is listed, and what a collector did not want is shown to it again: once in so many looks.
+const SELDOM: u32 = 4;
+
 /// A folder of the kernel, and what a collector keeps of each of its entries between readings.
 pub struct Folder<T> {
     path: PathBuf,
     entries: Vec<(String, T)>,
     names: Vec<String>,
+    /// What the collector did not want; sorted.
+    refused: Vec<String>,
+    looks: u32,
+    /// Listed once in so many looks.
+    every: u32,
+    /// It was not there when it was listed last.
+    missing: bool,
 }
 
 impl<T> Folder<T> {
+    /// Listed with each look.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, entries: Vec::new(), names: Vec::new() }
+        let (entries, names, refused) = (Vec::new(), Vec::new(), Vec::new());
+        Self { path, entries, names, refused, looks: 0, every: 1, missing: false }
+    }
+
+    /// Listed once in [`SELDOM`] looks: what comes with hardware. An entry that has gone meanwhile cannot be read, and is
+    /// let go with the next listing.
+    pub fn seldom(path: PathBuf) -> Self {
+        Self { every: SELDOM, ..Self::new(path) }
     }
 
     /// The entries that are there now, by name; `open` is asked for each that is new, and says `None` of what is no concern
-    /// of the collector (and is asked again the next time).
+    /// of the collector (and is asked again after a while).
     ///
     /// # Errors
     /// Unavailable where the folder is not there; else it cannot be read.
-    pub fn look(&mut self, mut open: impl FnMut(&Path, &str) -> Option<T>) -> Result<&mut [(String, T)], CollectError> {
-        list(&self.path, &mut self.names)?;
-        let names = &self.names;
+    pub fn look(&mut self, open: impl FnMut(&Path, &str) -> Option<T>) -> Result<&mut [(String, T)], CollectError> {
+        let due = self.looks.is_multiple_of(self.every);
+        if self.looks.is_multiple_of(SELDOM) {
+            self.refused.clear();
+        }
+        self.looks = self.looks.wrapping_add(1);
+        if due {
+            self.list(open)?;
+        }
+        if self.missing { Err(self.unavailable()) } else { Ok(&mut self.entries) }
+    }
+
+    fn list(&mut self, mut open: impl FnMut(&Path, &str) -> Option<T>) -> Result<(), CollectError> {
+        self.names.clear();
+        self.missing = false;
+        if let Err(source) = names(&self.path, &mut self.names) {
+            self.entries.clear();
+            self.missing = source.kind() == io::ErrorKind::NotFound;
+            let path = self.path.clone();
+            return Err(if self.missing { self.unavailable() } else { CollectError::Read { path, source } });
+        }
+        let (names, refused) = (&self.names, &mut self.refused);
         self.entries.retain(|(name, _)| names.binary_search(name).is_ok());
         for name in names {
-            if let Err(place) = self.entries.binary_search_by(|(known, _)| known.cmp(name))
-                && let Some(entry) = open(&self.path.join(name), name)
-            {
-                self.entries.insert(place, (name.clone(), entry));
+            let Err(place) = self.entries.binary_search_by(|(known, _)| known.cmp(name)) else { continue };
+            let Err(refused_place) = refused.binary_search(name) else { continue };
+            match open(&self.path.join(name), name) {
+                Some(entry) => self.entries.insert(place, (name.clone(), entry)),
+                None => refused.insert(refused_place, name.clone()),
             }
         }
-        Ok(&mut self.entries)
+        Ok(())
+    }
+
+    fn unavailable(&self) -> CollectError {
+        CollectError::Unavailable(format!("this host has no \"{}\"", self.path.display()))
     }
 }
 
-/// The names in a folder, sorted, into a list that is used again; names that are not UTF-8 are left out.
-fn list(path: &Path, names: &mut Vec<String>) -> Result<(), CollectError> {
-    names.clear();
-    let entries = std::fs::read_dir(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => CollectError::Unavailable(format!("this host has no \"{}\"", path.display())),
-        _ => CollectError::Read { path: path.to_owned(), source },
-    })?;
-    names.extend(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()));
+/// The names in a folder, sorted; those that are not UTF-8 are left out.
+fn names(path: &Path, names: &mut Vec<String>) -> io::Result<()> {
+    names.extend(std::fs::read_dir(path)?.flatten().filter_map(|entry| entry.file_name().into_string().ok()));
     names.sort_unstable();
     Ok(())
 }
@@ -216,7 +253,25 @@ mod tests {
         files.write("c/skip/x", "");
         std::fs::remove_dir_all(files.root().join("c/a")).expect("is removed");
         assert_eq!(look(&mut folder), ["aa3", "b2"]);
+        assert_eq!(look(&mut folder), ["aa3", "b2"]);
+        assert_eq!(look(&mut folder), ["aa3", "b2"]);
+        assert_eq!(look(&mut folder), ["aa3", "b2"]);
+        assert_eq!(next, 5, "what was refused is shown again once in a while");
         let fault = Folder::<()>::new(files.root().join("none")).look(|_, _| None).map(|_| ()).expect_err("not there");
         assert!(fault.to_string().starts_with("this host has no \""), "{fault}");
+    }
+
+    #[test]
+    fn a_folder_of_hardware_is_listed_seldom() {
+        let files = TempFiles::new();
+        let mut folder: Folder<()> = Folder::seldom(files.root().join("c"));
+        let mut look = || folder.look(|_, _| Some(())).map(|entries| entries.len()).ok();
+        assert_eq!(look(), None);
+        files.write("c/a/x", "");
+        let seen: Vec<_> = (0..SELDOM).map(|_| look()).collect();
+        assert_eq!(seen, [None, None, None, Some(1)], "it came, and was found after a while");
+        std::fs::remove_dir_all(files.root().join("c")).expect("is removed");
+        let seen: Vec<_> = (0..SELDOM).map(|_| look()).collect();
+        assert_eq!(seen, [Some(1), Some(1), Some(1), None]);
     }
 }

@@ -15,12 +15,21 @@ pub struct Uname;
 /// `node_os_info`, from os-release(5).
 pub struct Os {
     root: Root,
+    readings: u32,
+    /// The labels' values.
+    words: [String; OS_FIELDS.len()],
 }
 
 /// `node_os_version`: what of `VERSION_ID` makes a number.
 pub struct OsVersion {
     root: Root,
+    readings: u32,
+    /// The labels' values and the number.
+    version: Option<([String; 3], f64)>,
 }
+
+/// An upgrade of the system is seen within so many readings.
+const SLOW_READINGS: u32 = 20;
 
 /// `node_time_seconds`: what the host's clock says, right or wrong.
 pub struct Time;
@@ -44,13 +53,13 @@ const OS_FIELDS: [(&str, &str); 12] = [
 
 impl Os {
     pub fn new(root: &Root) -> Self {
-        Self { root: root.clone() }
+        Self { root: root.clone(), readings: 0, words: Default::default() }
     }
 }
 
 impl OsVersion {
     pub fn new(root: &Root) -> Self {
-        Self { root: root.clone() }
+        Self { root: root.clone(), readings: 0, version: None }
     }
 }
 
@@ -79,12 +88,15 @@ impl Collector for Os {
     }
 
     fn read(&mut self, _: &Given<'_>, table: &mut Table<'_>) -> Result<(), CollectError> {
-        let release = crate::discover::os_release(&self.root);
-        if release.is_empty() {
+        if self.readings.is_multiple_of(SLOW_READINGS) {
+            let release = crate::discover::os_release(&self.root);
+            self.words = OS_FIELDS.map(|(_, field)| crate::discover::os_field(&release, field).unwrap_or_default());
+        }
+        self.readings = self.readings.wrapping_add(1);
+        if self.words.iter().all(String::is_empty) {
             return Err(CollectError::Unavailable("this host has no os-release".to_owned()));
         }
-        let words = OS_FIELDS.map(|(_, field)| crate::discover::os_field(&release, field).unwrap_or_default());
-        if let Some(mut cells) = table.row(&words.each_ref().map(String::as_str)) {
+        if let Some(mut cells) = table.row(&self.words.each_ref().map(String::as_str)) {
             cells.set(0, 1.0);
         }
         Ok(())
@@ -98,13 +110,17 @@ impl Collector for OsVersion {
     }
 
     fn read(&mut self, _: &Given<'_>, table: &mut Table<'_>) -> Result<(), CollectError> {
-        let release = crate::discover::os_release(&self.root);
-        let says = |field: &str| crate::discover::os_field(&release, field).unwrap_or_default();
-        let Some(version) = major_minor(&says("VERSION_ID")) else {
+        if self.readings.is_multiple_of(SLOW_READINGS) {
+            let release = crate::discover::os_release(&self.root);
+            let says = |field: &str| crate::discover::os_field(&release, field).unwrap_or_default();
+            self.version = major_minor(&says("VERSION_ID")).map(|number| (["ID", "ID_LIKE", "NAME"].map(says), number));
+        }
+        self.readings = self.readings.wrapping_add(1);
+        let Some((words, number)) = &self.version else {
             return Err(CollectError::Unavailable("this host's os-release has no VERSION_ID of numbers".to_owned()));
         };
-        if let Some(mut cells) = table.row(&[&says("ID"), &says("ID_LIKE"), &says("NAME")]) {
-            cells.set(0, version);
+        if let Some(mut cells) = table.row(&words.each_ref().map(String::as_str)) {
+            cells.set(0, *number);
         }
         Ok(())
     }

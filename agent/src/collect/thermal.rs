@@ -47,7 +47,7 @@ struct Device {
 
 impl Thermal {
     pub fn new(root: &Root) -> Self {
-        Self { devices: Folder::new(root.join("sys/class/thermal")) }
+        Self { devices: Folder::seldom(root.join("sys/class/thermal")) }
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Xfs {
 impl Xfs {
     pub fn new(root: &Root) -> Self {
         let names = COLUMNS.map(|(_, _, name, _)| format!("node_xfs_{name}"));
-        Self { devices: Folder::new(root.join("sys/fs/xfs")), names }
+        Self { devices: Folder::seldom(root.join("sys/fs/xfs")), names }
     }
 }
 

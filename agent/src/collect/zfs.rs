@@ -41,7 +41,7 @@ enum Entry {
 
 impl Zfs {
     pub fn new(root: &Root) -> Self {
-        Self { entries: Folder::new(root.join("proc/spl/kstat/zfs")) }
+        Self { entries: Folder::seldom(root.join("proc/spl/kstat/zfs")) }
     }
 }
 
