@@ -74,18 +74,17 @@ pub fn explain(book: &RuleBook) -> Result<Explained, String> {
             file: group.file.clone(),
             group: group.name.clone(),
             expr: rule.expr().trim().to_owned(),
-            runs: runs(scope, rule, || plain(group, rule, expr, &derived)),
+            runs: runs(scope, rule, || plain(group, expr, &derived)),
             reads: reads(expr),
         });
     Ok(Explained { rules: explained.collect() })
 }
 
 /// Why the plain evaluator judges a rule of one host with each report.
-fn plain(group: &Group, rule: &Rule, expr: &Expr, derived: &Derived) -> Option<String> {
-    match rule {
-        Rule::Record(_) => Some("what it records is written with each report".to_owned()),
-        Rule::Alert(_) if group.query_offset != 0 => Some("its group has a 'query_offset'".to_owned()),
-        Rule::Alert(_) => stream::reads(expr, derived).err(),
+fn plain(group: &Group, expr: &Expr, derived: &Derived) -> Option<String> {
+    match group.query_offset {
+        0 => stream::reads(expr, derived).err(),
+        _ => Some("its group has a 'query_offset'".to_owned()),
     }
 }
 
@@ -205,8 +204,7 @@ mod tests {
           LoadedNow: host, evaluated with each report
               why    not as samples stream in: subqueries are not compiled
               reads  node_load1, 10m back
-          instance:load: host, evaluated with each report
-              why    not as samples stream in: what it records is written with each report
+          instance:load: host, judged as its samples stream in
               reads  node_load1, 5m back
           HostsDown: fleet, judged over all hosts at intervals
               why    'count' puts hosts together: count by (job) (up == 0)
@@ -220,7 +218,7 @@ mod tests {
               why    'job:load' is recorded by a rule across hosts: job:load
               reads  node_load1, 5m back
               reads  job:load, 5m back
-        rules of one host: 4, judged as samples stream in: 2, across hosts: 3
+        rules of one host: 4, judged as samples stream in: 3, across hosts: 3
         "#);
         let json = serde_json::to_value(&explained).expect("plain data");
         assert_eq!(json["rules"][0]["runs"]["scope"], "host");

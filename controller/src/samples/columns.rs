@@ -483,16 +483,10 @@ impl Columns {
         })
     }
 
-    /// The values of the layout's columns in the row of `at`, none where there is a gap; if that is the newest row.
-    pub fn live_row(&self, at: i64) -> Option<impl Iterator<Item = Option<f64>> + '_> {
+    /// The layout's columns in the row of `at`, if that is the newest row.
+    pub fn live_row(&self, at: i64) -> Option<LiveRow<'_>> {
         let (_, values) = self.newest_row().filter(|(newest, _)| *newest == at)?;
-        let metrics = self.indexed.metrics();
-        let places = (0..self.live.len()).map(|row| match &self.head.places {
-            Some(places) => places[row] as usize,
-            None => row,
-        });
-        let cells = places.flat_map(move |place| values[place * metrics..(place + 1) * metrics].iter().copied());
-        Some(cells.map(|value| (!is_gap(value)).then_some(value)))
+        Some(LiveRow { values, places: self.head.places.as_deref(), metrics: self.indexed.metrics() })
     }
 
     /// Every column whose metric is `name` (or any) and whose labels `takes`, with its points in `(after, until]`, in any order
@@ -548,6 +542,26 @@ pub fn labels_of(indexed: &Indexed, of_instance: impl Iterator<Item = Pair>, col
 /// An instance's own labels.
 pub fn instance_labels(indexed: &Indexed, instance: &Instance) -> impl Iterator<Item = Pair> {
     indexed.instance_labels().iter().cloned().zip(instance.values.iter().map(|value| Arc::from(value.as_str())))
+}
+
+/// The newest row, as the layout has its columns.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveRow<'a> {
+    values: &'a [f64],
+    /// Of each instance; none: as they stand in the layout.
+    places: Option<&'a [u32]>,
+    metrics: usize,
+}
+
+impl LiveRow<'_> {
+    /// The value of this column of the layout; none where nothing was read.
+    pub fn value(&self, column: usize) -> Option<f64> {
+        let place = match self.places {
+            None => column,
+            Some(places) => places[column / self.metrics] as usize * self.metrics + column % self.metrics,
+        };
+        Some(self.values[place]).filter(|value| !is_gap(*value))
+    }
 }
 
 /// No places where they are `0..count` in order.

@@ -10,7 +10,7 @@ use watchkeep_rules::promql::series::{Point, STALE, Samples, Series};
 use watchkeep_rules::selector::{MatchOp, Selector};
 use watchkeep_rules::stream;
 
-use super::columns::{Columns, Placed};
+use super::columns::{Columns, LiveRow, Placed};
 use super::derived::Derived;
 use super::file::{Index, StoredHost};
 use super::layouts::HeldLayout;
@@ -279,21 +279,18 @@ impl HostSeries {
         self.reached
     }
 
-    /// Labels of the layout's columns whose metric is `wanted`, none of the others; block behind block.
-    pub fn live_labels<'a>(&'a self, wanted: &'a dyn Fn(&str) -> bool) -> impl Iterator<Item = Option<Labels>> + 'a {
-        self.places.iter().flat_map(move |place| self.columns[*place].live_labels(&self.base, wanted))
+    /// Of each block of the layout the labels of its columns whose metric is `wanted`, none of the others.
+    pub fn live_labels<'a>(
+        &'a self,
+        wanted: &'a dyn Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Vec<Option<Labels>>> + 'a {
+        self.places.iter().map(move |place| self.columns[*place].live_labels(&self.base, wanted).collect())
     }
 
-    /// The newest report's rows: the place of the first column in [`HostSeries::live_labels`], and the values from there on,
-    /// none where nothing was read.
-    pub fn live_rows(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = Option<f64>> + '_)> + '_ {
-        let mut next = 0;
-        self.places.iter().filter_map(move |place| {
-            let columns = &self.columns[*place];
-            let first = next;
-            next += columns.series();
-            Some((first, columns.live_row(self.newest_at?)?))
-        })
+    /// The newest report's rows, each with its block's number in the layout.
+    pub fn live_rows(&self) -> impl Iterator<Item = (usize, LiveRow<'_>)> + '_ {
+        let blocks = self.places.iter().enumerate();
+        blocks.filter_map(|(block, place)| Some((block, self.columns[*place].live_row(self.newest_at?)?)))
     }
 
     /// The newest instant that rules wrote for.

@@ -53,41 +53,37 @@ impl MetricEngine {
     /// A rule that fails changes nothing and writes nothing, but for an alert rule beyond its group's limit, whose alerts are
     /// over; the others go on.
     pub fn eval(&mut self, at: i64, samples: &dyn Samples) -> Output {
-        self.eval_unless(at, samples, &mut |_| false)
+        self.eval_beside(at, samples, None).0
     }
 
-    /// As [`MetricEngine::eval`], and gives the same; but a rule that has no alerts and of which `stream` knows that it gives
-    /// nothing is not evaluated. How many these were is given, too. The engine's rules stand in the stream from place `first` on,
-    /// and the stream has all of the host's rows until `at`.
-    pub fn eval_streaming(
-        &mut self,
-        at: i64,
-        samples: &dyn Samples,
-        stream: &mut Stream,
-        first: usize,
-    ) -> (Output, usize) {
-        if self.settings.query_offset != 0 {
-            return (self.eval(at, samples), 0);
-        }
-        let mut quiet = 0;
-        let output = self.eval_unless(at, samples, &mut |place| {
-            let is_quiet = stream.verdict(first + place, at) == Verdict::Quiet;
-            quiet += usize::from(is_quiet);
-            is_quiet
-        });
-        (output, quiet)
+    /// As [`MetricEngine::eval`], and gives the same; but what `stream` knows is not evaluated: that a rule without alerts gives
+    /// nothing, and what a rule records. How many rules these were is given, too. The engine's rules stand in the stream from
+    /// place `first` on, and the stream has all of the host's rows until `at`.
+    pub fn eval_streaming(&mut self, at: i64, samples: &dyn Samples, stream: &Stream, first: usize) -> (Output, usize) {
+        let is_current = self.settings.query_offset == 0;
+        self.eval_beside(at, samples, is_current.then_some((stream, first)))
     }
 
-    fn eval_unless(&mut self, at: i64, samples: &dyn Samples, is_quiet: &mut dyn FnMut(usize) -> bool) -> Output {
+    fn eval_beside(&mut self, at: i64, samples: &dyn Samples, stream: Option<(&Stream, usize)>) -> (Output, usize) {
         let mut overlay = Overlay::new(samples);
-        let mut output = Output::default();
+        let (mut output, mut streamed) = (Output::default(), 0);
         let rules = Arc::clone(&self.rules);
         for (place, ready) in rules.ready.iter().enumerate() {
-            if self.state.rules.get(&ready.key).is_none_or(RuleState::is_idle) && is_quiet(place) {
+            let is_idle = self.state.rules.get(&ready.key).is_none_or(RuleState::is_idle);
+            let known =
+                stream.and_then(|(stream, first)| known(ready, is_idle, stream, first + place, at, &self.settings));
+            streamed += usize::from(known.is_some());
+            if is_idle && known.as_ref().is_some_and(Vec::is_empty) {
                 continue;
             }
             let (key, mut state) = self.state.take(&ready.key, ready.rule.name());
-            let stepped = evaluated(ready, &mut state, at, &overlay, &self.settings, &rules.installation);
+            let stepped = match known {
+                Some(series) => {
+                    let series = followed(ready, &mut state, series, at, &overlay, &self.settings);
+                    Ok((Stepped::default(), series))
+                }
+                None => evaluated(ready, &mut state, at, &overlay, &self.settings, &rules.installation),
+            };
             if !state.is_idle() {
                 self.state.rules.insert(key.unwrap_or_else(|| ready.key.clone()), state);
             }
@@ -101,7 +97,7 @@ impl MetricEngine {
                 Err(message) => output.errors.push(error(ready, message)),
             }
         }
-        output
+        (output, streamed)
     }
 
     /// Holds every alert that fires, as samples are missing: it neither resolves nor fires until they are back. Those that are
@@ -185,36 +181,65 @@ fn evaluated(
         }
         Rule::Record(_) => (Stepped::default(), recorded(ready, results, looked_at, settings)?),
     };
+    series = followed(ready, state, series, at, samples, settings);
+    Ok((stepped, series))
+}
+
+/// What the rule writes, as the stream at its `place` knows it; none where it is to be evaluated. Of an alert rule that has
+/// alerts the stream does not say what becomes of them.
+fn known(
+    ready: &Ready,
+    is_idle: bool,
+    stream: &Stream,
+    place: usize,
+    at: i64,
+    settings: &Settings,
+) -> Option<Vec<Written>> {
+    if matches!(ready.rule, Rule::Alert(_)) {
+        return (is_idle && stream.verdict(place, at) == Verdict::Quiet).then(Vec::new);
+    }
+    let recorded = stream.recorded(place, at)?;
+    let is_within = recorded.len() <= RESULTS_MAX && (settings.limit == 0 || recorded.len() <= settings.limit);
+    is_within.then(|| recorded.into_iter().map(|(labels, value)| Written { labels, at, value }).collect())
+}
+
+/// The series that a rule writes, and the ends of those that it does not write any more.
+fn followed(
+    ready: &Ready,
+    state: &mut RuleState,
+    mut series: Vec<Written>,
+    at: i64,
+    samples: &dyn Samples,
+    settings: &Settings,
+) -> Vec<Written> {
+    // Mostly they are those of last time.
+    if series.iter().map(|written| &written.labels).eq(&state.written) {
+        return series;
+    }
     let now: BTreeSet<&Labels> = series.iter().map(|written| &written.labels).collect();
     let before = std::mem::take(&mut state.written);
-    let gone = before.into_iter().filter(|labels| !now.contains(&Labels::new(labels.clone())));
+    let gone = before.into_iter().filter(|labels| !now.contains(labels));
     let (held, gone): (Vec<_>, Vec<_>) = gone.partition(|labels| is_missing(ready, labels, at, samples, settings));
-    state.written = series.iter().map(|written| written.labels.to_map()).chain(held).collect();
-    series.extend(ended(gone, looked_at));
-    Ok((stepped, series))
+    state.written = series.iter().map(|written| written.labels.clone()).chain(held).collect();
+    series.extend(ended(gone, at.saturating_sub(settings.query_offset)));
+    series
 }
 
 /// Whether a recorded series is not written any more only because samples are missing: it has not ended then, or the alerts
 /// that are made of it would resolve.
-fn is_missing(
-    ready: &Ready,
-    labels: &BTreeMap<String, String>,
-    at: i64,
-    samples: &dyn Samples,
-    settings: &Settings,
-) -> bool {
+fn is_missing(ready: &Ready, labels: &Labels, at: i64, samples: &dyn Samples, settings: &Settings) -> bool {
     if matches!(ready.rule, Rule::Alert(_)) {
         return false;
     }
-    let mut result = labels.clone();
+    let mut result = labels.to_map();
     result.retain(|name, _| !ready.rule.labels().contains_key(name));
     let absence = alerts::judge(ready, &result, at, samples, settings);
     matches!(absence, Absence::Stopped { .. } | Absence::Missing { .. } | Absence::Refilling { .. })
 }
 
 /// Stale markers.
-fn ended(series: Vec<BTreeMap<String, String>>, at: i64) -> impl Iterator<Item = Written> {
-    series.into_iter().map(move |labels| Written { labels: Labels::new(labels), at, value: f64::from_bits(STALE) })
+fn ended(series: Vec<Labels>, at: i64) -> impl Iterator<Item = Written> {
+    series.into_iter().map(move |labels| Written { labels, at, value: f64::from_bits(STALE) })
 }
 
 fn results(ready: &Ready, at: i64, samples: &dyn Samples, settings: &Settings) -> Result<Vec<Sample>, String> {
@@ -238,14 +263,16 @@ fn recorded(ready: &Ready, results: Vec<Sample>, at: i64, settings: &Settings) -
     let mut seen = BTreeSet::new();
     let mut found = Vec::with_capacity(results.len());
     for sample in results {
-        let mut labels = sample.labels.to_map();
-        labels.insert(NAME.to_owned(), ready.rule.name().to_owned());
-        labels.extend(ready.rule.labels().clone());
-        let labels = Labels::new(labels);
+        let labels = recorded_labels(&sample.labels, ready.rule.name(), ready.rule.labels());
         if !seen.insert(labels.clone()) {
             return Err(format!("two results have the same labels once the rule's are applied: {labels}"));
         }
         found.push(Written { labels, at, value: sample.value });
     }
     Ok(found)
+}
+
+/// The labels of the series that a result is recorded as: the metric's name, and the rule's own over those of the result.
+pub fn recorded_labels(result: &Labels, name: &str, own: &BTreeMap<String, String>) -> Labels {
+    own.iter().fold(result.with(NAME, name), |labels, (label, value)| labels.with(label, value))
 }

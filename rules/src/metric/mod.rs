@@ -18,7 +18,7 @@ mod rules;
 mod scope;
 mod state;
 
-pub use engine::MetricEngine;
+pub use engine::{MetricEngine, recorded_labels};
 pub use overlay::Overlay;
 pub use reads::{Read, selectors};
 pub use rules::{MetricRules, Rule};

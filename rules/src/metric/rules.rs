@@ -10,6 +10,7 @@ use crate::alert::Holds;
 use crate::model::{AlertRule, RecordingRule, RuleBook};
 use crate::promql::ast::Expr;
 use crate::promql::{self};
+use crate::stream::Asked;
 
 /// One rule over samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +129,17 @@ impl MetricRules {
     /// The rules with their parsed expressions, in order.
     pub fn rules(&self) -> impl Iterator<Item = (&Rule, &Expr)> {
         self.ready.iter().map(|ready| (&ready.rule, &ready.expr))
+    }
+
+    /// The rules as a stream is asked for them, in order.
+    pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.ready.iter().map(|ready| {
+            let records = match &ready.rule {
+                Rule::Alert(_) => None,
+                Rule::Record(rule) => Some((rule.name.as_str(), &rule.labels)),
+            };
+            Asked { expr: &ready.expr, records }
+        })
     }
 
     /// Of each rule whether one host's series suffice for it. A rule that reads what a rule across hosts records is one

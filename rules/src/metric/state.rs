@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertState;
+use crate::promql::labels::Labels;
 
 /// All alerts of an engine's rules, and the series that its rules wrote last. Plain data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,7 +20,8 @@ pub(super) struct RuleState {
     /// By their labels as JSON.
     pub alerts: BTreeMap<String, ActiveAlert>,
     /// Labels of the series written at the last evaluation: those that are not written again have ended.
-    pub written: Vec<BTreeMap<String, String>>,
+    #[serde(with = "maps")]
+    pub written: Vec<Labels>,
 }
 
 /// An alert that is pending or fires.
@@ -81,6 +83,24 @@ impl RuleState {
 impl ActiveAlert {
     pub fn is_firing(&self) -> bool {
         matches!(self.state, AlertState::Firing { .. })
+    }
+}
+
+/// Labels as plain maps.
+mod maps {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::promql::labels::Labels;
+
+    pub fn serialize<S: Serializer>(all: &[Labels], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.iter().map(Labels::to_map))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Labels>, D::Error> {
+        let all = Vec::<BTreeMap<String, String>>::deserialize(from)?;
+        Ok(all.into_iter().map(Labels::new).collect())
     }
 }
 

@@ -15,6 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::promql::labels::NAME;
 use crate::quote::quoted;
 
 pub use compiled::Compiled;
@@ -67,6 +68,18 @@ impl SelectorError {
 }
 
 impl Selector {
+    /// Every series of one metric.
+    pub fn of_metric(name: &str) -> Self {
+        let matcher = Matcher { label: NAME.to_owned(), op: MatchOp::Equal, value: name.to_owned() };
+        Self { matchers: vec![matcher] }
+    }
+
+    /// The metric that is named, if one is.
+    pub fn metric(&self) -> Option<&str> {
+        let named = self.matchers.iter().find(|matcher| matcher.label == NAME && matcher.op == MatchOp::Equal);
+        named.map(|matcher| matcher.value.as_str())
+    }
+
     /// Reads `{label op "value", …}`. Every regular expression of it is known to compile.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         parse::selector(text)

@@ -5,75 +5,88 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{OverRange, Pairs, Scalar, Set, Vector};
-use super::recent::Recent;
-use super::{Plan, RANGE_MAX, bare};
+use super::ends::of_ends;
+use super::plan::{Named, OverRange, Pairs, Place, Plans, Scalar, Set, Vector};
+use super::recent::TableShape;
+use super::{RANGE_MAX, bare};
 use crate::promql::ast::{
     AggregateOp, Binary, BinaryOp, Card, Expr, ExprKind, Grouping, ValueType, VectorSelector, When,
 };
 use crate::promql::eval::parts;
 use crate::promql::labels::{Labels, NAME};
-use crate::selector::{MatchOp, Selector};
 
 /// A plan with the labels of its elements.
 pub struct Compiled {
-    vector: Vector,
-    labels: Vec<Labels>,
+    pub vector: Vector,
+    /// Of each element, in order.
+    pub labels: Vec<Labels>,
 }
 
-/// Which slots series have.
-pub struct Slots {
-    /// By column.
-    pub of_columns: Vec<Option<u32>>,
-    pub by_labels: Vec<(Labels, u32)>,
-}
+/// Where each series is that a rule reads.
+pub type Placed = Vec<(Labels, Place)>;
 
 pub struct Compiler {
-    /// All series by name and labels, with their slot once one is asked for; the columns' and those of the past.
-    series: BTreeMap<String, BTreeMap<Labels, Option<u32>>>,
-    columns: Vec<Option<Labels>>,
+    /// All series by name and labels; the columns' and those of the past.
+    series: BTreeMap<String, BTreeMap<Labels, Known>>,
     /// Series that two columns have.
     twice: BTreeSet<Labels>,
-    recent: Recent,
+    slots: Vec<Slot>,
+}
+
+/// A series.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Block and place in its rows; none: of the past.
+    column: Option<(u32, u32)>,
+    /// Once it is asked for.
+    slot: Option<u32>,
+}
+
+/// A series that a rule reads.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    column: Option<(u32, u32)>,
+    /// The longest range that is asked of it, ms; 0: none.
+    range: i64,
 }
 
 type Refused<T> = Result<T, String>;
 
 impl Compiler {
-    pub fn new<'a>(columns: &[Option<Labels>], past: impl Iterator<Item = &'a Labels>) -> Self {
-        let mut series: BTreeMap<String, BTreeMap<Labels, Option<u32>>> = BTreeMap::new();
+    pub fn new<'a>(blocks: &[Vec<Option<Labels>>], past: impl Iterator<Item = &'a Labels>) -> Self {
+        let mut series: BTreeMap<String, BTreeMap<Labels, Known>> = BTreeMap::new();
         let mut twice = BTreeSet::new();
         let name = |labels: &Labels| labels.get(NAME).unwrap_or_default().to_owned();
-        for labels in columns.iter().flatten() {
-            if series.entry(name(labels)).or_default().insert(labels.clone(), None).is_some() {
-                twice.insert(labels.clone());
+        for (block, columns) in (0..).zip(blocks) {
+            for (place, labels) in (0..).zip(columns).filter_map(|(place, labels)| Some((place, labels.as_ref()?))) {
+                let known = Known { column: Some((block, place)), slot: None };
+                if series.entry(name(labels)).or_default().insert(labels.clone(), known).is_some() {
+                    twice.insert(labels.clone());
+                }
             }
         }
         for labels in past {
-            series.entry(name(labels)).or_default().insert(labels.clone(), None);
+            series.entry(name(labels)).or_default().entry(labels.clone()).or_default();
         }
-        Self { series, columns: columns.to_vec(), twice, recent: Recent::default() }
+        Self { series, twice, slots: Vec::new() }
     }
 
     /// # Errors
     /// Why it is not compiled.
-    pub fn rule(&mut self, expr: &Expr) -> Refused<Plan> {
+    pub fn rule(&mut self, expr: &Expr) -> Refused<Compiled> {
         if expr.value_type() != ValueType::Vector {
             return Err("it gives no vector".to_owned());
         }
-        let compiled = self.vector(expr)?;
-        Ok(Plan {
-            vector: compiled.vector,
-            #[cfg(test)]
-            labels: compiled.labels,
-        })
+        self.vector(expr)
     }
 
-    pub fn finish(self) -> (Slots, Recent) {
+    /// The plans of all `rules`, and where each series is.
+    pub fn finish(self, rules: Vec<Refused<Vector>>) -> (Plans, Placed) {
+        let (tables, slots) = tables(&self.slots);
         let all = self.series.into_values().flatten();
-        let by_labels: BTreeMap<Labels, u32> = all.filter_map(|(labels, slot)| Some((labels, slot?))).collect();
-        let of_columns = self.columns.iter().map(|labels| by_labels.get(labels.as_ref()?).copied()).collect();
-        (Slots { of_columns, by_labels: by_labels.into_iter().collect() }, self.recent)
+        let placed = all.filter_map(|(labels, known)| Some((labels, slots[known.slot? as usize])));
+        let placed = placed.collect();
+        (Plans { rules, tables, slots: slots.into() }, placed)
     }
 
     fn vector(&mut self, expr: &Expr) -> Refused<Compiled> {
@@ -83,7 +96,7 @@ impl Compiler {
                 let (slots, labels) = self.select(selector)?;
                 Ok(Compiled { vector: Vector::Newest { slots }, labels })
             }
-            ExprKind::Negate(inner) => self.mapped(inner, |value| -value),
+            ExprKind::Negate(inner) => self.mapped(inner, Named { name: "-", function: |value| -value }),
             ExprKind::Call { function, args } => self.call(function.name, args),
             ExprKind::Aggregate { op, param: None, expr: inner, grouping } => self.reduced(*op, inner, grouping),
             ExprKind::Aggregate { op, .. } => Err(format!("'{}' is not compiled", op.as_str())),
@@ -99,32 +112,42 @@ impl Compiler {
             return Err("'offset' and '@' are not compiled".to_owned());
         }
         let matchers = &selector.matchers;
-        let Some(name) = metric(matchers) else { return Err(format!("{selector} names no metric")) };
+        let Some(name) = matchers.metric() else { return Err(format!("{selector} names no metric")) };
         let (mut slots, mut found) = (Vec::new(), Vec::new());
-        for (labels, slot) in self.series.get_mut(name).into_iter().flatten() {
+        for (labels, known) in self.series.get_mut(name).into_iter().flatten() {
             if matchers.matches_by(|label| labels.get(label)) {
                 if self.twice.contains(labels) {
                     return Err(format!("two columns are {labels}"));
                 }
-                slots.push(*slot.get_or_insert_with(|| self.recent.add()));
+                let column = known.column;
+                slots.push(*known.slot.get_or_insert_with(|| {
+                    self.slots.push(Slot { column, range: 0 });
+                    (self.slots.len() - 1) as u32
+                }));
                 found.push(labels.clone());
             }
         }
         Ok((slots.into(), found))
     }
 
-    fn mapped(&mut self, inner: &Expr, function: fn(f64) -> f64) -> Refused<Compiled> {
+    fn mapped(&mut self, inner: &Expr, function: Named<fn(f64) -> f64>) -> Refused<Compiled> {
         let inner = self.vector(inner)?;
         let labels = nameless(inner.labels)?;
         Ok(Compiled { vector: Vector::Mapped { inner: inner.vector.into(), function }, labels })
     }
 
-    fn call(&mut self, name: &str, args: &[Expr]) -> Refused<Compiled> {
+    fn call(&mut self, name: &'static str, args: &[Expr]) -> Refused<Compiled> {
         if let (Some(function), [inner]) = (parts::of_number(name), args) {
-            return self.mapped(inner, function);
+            return self.mapped(inner, Named { name, function });
         }
         if let (Some(function), [range]) = (parts::of_window(name), args) {
-            return self.windows(name, range, OverRange::Plain(function));
+            return self.windows(name, range, OverRange::Plain(Named { name, function: (function, of_ends(name)) }));
+        }
+        if let ("timestamp", [inner]) = (name, args)
+            && let ExprKind::Vector(selector) = &bare(inner).kind
+        {
+            let (slots, labels) = self.select(selector)?;
+            return Ok(Compiled { vector: Vector::ReadAt { slots }, labels: nameless(labels)? });
         }
         match (name, args) {
             ("predict_linear", [range, ahead]) => self.windows(name, range, OverRange::Predicted(scalar(ahead)?)),
@@ -140,7 +163,10 @@ impl Compiler {
             return Err(format!("ranges longer than {} are not compiled", crate::duration::format(RANGE_MAX)));
         }
         let (slots, labels) = self.select(selector)?;
-        slots.iter().for_each(|slot| self.recent.widen(*slot, *range));
+        for slot in &slots {
+            let asked = &mut self.slots[*slot as usize].range;
+            *asked = (*range).max(*asked);
+        }
         let labels = if matches!(name, "last_over_time" | "first_over_time") { labels } else { nameless(labels)? };
         Ok(Compiled { vector: Vector::Window { slots, range: *range, function }, labels })
     }
@@ -199,6 +225,29 @@ impl Compiler {
     }
 }
 
+/// Slots of one block that are asked for the same range are a table; one of the past is a table by itself.
+fn tables(slots: &[Slot]) -> (Vec<TableShape>, Vec<Place>) {
+    let mut members: BTreeMap<(bool, u32, i64), Vec<(u32, usize)>> = BTreeMap::new();
+    for (number, slot) in slots.iter().enumerate() {
+        let (key, column) = match slot.column {
+            Some((block, column)) => ((false, block, slot.range), column),
+            None => ((true, number as u32, slot.range), 0),
+        };
+        members.entry(key).or_default().push((column, number));
+    }
+    let mut places = vec![Place::default(); slots.len()];
+    let mut tables = Vec::with_capacity(members.len());
+    for (table, ((is_past, block, range), mut columns)) in (0..).zip(members) {
+        columns.sort_unstable();
+        for (cell, (_, number)) in (0..).zip(&columns) {
+            places[*number] = Place { table, cell };
+        }
+        let columns = columns.into_iter().map(|(column, _)| column).collect();
+        tables.push(TableShape { block: (!is_past).then_some(block), range, columns });
+    }
+    (tables, places)
+}
+
 /// # Errors
 /// Two elements could match the same one, or come to the same labels.
 fn pairs(binary: &Binary, lhs: Compiled, rhs: Compiled) -> Refused<Compiled> {
@@ -228,7 +277,7 @@ fn pairs(binary: &Binary, lhs: Compiled, rhs: Compiled) -> Refused<Compiled> {
 
 fn scalar(expr: &Expr) -> Refused<Scalar> {
     match &expr.kind {
-        ExprKind::Number(value) | ExprKind::Duration(value) => Ok(Scalar::Number(*value)),
+        ExprKind::Number(value) | ExprKind::Duration(value) => Ok(Scalar::Number(value.to_bits())),
         ExprKind::Plus(inner) | ExprKind::Paren(inner) => scalar(inner),
         ExprKind::Negate(inner) => Ok(Scalar::Negated(Box::new(scalar(inner)?))),
         ExprKind::Binary(binary) => {
@@ -254,16 +303,10 @@ fn unique(labels: &[Labels]) -> Refused<()> {
     }
 }
 
-/// The metric that the selector names.
-fn metric(matchers: &Selector) -> Option<&str> {
-    let named = matchers.matchers.iter().find(|matcher| matcher.label == NAME && matcher.op == MatchOp::Equal);
-    named.map(|matcher| matcher.value.as_str())
-}
-
 /// Whether the plain evaluator gives a vector of it, whatever the samples are: all its series are of one metric, so that they
 /// differ without its name, and nothing is matched. Not everything of which that is true is known here.
 fn never_fails(expr: &Expr) -> bool {
-    let one_metric = |selector: &VectorSelector| metric(&selector.matchers).is_some();
+    let one_metric = |selector: &VectorSelector| selector.matchers.metric().is_some();
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::Duration(_) => true,
         ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => one_metric(selector),

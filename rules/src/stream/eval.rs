@@ -1,16 +1,25 @@
 //! Plans at an instant.
 
-use super::plan::{OverRange, Pairs, Scalar, Set, Vector};
-use super::recent::Recent;
+use super::plan::{OverRange, Pairs, Place, Scalar, Set, Vector};
+use super::recent::Table;
 use crate::promql::ast::{AggregateOp, BinaryOp};
 use crate::promql::eval::parts::{self, Window};
+use crate::promql::series::Point;
 
-/// One evaluation. Values are in buffers that are used again.
+/// One evaluation.
 pub struct Machine<'a> {
-    pub recent: &'a Recent,
+    pub tables: &'a [Table],
+    pub slots: &'a [Place],
     pub at: i64,
     pub lookback: i64,
-    pub pool: &'a mut Vec<Vec<Option<f64>>>,
+    pub pool: &'a mut Pool,
+}
+
+/// Buffers to use again.
+#[derive(Debug, Default)]
+pub struct Pool {
+    values: Vec<Vec<Option<f64>>>,
+    points: Vec<Point>,
 }
 
 impl Machine<'_> {
@@ -19,13 +28,18 @@ impl Machine<'_> {
         match vector {
             Vector::Newest { slots } => {
                 let mut values = self.buffer();
-                values.extend(slots.iter().map(|slot| self.recent.newest(*slot, self.at, self.lookback)));
+                values.extend(slots.iter().map(|slot| self.newest(*slot).map(|point| point.value)));
+                Some(values)
+            }
+            Vector::ReadAt { slots } => {
+                let mut values = self.buffer();
+                values.extend(slots.iter().map(|slot| self.newest(*slot).map(|point| point.at as f64 / 1000.0)));
                 Some(values)
             }
             Vector::Window { slots, range, function } => Some(self.windows(slots, *range, function)),
             Vector::Mapped { inner, function } => {
                 let mut values = self.vector(inner)?;
-                values.iter_mut().flatten().for_each(|value| *value = function(*value));
+                values.iter_mut().flatten().for_each(|value| *value = (function.function)(*value));
                 Some(values)
             }
             Vector::WithScalar { op, return_bool, scalar_left, scalar, inner } => {
@@ -51,6 +65,12 @@ impl Machine<'_> {
         }
     }
 
+    /// The newest point, unless it is as old as the lookback or ends the series.
+    fn newest(&self, slot: u32) -> Option<Point> {
+        let place = self.slots[slot as usize];
+        self.tables[place.table as usize].newest(place.cell, self.at.saturating_sub(self.lookback))
+    }
+
     fn windows(&mut self, slots: &[u32], range: i64, function: &OverRange) -> Vec<Option<f64>> {
         let mut values = self.buffer();
         let from = self.at.saturating_sub(range);
@@ -58,16 +78,41 @@ impl Machine<'_> {
             OverRange::Plain(_) => 0.0,
             OverRange::Predicted(ahead) => self.scalar(ahead),
         };
-        values.extend(slots.iter().map(|slot| {
-            let points = self.recent.window(*slot, self.at, range);
-            let window = Window { points, from, to: self.at, at: self.at };
-            match function {
-                _ if points.is_empty() => None,
-                OverRange::Plain(function) => function(&window),
-                OverRange::Predicted(_) => parts::predict(&window, ahead),
-            }
-        }));
+        // Where a window begins is looked for once a table.
+        let mut begun: Option<(u32, usize)> = None;
+        for slot in slots {
+            let place = self.slots[*slot as usize];
+            let table = &self.tables[place.table as usize];
+            let known = begun.filter(|(table, _)| *table == place.table).map(|(_, first)| first);
+            let first = known.unwrap_or_else(|| table.first_after(from));
+            begun = Some((place.table, first));
+            values.push(self.window(table, place.cell, first, from, (function, ahead)));
+        }
         values
+    }
+
+    fn window(
+        &mut self,
+        table: &Table,
+        cell: u32,
+        first: usize,
+        from: i64,
+        (function, ahead): (&OverRange, f64),
+    ) -> Option<f64> {
+        if let OverRange::Plain(named) = function
+            && let Some(of_ends) = named.function.1
+            && let Some(ends) = table.ends(cell, first)
+            && let Some(value) = of_ends(&ends, from, self.at)
+        {
+            return value;
+        }
+        table.points(cell, first, &mut self.pool.points);
+        let window = Window { points: &self.pool.points, from, to: self.at, at: self.at };
+        match function {
+            _ if window.points.is_empty() => None,
+            OverRange::Plain(named) => (named.function.0)(&window),
+            OverRange::Predicted(_) => parts::predict(&window, ahead),
+        }
     }
 
     fn pairs(&mut self, pairs: &Pairs) -> Option<Vec<Option<f64>>> {
@@ -123,7 +168,7 @@ impl Machine<'_> {
 
     fn scalar(&self, scalar: &Scalar) -> f64 {
         match scalar {
-            Scalar::Number(value) => *value,
+            Scalar::Number(bits) => f64::from_bits(*bits),
             Scalar::Time => self.at as f64 / 1000.0,
             Scalar::Negated(inner) => -self.scalar(inner),
             Scalar::Operation(op, sides) => {
@@ -134,13 +179,13 @@ impl Machine<'_> {
     }
 
     fn buffer(&mut self) -> Vec<Option<f64>> {
-        self.pool.pop().unwrap_or_default()
+        self.pool.values.pop().unwrap_or_default()
     }
 
     /// Takes a buffer back.
     pub fn done(&mut self, mut values: Vec<Option<f64>>) {
         values.clear();
-        self.pool.push(values);
+        self.pool.values.push(values);
     }
 }
 

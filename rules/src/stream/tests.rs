@@ -8,6 +8,7 @@ use super::*;
 use crate::load::load;
 use crate::metric::{MetricEngine, MetricRules, Rule, Settings};
 use crate::promql::eval::{self, Value};
+use crate::promql::labels::NAME;
 use crate::selector::Selector;
 
 const STEP: i64 = 15_000;
@@ -61,8 +62,11 @@ fn columns(devices: &[&str]) -> Vec<Labels> {
 
 fn rules(exprs: &[String]) -> MetricRules {
     let rule = |(place, expr): (usize, &String)| format!("      - {{alert: A{place}, expr: '{expr}'}}\n");
-    let text: String = exprs.iter().enumerate().map(rule).collect();
-    let text = format!("groups:\n  - name: g\n    rules:\n{text}");
+    loaded(&exprs.iter().enumerate().map(rule).collect::<String>())
+}
+
+fn loaded(rules: &str) -> MetricRules {
+    let text = format!("groups:\n  - name: g\n    rules:\n{rules}");
     let book = load(&[("g.yaml".into(), text.clone())]).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
     MetricRules::new(Rule::of_group(&book, "g.yaml", "g")).expect("they were checked")
 }
@@ -123,7 +127,11 @@ impl<'a> Life<'a> {
         let first = if self.dice.roll(4) == 0 { 1 } else { 0 };
         let row: Vec<Option<f64>> = self.columns.clone()[first..].iter().map(|column| self.value(column)).collect();
         self.keep(first, self.at, &row);
-        self.stream.row(first, self.at, row.into_iter());
+        let (of_host, of_devices) = row.split_at(1 - first);
+        if first == 0 {
+            self.stream.row(0, self.at, |column| of_host[column]);
+        }
+        self.stream.row(1, self.at, |column| of_devices[column]);
     }
 
     fn keep(&mut self, first: usize, at: i64, row: &[Option<f64>]) {
@@ -163,19 +171,15 @@ impl<'a> Life<'a> {
         for (place, (rule, expr)) in self.rules.rules().enumerate() {
             let plain = eval::instant(expr, &self.store, self.at, &settings);
             let verdict = self.stream.verdict(place, self.at);
-            let Ok(plan) = &self.stream.plans[place] else {
+            let labels = &self.stream.labels[place];
+            let found = self.stream.evaluated(place, self.at, |values| {
+                let both = labels.iter().zip(values);
+                both.filter_map(|(labels, value)| Some((labels.clone(), (*value)?.to_bits()))).collect()
+            });
+            let Some(found): Option<Vec<(Labels, u64)>> = found else {
                 prop_assert_eq!(verdict, Verdict::Unknown);
                 continue;
             };
-            let pool = &mut self.stream.pool;
-            let mut machine = Machine { recent: &self.stream.recent, at: self.at, lookback: LOOKBACK, pool };
-            let Some(values) = machine.vector(&plan.vector) else {
-                prop_assert_eq!(verdict, Verdict::Unknown);
-                continue;
-            };
-            let found =
-                plan.labels.iter().zip(values).filter_map(|(labels, value)| Some((labels.clone(), value?.to_bits())));
-            let found: Vec<(Labels, u64)> = found.collect();
             let Ok(Value::Vector(plain)) = plain.map(|plain| plain.value) else {
                 prop_assert!(false, "{} fails at {} and was compiled", rule.expr(), self.at);
                 continue;
@@ -191,10 +195,12 @@ impl<'a> Life<'a> {
 }
 
 fn fresh(rules: &MetricRules, columns: &[Labels], store: &Store, at: i64) -> Stream {
-    let columns: Vec<Option<Labels>> = columns.iter().cloned().map(Some).collect();
+    let mut blocks: Vec<Vec<Option<Labels>>> = vec![columns.iter().cloned().map(Some).collect()];
+    let devices = blocks[0].split_off(1);
+    blocks.push(devices);
     let derived = Derived::of(&RuleBook::default());
-    let exprs = rules.rules().map(|(_, expr)| expr);
-    Stream::new(exprs, &columns, store, &derived, LOOKBACK, at).expect("the store can be read")
+    Stream::new(rules.asked(), &blocks, store, &derived, &Shapes::default(), (LOOKBACK, at))
+        .expect("the store can be read")
 }
 
 fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
@@ -257,7 +263,8 @@ fn expression() -> impl Strategy<Value = String> {
         .prop_map(|(function, selector, range)| format!("{function}({selector}[{range}])"));
     let ahead = (one_of(SELECTORS), one_of(&["1m", "5m"]), one_of(&["600", "time() - 20", "-(3 ^ 2)"]))
         .prop_map(|(selector, range, ahead)| format!("predict_linear({selector}[{range}], {ahead})"));
-    let leaf = prop_oneof![3 => one_of(SELECTORS).prop_map(str::to_owned), 3 => ranged, 1 => ahead];
+    let read_at = one_of(SELECTORS).prop_map(|selector| format!("timestamp({selector})"));
+    let leaf = prop_oneof![6 => one_of(SELECTORS).prop_map(str::to_owned), 6 => ranged, 2 => ahead, 1 => read_at];
     leaf.prop_recursive(4, 12, 2, |inner| {
         let (a, b) = (inner.clone(), inner.clone());
         prop_oneof![
@@ -307,6 +314,7 @@ const USUAL: &[&str] = &[
     "changes(g[5m]) > 18 or resets(c_total[5m]) > 2",
     "g < 1 and predict_linear(g[1h], 3600) < 0",
     "time() - size < 600",
+    "time() - timestamp(g) > 20",
     "deriv(g[5m]) > 0.1",
     "g < 1 and predict_linear(g[6h], 3600) < 0",
 ];
@@ -347,11 +355,15 @@ fn what_is_not_compiled_says_why() {
     }
 }
 
-/// Alerts, their states and all that is written are the same whether or not a stream is asked first.
+/// Alerts, their states and all that is written are the same whether or not a stream is asked first. Every second rule
+/// records.
 #[test]
 fn an_engine_with_a_stream_does_what_one_without_does() {
-    let exprs: Vec<String> = USUAL.iter().map(|expr| (*expr).to_owned()).collect();
-    let rules = std::sync::Arc::new(rules(&exprs));
+    let rule = |(place, expr): (usize, &&str)| match place % 2 {
+        0 => format!("      - {{alert: A{place}, expr: '{expr}'}}\n"),
+        _ => format!("      - {{record: 'r:{place}', expr: '{expr}', labels: {{kind: r, mode: ''}}}}\n"),
+    };
+    let rules = std::sync::Arc::new(loaded(&USUAL.iter().enumerate().map(rule).collect::<String>()));
     let mut plain = MetricEngine::new(rules.clone(), Settings::default());
     let mut streaming = plain.clone();
     let mut life = Life::new(&rules, 11);
@@ -360,7 +372,7 @@ fn an_engine_with_a_stream_does_what_one_without_does() {
         life.step();
         let expected = plain.eval(life.at, &life.store);
         transitions += expected.transitions.len();
-        let (output, quiet) = streaming.eval_streaming(life.at, &life.store, &mut life.stream, 0);
+        let (output, quiet) = streaming.eval_streaming(life.at, &life.store, &life.stream, 0);
         assert_eq!(shown(&output), shown(&expected));
         spared += quiet;
         assert_eq!(streaming.state(), plain.state());
@@ -371,4 +383,22 @@ fn an_engine_with_a_stream_does_what_one_without_does() {
 /// NaN equals itself here.
 fn shown(output: &crate::metric::Output) -> String {
     format!("{output:?}")
+}
+
+/// Hosts whose series differ by a label of the host alone have one plan between them, and one more where instances do.
+#[test]
+fn hosts_alike_share_their_plans() {
+    let rules = rules(&USUAL.iter().map(|expr| (*expr).to_owned()).collect::<Vec<_>>());
+    let (derived, shapes) = (Derived::of(&RuleBook::default()), Shapes::default());
+    let stream = |instance: &str, devices: &[&str]| {
+        let named = columns(devices).iter().map(|labels| Some(labels.with("instance", instance))).collect();
+        let store = Store::default();
+        Stream::new(rules.asked(), &[named], &store, &derived, &shapes, (LOOKBACK, 0)).expect("the store can be read")
+    };
+    let alike = [stream("web-1", &["a", "b"]), stream("web-2", &["a", "b"]), stream("db", &["m", "n"])];
+    assert!(alike.iter().all(|stream| std::sync::Arc::ptr_eq(&stream.plans, &alike[0].plans)));
+    let other = stream("web-3", &["a", "b", "c"]);
+    assert_eq!(shapes.len(), 2);
+    drop((alike, other));
+    assert_eq!(shapes.len(), 0);
 }

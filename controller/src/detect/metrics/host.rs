@@ -188,10 +188,10 @@ impl HostMetrics {
 
     /// Evaluates all rules at the instant of the newest report, as a stream where they can be.
     fn judge(&mut self, agent: &str, series: &mut HostSeries, at: Millis, health: &mut RuleHealth) -> Vec<AlertChange> {
-        let mut stream = self.stream.follow(&self.streaming, series, at.0);
+        let stream = self.stream.follow(&self.streaming, series, at.0);
         let mut changes = Vec::new();
         for (key, group) in &mut self.engines {
-            let (output, streamed) = match (&mut stream, group.first) {
+            let (output, streamed) = match (stream, group.first) {
                 (Some(stream), Some(first)) => group.engine.eval_streaming(at.0, &*series, stream, first),
                 _ => (group.engine.eval(at.0, &*series), 0),
             };

@@ -8,21 +8,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use watchkeep_rules::model::RuleBook;
-use watchkeep_rules::promql::ast::Expr;
 use watchkeep_rules::promql::eval::Settings;
 use watchkeep_rules::promql::labels::Labels;
-use watchkeep_rules::stream::{self, Derived, Stream};
+use watchkeep_rules::stream::{self, Asked, Derived, Shapes, Stream};
 
 use super::rules::RuleGroup;
 use crate::samples::{HostSeries, Reached};
 
 /// What hosts' streams are made of: the rules of one generation that each host is judged by.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct StreamRules {
     groups: Vec<Arc<RuleGroup>>,
     derived: Derived,
     /// Metrics that streamed rules read.
     reads: BTreeSet<String>,
+    shapes: Shapes,
 }
 
 /// How many evaluations of rules of single hosts there were, and which way they went.
@@ -38,8 +38,8 @@ impl StreamRules {
     /// `groups` are of the book, each for every host by itself.
     pub fn new(book: &RuleBook, groups: &[Arc<RuleGroup>]) -> Self {
         let derived = Derived::of(book);
-        let mut rules = Self { groups: groups.to_vec(), derived, reads: BTreeSet::new() };
-        let names = rules.exprs().filter_map(|expr| stream::reads(expr, &rules.derived).ok());
+        let mut rules = Self { groups: groups.to_vec(), derived, ..Self::default() };
+        let names = rules.asked().filter_map(|asked| stream::reads(asked.expr, &rules.derived).ok());
         rules.reads = names.flatten().map(str::to_owned).collect();
         rules
     }
@@ -54,8 +54,8 @@ impl StreamRules {
         firsts.collect()
     }
 
-    fn exprs(&self) -> impl Iterator<Item = &Expr> {
-        self.groups.iter().flat_map(|group| group.rules.rules().map(|(_, expr)| expr))
+    fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.groups.iter().flat_map(|group| group.rules.asked())
     }
 
     fn stream(&self, series: &HostSeries, at: i64) -> Option<Stream> {
@@ -63,9 +63,10 @@ impl StreamRules {
             return None;
         }
         let wanted = |name: &str| self.reads.contains(name);
-        let columns: Vec<Option<Labels>> = series.live_labels(&wanted).collect();
+        let blocks: Vec<Vec<Option<Labels>>> = series.live_labels(&wanted).collect();
         // Samples that cannot be read are the plain evaluator's to tell of.
-        Stream::new(self.exprs(), &columns, series, &self.derived, Settings::default().lookback, at).ok()
+        let times = (Settings::default().lookback, at);
+        Stream::new(self.asked(), &blocks, series, &self.derived, &self.shapes, times).ok()
     }
 }
 
@@ -79,18 +80,18 @@ pub struct HostStream {
 
 impl HostStream {
     /// The host's stream with its newest report's rows, which are of `at`; none where the plain evaluator must judge this one.
-    pub fn follow(&mut self, rules: &StreamRules, series: &HostSeries, at: i64) -> Option<&mut Stream> {
+    pub fn follow(&mut self, rules: &StreamRules, series: &HostSeries, at: i64) -> Option<&Stream> {
         let now = series.reached();
         let before = self.reached.replace(now)?;
         match &mut self.stream {
             Some(stream) if now.follows(before) => {
-                series.live_rows().for_each(|(first, values)| stream.row(first, at, values));
+                series.live_rows().for_each(|(block, row)| stream.row(block, at, |column| row.value(column)));
             }
             _ => {
                 let is_steady = now.revision == before.revision;
                 self.stream = if is_steady { rules.stream(series, at) } else { None };
             }
         }
-        self.stream.as_mut()
+        self.stream.as_ref()
     }
 }

@@ -1,6 +1,6 @@
 //! What else evaluates expressions takes these parts from here, so that it comes to the same bits.
 
-pub(crate) use super::functions::{OfWindow, of_number, of_window, predict};
+pub(crate) use super::functions::{Kind, OfWindow, Sampled, of_number, of_window, predict, stretch};
 pub(crate) use super::grouping::nameless;
 pub(crate) use super::windows::Window;
 

@@ -23,6 +23,8 @@ use crate::promql::labels::Labels;
 /// What a function makes of one window: none where it has too few points.
 pub(crate) type OfWindow = fn(&Window<'_>) -> Option<f64>;
 
+pub(crate) use rates::{Kind, Sampled, stretch};
+
 /// The function of this name, if it takes nothing but the vector, and each number by itself.
 pub(crate) fn of_number(name: &str) -> Option<fn(f64) -> f64> {
     math::named(name)

@@ -27,7 +27,7 @@ pub(super) fn named(name: &str) -> Option<OfWindow> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// A fall means that it began anew from zero.
     Counter,
     Gauge,
@@ -36,7 +36,6 @@ enum Kind {
 /// Gaps to the edges that are smaller than so many mean spacings are bridged.
 const BRIDGED_SPACINGS: f64 = 1.1;
 
-/// Seconds and numbers are multiplied in Prometheus's order, so that results are equal to the last bit.
 fn stretched(window: &Window<'_>, kind: Kind, per_second: bool) -> Option<f64> {
     let [first, .., last] = window.points else { return None };
     let mut change = last.value - first.value;
@@ -47,22 +46,38 @@ fn stretched(window: &Window<'_>, kind: Kind, per_second: bool) -> Option<f64> {
             }
         }
     }
+    let sampled = Sampled { first: *first, last: *last, count: window.points.len(), change };
+    Some(stretch(&sampled, window.from, window.to, kind, per_second))
+}
+
+/// What at least two points of a window show.
+pub(crate) struct Sampled {
+    pub first: Point,
+    pub last: Point,
+    pub count: usize,
+    /// From the first to the last, falls made up for.
+    pub change: f64,
+}
+
+/// Seconds and numbers are multiplied in Prometheus's order, so that results are equal to the last bit.
+pub(crate) fn stretch(found: &Sampled, from: i64, to: i64, kind: Kind, per_second: bool) -> f64 {
+    let Sampled { first, last, count, change } = *found;
     let sampled = seconds_between(first.at, last.at);
-    let spacing = sampled / (window.points.len() - 1) as f64;
+    let spacing = sampled / (count - 1) as f64;
     let bridged = |gap: f64| if gap >= spacing * BRIDGED_SPACINGS { spacing / 2.0 } else { gap };
-    let mut before = bridged(seconds_between(window.from, first.at));
+    let mut before = bridged(seconds_between(from, first.at));
     if kind == Kind::Counter && change > 0.0 && first.value >= 0.0 {
         let since_zero = sampled * (first.value / change);
         if since_zero < before {
             before = since_zero;
         }
     }
-    let after = bridged(seconds_between(last.at, window.to));
+    let after = bridged(seconds_between(last.at, to));
     let mut factor = (sampled + before + after) / sampled;
     if per_second {
-        factor /= seconds_between(window.from, window.to);
+        factor /= seconds_between(from, to);
     }
-    Some(change * factor)
+    change * factor
 }
 
 /// From the last two points alone.
