@@ -211,6 +211,18 @@ pub fn index(folder: &Folder, name: &str) -> Result<Index, FileFault> {
 }
 
 impl Index {
+    /// Whether series in this file have an `instance` of their own that is `wanted`: of a target that an agent scraped, say.
+    pub fn names_instance(&self, wanted: &str) -> bool {
+        self.shapes.iter().any(|shape| {
+            let labels =
+                self.templates.get(shape.template as usize).map(|template| template.instance_labels.as_slice());
+            let labels = labels.unwrap_or_default();
+            let place = labels.iter().position(|label| label == "instance");
+            place
+                .is_some_and(|place| shape.values.iter().skip(place).step_by(labels.len()).any(|value| value == wanted))
+        })
+    }
+
     /// The shape that chunks name by number.
     pub fn shape(&self, number: u32) -> Option<Block> {
         let shape = self.shapes.get(number as usize)?;

@@ -229,8 +229,9 @@ impl Reader {
         let (mut found, mut templates) = (Vec::new(), Templates::default());
         for host in &index.hosts {
             let apart = host.from > question.until || host.until <= question.after;
-            // What rules across hosts record, and what others write, may have any host's name.
-            let of_host = || self.hosts && only.is_none_or(|only| only == host.agent);
+            // What rules across hosts record, and what others write, may have any host's name. What an agent scrapes and checks
+            // has an instance of its own.
+            let of_host = || self.hosts && only.is_none_or(|only| only == host.agent || index.names_instance(only));
             let is_named = [FLEET, FOREIGN].contains(&host.agent.as_str()) || of_host();
             if apart || !is_named {
                 continue;
@@ -285,6 +286,41 @@ mod tests {
 
     use super::*;
     use crate::samples::{Covered, Receipt, Sealing};
+
+    #[test]
+    fn what_an_agent_scraped_is_found_in_files_by_its_own_instance() {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let folder = Folder::open(&dir.path().join("samples")).expect("it can be made");
+        let metric = watchkeep_protocol::Metric { name: "hits".to_owned(), ..Default::default() };
+        let labels = ["instance", "job"].map(str::to_owned).to_vec();
+        let template = watchkeep_protocol::Template {
+            collector: "gather".to_owned(),
+            metrics: vec![metric],
+            instance_labels: labels,
+        };
+        let row = watchkeep_protocol::layout::Instance { values: ["web-1:9187", "shop"].map(str::to_owned).to_vec() };
+        let blocks = vec![watchkeep_protocol::Block { template, instances: vec![row] }];
+        let mut templates = Templates::default();
+        let layout = watchkeep_protocol::Layout::whole(blocks);
+        let layout = Arc::new(crate::samples::HeldLayout::new(&layout, &mut templates));
+        let rows = vec![watchkeep_protocol::Row { block: 0, values: vec![7.0], flags: Vec::new() }];
+        let report = watchkeep_protocol::Report { rows, ..Default::default() };
+        let mut host = HostSeries::new("web-1", &std::collections::BTreeMap::new());
+        host.take(&report, &layout, 1_000);
+        let mut sealing = Sealing::new(2_000);
+        host.hand_over(Covered { agent: "web-1".to_owned(), ..Covered::default() }, &mut sealing);
+        assert!(matches!(sealing.write(&folder, 0), Receipt::Sealed { .. }));
+        let (foreign, _) = Foreign::open(&dir.path().join("foreign"), &folder, 0).expect("it can be made");
+        let recorded = SharedSeries::default();
+        let reader = Reader::new(0, Arc::new(|_, _| false), recorded, folder, Arc::new(foreign), || 2_500);
+        let count = |matchers: &str| {
+            let matchers = Selector::parse(matchers).expect("a selector");
+            reader.select(&matchers, 0, 5_000).expect("it can be read").len()
+        };
+        assert_eq!(count("{__name__=\"hits\", instance=\"web-1:9187\", job=\"shop\"}"), 1);
+        assert_eq!(count("{__name__=\"hits\", instance=\"web-2:9187\"}"), 0);
+        assert_eq!(count("{__name__=\"hits\"}"), 1);
+    }
 
     #[test]
     fn what_rules_across_hosts_recorded_is_found_in_memory_and_in_files_whatever_host_it_names() {
