@@ -10,7 +10,9 @@ use std::time::Duration;
 use watchkeep_protocol::limits;
 
 use crate::checks::{self, Check};
+use crate::logs::{self, Log};
 use crate::scrape::{self, ScrapeConfig};
+use crate::usage::{self, UsageConfig};
 use crate::yaml::{Faults, Node};
 
 /// The default file, with every key and what it means.
@@ -30,6 +32,8 @@ pub struct AgentConfig {
     /// Exporters that are scraped.
     pub scrape_configs: Vec<ScrapeConfig>,
     pub checks: Vec<Check>,
+    pub logs: Vec<Log>,
+    pub usage: UsageConfig,
     pub paths: PathsConfig,
     pub events: EventsConfig,
     pub act: ActConfig,
@@ -106,6 +110,8 @@ impl Default for AgentConfig {
             collect: CollectConfig::default(),
             scrape_configs: Vec::new(),
             checks: Vec::new(),
+            logs: Vec::new(),
+            usage: UsageConfig::default(),
             paths: PathsConfig { state: "/var/lib/watchkeep-agent".into() },
             events: EventsConfig { socket: "/run/watchkeep-agent/events.sock".into() },
             act: ActConfig { socket: "/run/watchkeep/act.sock".into() },
@@ -137,9 +143,10 @@ impl AgentConfig {
         let mut config = Self::default();
         let mut faults = Faults::of(file);
         let root = Node::read(file, text)?;
-        let known = ["interval", "labels", "collect", "scrape_configs", "checks", "paths", "events", "act"];
+        let known =
+            ["interval", "labels", "collect", "scrape_configs", "checks", "logs", "usage", "paths", "events", "act"];
         // What comes from elsewhere travels with reports, and so must know how often those go.
-        let (mut scrape_configs, mut checks) = (None, None);
+        let (mut scrape_configs, mut checks, mut usage) = (None, None, None);
         for (key, value) in root.entries("", &mut faults) {
             match key.name.as_str() {
                 "interval" => set(&mut config.interval, interval(value, &mut faults)),
@@ -147,6 +154,8 @@ impl AgentConfig {
                 "collect" => collect(value, &mut config.collect, &mut faults),
                 "scrape_configs" => scrape_configs = Some(value),
                 "checks" => checks = Some(value),
+                "logs" => config.logs = logs::config::read(value, &mut faults),
+                "usage" => usage = Some(value),
                 "paths" => only_path(value, "paths", "state", &mut config.paths.state, &mut faults),
                 "events" => only_path(value, "events", "socket", &mut config.events.socket, &mut faults),
                 "act" => only_path(value, "act", "socket", &mut config.act.socket, &mut faults),
@@ -158,6 +167,9 @@ impl AgentConfig {
         }
         if let Some(value) = checks {
             config.checks = checks::config::read(value, config.interval, &mut faults);
+        }
+        if let Some(value) = usage {
+            config.usage = usage::config::read(value, config.interval, &mut faults);
         }
         faults.finish().map(|()| config)
     }
@@ -177,6 +189,8 @@ impl AgentConfig {
         let _ = writeln!(out, "collect:\n  filesystem:\n    exclude_types: [{}]", types.join(", "));
         out.push_str(&scrape::config::to_yaml(&self.scrape_configs));
         out.push_str(&checks::config::to_yaml(&self.checks));
+        out.push_str(&logs::config::to_yaml(&self.logs));
+        out.push_str(&usage::config::to_yaml(&self.usage));
         let _ = writeln!(out, "paths:\n  state: {}", quoted(&self.paths.state.to_string_lossy()));
         let _ = writeln!(out, "events:\n  socket: {}", quoted(&self.events.socket.to_string_lossy()));
         let _ = writeln!(out, "act:\n  socket: {}", quoted(&self.act.socket.to_string_lossy()));
@@ -339,7 +353,18 @@ mod tests {
             .fold(String::new(), |all, line| all + line + "\n");
         let config = AgentConfig::parse("agent.yaml", &uncommented).expect("the manual shows what is taken");
         assert_eq!(config.labels["environment"], "production");
-        for key in ["interval:", "labels:", "collect:", "scrape_configs:", "checks:", "paths:", "events:", "act:"] {
+        for key in [
+            "interval:",
+            "labels:",
+            "collect:",
+            "scrape_configs:",
+            "checks:",
+            "logs:",
+            "usage:",
+            "paths:",
+            "events:",
+            "act:",
+        ] {
             assert!(uncommented.contains(key), "the manual lacks {key}");
         }
     }

@@ -43,8 +43,9 @@ pub fn metrics(config: &AgentConfig) -> Result<(), Failure> {
     let mut collectors = Collectors::new(&Root::default(), &config.collect, units);
     let agent = Identity::load(&config.paths.state).map(|identity| identity.name).ok();
     let agent = agent.or_else(|| Root::default().line("proc/sys/kernel/hostname")).unwrap_or_default();
-    let gathered =
-        gather::begin(run::sources(config, &agent, None)).context("start a thread").map_err(Failure::Other)?;
+    let gathered = gather::begin(run::sources(config, &Root::default(), &agent, None))
+        .context("start a thread")
+        .map_err(Failure::Other)?;
     gathered.begin(std::time::Instant::now());
     let mut reading = collectors.read(SpoolFigures::default()).clone();
     gathered.wait(LONGEST);

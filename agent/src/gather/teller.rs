@@ -9,7 +9,7 @@ use crate::act::wall_ms;
 use crate::observe::Sighting;
 
 /// Events that wait for the spool; the oldest goes where there are more, and the log says so.
-const WAITING: usize = 64;
+const WAITING: usize = 256;
 
 /// One source's way of telling events.
 pub struct Teller {

@@ -32,10 +32,12 @@ use crate::gather::{self, Source};
 use crate::link::line::Line;
 use crate::link::runtime::{AddressError, Carrier};
 use crate::link::{Greeting, Link};
+use crate::logs;
 use crate::observe::{self, HostWatch, Observer, Sighting, Units};
 use crate::root::Root;
 use crate::scrape;
 use crate::spool::{FolderDisk, Limits, Spool, SpoolError};
+use crate::usage;
 use body::{Body, Parts};
 use renewal::Renewal;
 use workers::{collecting, discovering};
@@ -118,7 +120,7 @@ pub async fn run(config: &AgentConfig, root: &Root, stop: impl Future<Output = (
     let (sightings, seen) = mpsc::channel(QUEUE);
     let (events, sent) = mpsc::channel(QUEUE);
     let gathered =
-        gather::begin(sources(config, &identity.name, Some(&sightings))).map_err(system("start a thread"))?;
+        gather::begin(sources(config, root, &identity.name, Some(&sightings))).map_err(system("start a thread"))?;
     let mut tasks = JoinSet::new();
     tasks.spawn(HostWatch::new(root, state, sightings.clone()).run());
     tasks.spawn(Observer::new(state, &root.boot_id(), units.clone(), sightings).run());
@@ -187,9 +189,16 @@ async fn live(
 }
 
 /// All that is asked beside the collectors, as the agent of this name; `out` takes what checks tell.
-pub fn sources(config: &AgentConfig, agent: &str, out: Option<&mpsc::Sender<Sighting>>) -> Vec<Box<dyn Source>> {
+pub fn sources(
+    config: &AgentConfig,
+    root: &Root,
+    agent: &str,
+    out: Option<&mpsc::Sender<Sighting>>,
+) -> Vec<Box<dyn Source>> {
     let mut all = scrape::sources(&config.scrape_configs, agent);
     all.extend(checks::sources(&config.checks, agent, out));
+    all.extend(logs::sources(&config.logs, &config.paths.state, config.interval, out));
+    all.extend(usage::sources(&config.usage, root));
     all
 }
 
