@@ -22,3 +22,15 @@ fn the_rule_checker_knows_every_metric_that_this_host_reports() {
     let missing: Vec<&&str> = reported.difference(&listed).collect();
     assert!(missing.is_empty(), "not in {}: {missing:#?}", path.display());
 }
+
+#[test]
+fn the_page_of_collectors_names_every_one() {
+    let page = include_str!("../COLLECTORS.md");
+    let mut collectors = Collectors::new(&Root::default(), &CollectConfig::default(), Arc::default());
+    let text = exposition(collectors.read(SpoolFigures::default()));
+    let success = text.lines().filter_map(|line| line.strip_prefix("node_scrape_collector_success{collector=\""));
+    let names: Vec<&str> = success.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(names.len() > 40, "only {} collectors tell of themselves", names.len());
+    let missing: Vec<&&str> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "not in agent/COLLECTORS.md: {missing:?}");
+}
