@@ -17,6 +17,7 @@ test: tools lint ## every test; as root it first installs the Debian packages th
 bench:           ## measure, and print the figures (BENCH="fleet --hosts 1000 --minutes 10"; BENCH=--help tells more)
 	tests/bin/packages debian-packages-bench
 	cargo build --release -p watchkeep
+	cargo build --release -p watchkeep-agent
 	cargo build --release -p watchkeep-tests --bins
 	$(TARGET)/release/watchkeep-bench $(BENCH)
 	WATCHKEEP_MUTATIONS=100000 cargo test --release -p watchkeep-rules --test mutations

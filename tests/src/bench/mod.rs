@@ -3,12 +3,14 @@
 //! A row is a file: what it measures, how, and the figures that it gives. Adding one touches that file and [`ROWS`].
 //!
 //! - [`fleet`]: a whole controller under many agents at a steady rate: lag, CPU, memory, bytes on disk.
+//! - [`node_exporter`]: the agent beside Debian's node_exporter: series, values, CPU and memory.
 //! - [`remote_write`]: the same stream of remote write into the controller and into Debian's [`peers`].
 //! - [`rules`]: the packs' rules and sixty usual ones judged with each report, streaming and by the plain evaluator alone.
 //! - [`shard`]: the way of a report from its bytes to the judged rules, in one thread with nothing around it.
 
 mod cpu;
 pub mod fleet;
+pub mod node_exporter;
 mod once;
 pub mod peers;
 pub mod remote_write;
@@ -46,7 +48,7 @@ pub struct Row {
 }
 
 /// All of them, in the order in which they run.
-pub const ROWS: [Row; 4] = [rules::ROW, shard::ROW, remote_write::ROW, fleet::ROW];
+pub const ROWS: [Row; 5] = [rules::ROW, shard::ROW, remote_write::ROW, fleet::ROW, node_exporter::ROW];
 
 /// One number of a row.
 #[derive(Clone, Debug, PartialEq)]
