@@ -222,6 +222,9 @@ fn card(incident: &Value) -> String {
     line("resolved", &incident["resolution"]["code"]);
     line("problem", &incident["problem"]);
     line("workaround", &incident["workaround"]);
+    for page in incident["knowledge"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        line("knowledge", &format!("{page}  (watchkeep rules knowledge {page})").into());
+    }
     for change in incident["surroundings"]["changes"].as_array().into_iter().flatten().take(3) {
         line("changed", &change["identity"]);
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod fmt;
+mod knowledge;
 mod replay;
 mod test;
 
@@ -32,6 +33,8 @@ pub enum Rules {
     },
     /// Set rule files out in their one form: order, spaces, quotes, long expressions
     Fmt(fmt::Fmt),
+    /// Pages for people on what the shipped rules tell: what it means, what to look at, what mends it
+    Knowledge(knowledge::Knowledge),
     /// Say what rules would have done on the samples of the last days: which alerts, from when to when, and which incidents
     Replay(replay::Replayed),
     /// Run tests of rules and runbooks: what fires, which incidents open, which steps would be sent
@@ -44,6 +47,7 @@ impl Rules {
             Self::Check(check) => check.run(format),
             Self::Explain { files } => explain_rules(&files, format),
             Self::Fmt(fmt) => fmt.run(format),
+            Self::Knowledge(knowledge) => knowledge.run(format),
             Self::Replay(replay) => replay.run(format),
             Self::Test(test) => test.run(format),
         }

@@ -209,6 +209,16 @@ impl Parser<'_> {
 
     /// `bool`, `on (…)`, `group_left (…)` behind an operator.
     fn modifiers(&mut self, op: BinaryOp) -> Parsed<(bool, Matching)> {
+        let found = self.matching(op)?;
+        if ["fill", "fill_left", "fill_right"].iter().any(|word| self.is_word(word)) && self.is_called() {
+            let message = "'fill', 'fill_left' and 'fill_right' are experimental in Prometheus \
+                           (promql-binop-fill-modifiers) and not taken here";
+            return Err(SyntaxFault::new(self.here(), message));
+        }
+        Ok(found)
+    }
+
+    fn matching(&mut self, op: BinaryOp) -> Parsed<(bool, Matching)> {
         let return_bool = self.take_word("bool");
         let mut matching = Matching::default();
         let is_matched = if self.take_word("on") {

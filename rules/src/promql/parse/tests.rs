@@ -200,6 +200,8 @@ const REFUSED: &[(&str, &str, &str, Option<&str>)] = &[
     ("x @ foo", "foo", "seconds since 1970", None),
     ("x @ -Inf", "x @ -Inf", "no instant", None),
     ("x[0]", "0", "longer than 0", None),
+    ("a + on (b) group_left fill_left (0) c", "fill_left", "promql-binop-fill-modifiers", None),
+    ("a == bool fill(0) b", "fill", "promql-binop-fill-modifiers", None),
     ("rate(x[5m] smoothed)", "smoothed", "promql-extended-range-selectors", None),
     ("x[5x]", "5x", "no unit of time", None),
     ("x[-5m]", "-5m", "longer than 0", None),
