@@ -225,6 +225,28 @@ fn derived_series_are_read_under_their_own_labels() {
 
 /// A host as hosts are: 300 series of which many are constant, some gauges, some counters.
 #[test]
+fn what_is_not_packed_yet_takes_the_memory_of_its_rows_and_gives_it_back() {
+    let names: Vec<String> = (0..50).map(|number| format!("sd{number}")).collect();
+    let layout = disks(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut world, series) = (World::new(), 2 * names.len() as u64);
+    let mut taken = |rows: std::ops::Range<i64>| {
+        for at in rows {
+            let values: Vec<f64> = (0..series).map(|cell| cell as f64).collect();
+            world.take(at * 15_000, &layout, vec![row(0, &values)]);
+        }
+        world.host.held().bytes
+    };
+    let empty = taken(0..1) - 4 * 8 * series;
+    for until in [9, 21, 100, 200] {
+        let (held, rows) = (taken(1..until) - empty, until as u64);
+        let room = (rows + 4).max(rows + rows / 4 + 1);
+        assert!((rows * 8 * series..=room * 8 * (series + 1)).contains(&held), "{held} bytes for {rows} rows");
+    }
+    let packed = taken(200..300) - empty;
+    assert!(packed < (44 + 15 + 8) * 8 * series, "{packed} bytes after the head was cut");
+}
+
+#[test]
 fn an_hour_of_a_host_is_small() {
     let names: Vec<String> = (0..50).map(|number| format!("metric_{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
