@@ -26,7 +26,7 @@ impl Graph {
         let named = |attribute: &&str| {
             self.find(Class::Host, &BTreeMap::from([((**attribute).to_owned(), name.to_owned())]), None)
         };
-        let found: BTreeMap<CiId, &Ci> = NAMES.iter().flat_map(|name| named(&name)).map(|ci| (ci.id, ci)).collect();
+        let found: BTreeMap<CiId, &Ci> = NAMES.iter().flat_map(named).map(|ci| (ci.id, ci)).collect();
         found.into_values().collect()
     }
 
