@@ -19,6 +19,10 @@ const RULES: &str = "groups:
       - alert: CheckFails
         expr: probe_success == 0
         labels: {severity: critical}
+      - event: ShopFails
+        match: '{kind=\"shop_error\", level=\"FATAL\"}'
+        clear_after: 10m
+        labels: {severity: critical}
 ";
 
 /// An exporter on this machine, until the test ends; it answers with status 500 while it is not well.
@@ -64,6 +68,29 @@ fn await_incident(controller: &Controller, words: &[&str]) -> Result<()> {
         ensure!(open, "none with {words:?} in {incidents}");
         Ok(())
     })
+}
+
+#[test]
+fn a_line_of_a_log_makes_an_incident() -> Result<()> {
+    let files = vec![("rules/shop.yaml".to_owned(), RULES.to_owned())];
+    let controller = Controller::start(Setup { files, ..Setup::default() })?;
+    let mut agent = Agent::enrolled("web-2", &controller)?;
+    let config = std::fs::read_to_string(agent.folder().join("agent.yaml")).context("read agent.yaml")?;
+    let log = agent.folder().join("shop.log");
+    let config = format!(
+        "{config}logs:\n  - {{file: {}, match: '(?P<level>ERROR|FATAL) .*', event: shop_error, labels: [level]}}\n",
+        log.display()
+    );
+    agent.write("agent.yaml", &config)?;
+    agent.write("policy.yaml", "allow: []\n")?;
+    agent.write("shop.log", "FATAL of long ago\n")?;
+    agent.run()?;
+    agent.await_connected(&controller)?;
+    await_value(&controller, "watchkeep_log_entries_total{instance=\"web-2\", log=\"shop_error\"}", Some("0"))?;
+    let mut file = std::fs::OpenOptions::new().append(true).open(&log).context("open the log")?;
+    file.write_all(b"ERROR small\nFATAL the till is empty\n").context("write to the log")?;
+    await_incident(&controller, &["ShopFails", "web-2"])?;
+    await_value(&controller, "watchkeep_log_matches_total{instance=\"web-2\"}", Some("2"))
 }
 
 #[test]
