@@ -107,7 +107,13 @@ impl Client {
         if status == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }
-        response.json().await.map_err(|_| ClientError::Strange { method, url: self.url(path), status })
+        let strange = |_| ClientError::Strange { method: method.clone(), url: self.url(path), status };
+        let body = response.bytes().await.map_err(strange)?;
+        // Alertmanager's routes say nothing where there is nothing to say.
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|_| ClientError::Strange { method, url: self.url(path), status })
     }
 
     async fn problem(&self, method: Method, path: &str, response: reqwest::Response) -> ClientError {
@@ -117,6 +123,10 @@ impl Client {
         // Queries are answered in Prometheus's shape, faults too.
         if let Some(error) = body["error"].as_str() {
             return ClientError::Problem(Problem::new(status, "invalid", error));
+        }
+        // So are those of Alertmanager: a sentence.
+        if let Some(sentence) = body.as_str() {
+            return ClientError::Problem(Problem::new(status, "refused", sentence));
         }
         match serde_json::from_value::<Problem>(body) {
             // What failed inside has its cause in the controller's log, under this id.

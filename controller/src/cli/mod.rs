@@ -26,6 +26,7 @@ mod rules;
 mod runs;
 mod screen;
 mod serve;
+mod silences;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -96,6 +97,9 @@ enum Command {
     /// What was done to the estate, and as which change
     #[command(subcommand)]
     Change(changes::Changes),
+    /// Alerts that nobody is to be called for, until a time
+    #[command(subcommand)]
+    Silence(silences::Silences),
     /// What there is: configuration items and their relations
     #[command(subcommand)]
     Ci(cis::Cis),
@@ -233,6 +237,7 @@ fn remote(format: Format, command: Command) -> Outcome {
             Command::Incident(incidents) => incidents.run(&client, format).await,
             Command::Problem(problems) => problems.run(&client, format).await,
             Command::Change(changes) => changes.run(&client, format).await,
+            Command::Silence(silences) => silences.run(&client, format).await,
             Command::Ci(cis) => cis.run(&client, format).await,
             Command::Agent(agents) => agents.run(&client, format).await,
             Command::Event(events) => events.run(&client, format).await,

@@ -202,6 +202,43 @@ async fn alerts_and_silences_are_shown_field_by_field_as_alertmanager_shows_them
     assert_eq!(fields(&groups[0]), fields(&theirs[0]));
 }
 
+/// Runs the command line; its exit code, and what it said on either side.
+fn watchkeep(world: &World, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchkeep"));
+    command.args(args).env("WATCHKEEP_URL", &world.admin.url);
+    command.env("WATCHKEEP_TOKEN", world.admin.token.as_deref().unwrap_or_default()).env("USER", "alice");
+    let output = command.output().expect("the program runs");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (output.status.code(), said(&output.stdout), said(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_sets_lists_and_ends_silences_that_amtool_sees() {
+    let world = World::start().await;
+    let add = ["silence", "add", "{alertname=~\"Fu.*\", instance!=\"db-2\"}", "--for", "2h", "--comment", "swapped"];
+    let (code, id, _) = watchkeep(&world, &add);
+    assert_eq!((code, id.len()), (Some(0), 36), "{id}");
+    let listed = amtool(&world, &["silence", "query", "-o", "extended"]);
+    for part in [id.as_str(), "alertname=~\"Fu.*\"", "instance!=\"db-2\"", "alice", "swapped"] {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    amtool(&world, &["alert", "add", "Full", "instance=db-1"]);
+    assert_eq!(count(&incidents(&world).await), 0, "it is held back");
+    let (_, listed, _) = watchkeep(&world, &["silence", "list"]);
+    for part in [id.as_str(), "active", "{alertname=~\"Fu.*\", instance!=\"db-2\"}", "alice", "swapped"] {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    let (code, said, _) = watchkeep(&world, &["silence", "expire", &id[..8]]);
+    assert_eq!((code, said), (Some(0), format!("{id} has ended")));
+    assert_eq!(count(&incidents(&world).await), 1, "it fires still");
+    assert!(watchkeep(&world, &["silence", "list"]).1.starts_with("No silence."));
+    assert!(watchkeep(&world, &["silence", "list", "--expired"]).1.contains(&id));
+
+    let refused = ["silence", "add", "{alertname=~\".*\"}", "--comment", "all"];
+    let (code, _, complained) = watchkeep(&world, &refused);
+    assert!(code != Some(0) && complained.contains("it would take every alert"), "{code:?}: {complained}");
+}
+
 /// Runs amtool, which knows no token but the password of an address.
 fn amtool(world: &World, args: &[&str]) -> String {
     let token = world.admin.token.as_deref().unwrap_or_default();
