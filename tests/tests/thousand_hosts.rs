@@ -10,7 +10,8 @@ use watchkeep_tests::{Controller, Setup, wait};
 
 const HOSTS: usize = 1_000;
 const SERIES: &str = "300";
-const INTERVAL: &str = "15";
+/// Between reports of one host, seconds.
+const INTERVAL: u32 = 15;
 const SETTINGS: &str = "packs:\n  - use: linux-host\n  - use: systemd\n";
 /// Until all are enrolled and connected; a quiet machine needs 5 s, and other tests run beside this one.
 const ARRIVAL: Duration = Duration::from_secs(240);
@@ -26,7 +27,7 @@ const INCIDENTS: &str = "/api/v1/incidents?state=new,acknowledged,in_progress,on
 fn a_thousand_hosts_are_watched_for_ten_minutes_without_lag_in_flat_memory() -> Result<()> {
     let files = vec![("watchkeep.yaml".to_owned(), SETTINGS.to_owned())];
     let controller = Controller::start(Setup { files, ..Setup::default() })?;
-    let mut fleet = Fleet::start(&controller, HOSTS, &["--interval", INTERVAL, "--series", SERIES])?;
+    let mut fleet = Fleet::start(&controller, HOSTS, &["--interval", &INTERVAL.to_string(), "--series", SERIES])?;
     wait::until(ARRIVAL, "all hosts to be connected", || {
         fleet.ensure_runs()?;
         std::thread::sleep(Duration::from_secs(1));
@@ -47,10 +48,13 @@ fn a_thousand_hosts_are_watched_for_ten_minutes_without_lag_in_flat_memory() -> 
     // have met a busy machine: it still came within two intervals.
     let more = |name: &str| anyhow::Ok(last.of(name)? - first.of(name)?);
     let reports = more("watchkeep_samples_lag_seconds_count")?;
-    let due = HOSTS as f64 * (WATCHED - SETTLED).as_secs_f64() / 15.0;
+    let due = HOSTS as f64 * (WATCHED - SETTLED).as_secs_f64() / f64::from(INTERVAL);
     ensure!((0.98 * due..1.05 * due).contains(&reports), "{reports} reports of about {due}");
     let (nearly_all, slowest) = (last.lag_below(&first, 0.99)?, last.lag_below(&first, 1.0)?);
-    ensure!(nearly_all <= 1.0 && slowest <= 30.0, "99 % of reports within {nearly_all} s, all within {slowest} s");
+    ensure!(
+        nearly_all <= 1.0 && slowest <= 2.0 * f64::from(INTERVAL),
+        "99 % of reports within {nearly_all} s, all within {slowest} s"
+    );
     for nothing in
         ["watchkeep_ingest_messages_dropped_total", "watchkeep_samples_late_total", "watchkeep_samples_doubled_total"]
     {
@@ -68,7 +72,7 @@ fn a_thousand_hosts_are_watched_for_ten_minutes_without_lag_in_flat_memory() -> 
     let (before, after) = (beyond_samples(&first)?, beyond_samples(&last)?);
     ensure!(after <= (1.0 + GROWTH) * before, "memory beyond samples grew from {before} to {after} bytes");
 
-    let told = controller.api("/prometheus/api/v1/query?query=count(node_load1)")?;
+    let told = controller.api("/prometheus/api/v1/query?query=count(node_memory_MemTotal_bytes)")?;
     ensure!(told["data"]["result"][0]["value"][1] == "1000", "{told}");
     println!(
         "{} series of {HOSTS} hosts: {:.1} CPU s a minute, lag {:.1} ms mean, 99 % within {:.0} ms, all within {:.0} ms; \
