@@ -203,12 +203,12 @@ impl Granted {
         CommandResult { policy: self.by.clone(), ..result_of(&self.body, self.body.id.clone()) }
     }
 
-    /// For the log: what is done, and which line allows it.
+    /// For the log, with steps counted from 1 as people are told of them: what is done, and which line allows it.
     pub fn sentence(&self) -> String {
         format!(
             "{} step {} attempt {}: {} ({})",
             self.body.run,
-            self.body.step,
+            u64::from(self.body.step) + 1,
             self.body.attempt,
             describe(&self.action),
             self.by

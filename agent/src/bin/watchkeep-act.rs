@@ -32,13 +32,23 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().init();
+    start_logging();
     match run(Options::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("watchkeep-act: {error:#}");
             ExitCode::from(1)
         }
+    }
+}
+
+/// To standard error: without the time where the journal writes it, in colour where a person looks on.
+fn start_logging() {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => log.without_time().init(),
+        None => log.init(),
     }
 }
 

@@ -133,7 +133,7 @@ fn send(config: &AgentConfig, event: EventSend) -> Result<(), Failure> {
     let event = watchkeep_protocol::Event { labels, text: event.text };
     let number =
         crate::event::send(&config.events.socket, &event).map_err(|fault| Failure::Unreachable(fault.into()))?;
-    println!("The agent keeps the event as matter {number} and reports it.");
+    println!("The agent keeps the event (number {number} of all that it keeps) and reports it.");
     Ok(())
 }
 

@@ -11,7 +11,8 @@ use super::{Failure, Outcome, exit};
 /// The JSON Schema of a kind of file, for editors.
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// rules, runbook or tests
+    /// Of which kind
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(schema::KINDS))]
     kind: String,
 }
 

@@ -79,11 +79,11 @@ pub enum Incidents {
         note: String,
     },
     /// It came back, or was not mended
-    Reopen(Noted),
+    Reopen(Explained),
     /// Done with it
     Close(Noted),
     /// It should never have been opened
-    Cancel(Noted),
+    Cancel(Explained),
     /// Write something into its timeline
     Note {
         /// INC-7, as "incident list" names it
@@ -102,6 +102,16 @@ pub enum Incidents {
         #[arg(long)]
         note: String,
     },
+}
+
+/// An incident and why.
+#[derive(Debug, Args)]
+pub struct Explained {
+    /// INC-7, as "incident list" names it
+    incident: String,
+    /// Why, for its timeline
+    #[arg(long)]
+    note: String,
 }
 
 /// An incident and, if you like, why.
@@ -127,9 +137,9 @@ impl Incidents {
             }
             Self::Ack(Noted { incident, note }) => (incident, "acknowledge", json!({"note": note})),
             Self::Progress(Noted { incident, note }) => (incident, "progress", json!({"note": note})),
-            Self::Reopen(Noted { incident, note }) => (incident, "reopen", json!({"note": note})),
+            Self::Reopen(Explained { incident, note }) => (incident, "reopen", json!({"note": note})),
             Self::Close(Noted { incident, note }) => (incident, "close", json!({"note": note})),
-            Self::Cancel(Noted { incident, note }) => (incident, "cancel", json!({"note": note})),
+            Self::Cancel(Explained { incident, note }) => (incident, "cancel", json!({"note": note})),
             Self::Note { incident, note } => (incident, "note", json!({"note": note})),
             Self::Assign { incident, to, group, note } => {
                 (incident, "assign", json!({"assignee": to, "group": group, "note": note}))
@@ -168,7 +178,23 @@ fn done(act: &str, incident: &Value) -> String {
         "note" => format!("{id}: noted.\n"),
         "priority" => format!("{id} is P{} now.\n", incident["priority"]["level"]),
         "assign" => format!("{id} is with {} now.\n", receiver(incident)),
+        "resolve" => format!("{id} is {} now.{}\n", word(incident, "state"), still_firing(incident)),
         _ => format!("{id} is {} now.\n", word(incident, "state")),
+    }
+}
+
+/// What a person should know who resolves what is not over.
+fn still_firing(incident: &Value) -> String {
+    let alerts = incident["alerts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut rules: Vec<&str> =
+        alerts.iter().filter(|alert| alert["standing"] == "firing").map(|alert| word(alert, "rule")).collect();
+    rules.dedup();
+    match rules.as_slice() {
+        [] => String::new(),
+        rules => format!(
+            " {} still fires: nobody is told of it again before it has cleared and fires anew.",
+            rules.join(", ")
+        ),
     }
 }
 

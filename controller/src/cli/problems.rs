@@ -126,11 +126,11 @@ pub enum Problems {
         note: String,
     },
     /// It was not gone
-    Reopen(Noted),
+    Reopen(Explained),
     /// Done with it
     Close(Noted),
     /// It was no problem: its incidents stand by themselves again
-    Cancel(Noted),
+    Cancel(Explained),
     /// Write something into its timeline
     Note {
         /// PRB-2, as "problem list" names it
@@ -138,6 +138,16 @@ pub enum Problems {
         /// The line
         note: String,
     },
+}
+
+/// A problem and why.
+#[derive(Debug, Args)]
+pub struct Explained {
+    /// PRB-2, as "problem list" names it
+    problem: String,
+    /// Why, for its timeline
+    #[arg(long)]
+    note: String,
 }
 
 /// A problem and, if you like, why.
@@ -202,9 +212,9 @@ impl Problems {
             Self::Investigate(Noted { problem, note }) => (problem, "investigate", json!({"note": note})),
             Self::Fix(Noted { problem, note }) => (problem, "fix", json!({"note": note})),
             Self::Resolve { problem, note } => (problem, "resolve", json!({"note": note})),
-            Self::Reopen(Noted { problem, note }) => (problem, "reopen", json!({"note": note})),
+            Self::Reopen(Explained { problem, note }) => (problem, "reopen", json!({"note": note})),
             Self::Close(Noted { problem, note }) => (problem, "close", json!({"note": note})),
-            Self::Cancel(Noted { problem, note }) => (problem, "cancel", json!({"note": note})),
+            Self::Cancel(Explained { problem, note }) => (problem, "cancel", json!({"note": note})),
             Self::Note { problem, note } => (problem, "note", json!({"note": note})),
         };
         let answer = client.post(&format!("/api/v1/problems/{problem}/{act}"), &body).await?;

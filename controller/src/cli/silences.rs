@@ -185,7 +185,7 @@ mod tests {
             (&json!("2026-11-23T20:00:00.000Z"), &json!("2026-11-23T22:00:00.000Z"))
         );
         let shown = shown_as(asked, now());
-        assert_eq!((word(&shown, "selector"), word(&shown, "ends")), (selector, "in 2 h"));
+        assert_eq!((word(&shown, "selector"), word(&shown, "ends")), (selector, "in 2 h 0 min"));
         let later = wanted("{a=\"b\"}", "30m", Some("2026-11-24T21:00:00+01:00"), now()).expect("it is good");
         assert_eq!(
             (&later["startsAt"], &later["endsAt"]),

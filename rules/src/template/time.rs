@@ -86,7 +86,8 @@ fn read(ms: i64, method: &str) -> Value {
             "Hour" => moment.second_of_day / 3600,
             "Minute" => moment.second_of_day / 60 % 60,
             "Second" => moment.second_of_day % 60,
-            _ => ms.rem_euclid(1000) * 1_000_000,
+            "Nanosecond" => ms.rem_euclid(1000) * 1_000_000,
+            _ => unreachable!("{method} is among the parameters, and is not read here"),
         }),
     }
 }

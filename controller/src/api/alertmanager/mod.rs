@@ -54,9 +54,12 @@ impl From<AskError> for Fault {
     }
 }
 
+/// Its clients know 400 where something is refused, and show nothing of a 422.
 impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
-        Self(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST), problem.detail)
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let status = if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
+        Self(status, problem.detail)
     }
 }
 

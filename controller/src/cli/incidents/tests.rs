@@ -45,3 +45,14 @@ fn an_act_says_what_it_came_to() {
         assert_eq!(done(act, &incident), expected);
     }
 }
+
+#[test]
+fn who_resolves_what_still_fires_is_told() {
+    let alert = |rule: &str, standing: &str| json!({"rule": rule, "standing": standing});
+    let said = |alerts: &[Value]| done("resolve", &json!({"id": "INC-3", "state": "resolved", "alerts": alerts}));
+    assert_eq!(said(&[alert("DiskFull", "cleared")]), "INC-3 is resolved now.\n");
+    assert_eq!(
+        said(&[alert("DiskFull", "firing"), alert("DiskFull", "firing"), alert("Slow", "stale")]),
+        "INC-3 is resolved now. DiskFull still fires: nobody is told of it again before it has cleared and fires anew.\n"
+    );
+}

@@ -85,6 +85,7 @@ fn replace(path: &Path, text: &str) -> Outcome {
 fn told(check: bool, all: usize, changed: &[String]) -> String {
     let files = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
     let what = match (changed.len(), check) {
+        (0, _) if all == 1 => "1 file as it should be\n".to_owned(),
         (0, _) => format!("{} as they should be\n", files(all)),
         (count, true) => format!("{} of {all} would be set out anew; without --check they are\n", files(count)),
         (count, false) => format!("{} of {all} set out anew\n", files(count)),

@@ -66,7 +66,7 @@ fn explain_rules(files: &[PathBuf], format: Format) -> Outcome {
 fn found(faults: &Faults, format: Format) -> Failure {
     match format {
         Format::Table => eprintln!("{faults}"),
-        Format::Json | Format::Yaml => output::print_json(&json!({"faults": faults})),
+        Format::Json | Format::Yaml => output::one(format, &json!({"faults": faults}), |_| String::new()),
     }
     Failure::said(exit::FOUND_WANTING)
 }
