@@ -11,7 +11,7 @@ use super::CollectError;
 /// Files of the kernel longer than this are cut; /proc/stat of 4,096 cores has 400 kB.
 const BYTES_MAX: usize = 4 << 20;
 /// What the buffer has at first; most files are shorter.
-const BYTES_FIRST: usize = 2 << 10;
+const BYTES_FIRST: usize = 256;
 
 pub struct ProcText {
     path: PathBuf,

@@ -64,6 +64,7 @@ impl Packed {
     pub fn seal(&mut self) -> [u8; 32] {
         self.entries.sort_by(|a, b| a.identity.cmp(&b.identity));
         self.entries.shrink_to_fit();
+        self.bytes.shrink_to_fit();
         let mut hash = Sha256::new();
         for entry in &self.entries {
             hash.update(self.bytes_of(entry));
