@@ -9,8 +9,8 @@ use watchkeep_tests::webhook::Receiver;
 use watchkeep_tests::{Controller, Host, Setup, ledger, wait};
 
 const SECRET: &str = "a secret of two";
-/// What an agent that is linked to its controller by TLS may hold resident: 6 MB, counted as `MemoryMax=6M` does.
-const AGENT_KIB: u64 = 6 << 10;
+/// What an agent that is linked to its controller by TLS may hold resident: 6 MB.
+const AGENT_KIB: u64 = 6_000_000 / 1024;
 /// From the kill to the open incident.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
 

@@ -45,14 +45,14 @@ fn a_thousand_hosts_are_watched_for_ten_minutes_without_lag_in_flat_memory() -> 
     let last = Reading::take(&controller)?;
 
     // Every host's every report came, and nearly all within a moment. Other tests run beside this one, so the slowest may
-    // have met a busy machine: it still came within two intervals.
+    // have met a busy machine: it still came before the next one was due.
     let more = |name: &str| anyhow::Ok(last.of(name)? - first.of(name)?);
     let reports = more("watchkeep_samples_lag_seconds_count")?;
     let due = HOSTS as f64 * (WATCHED - SETTLED).as_secs_f64() / f64::from(INTERVAL);
     ensure!((0.98 * due..1.05 * due).contains(&reports), "{reports} reports of about {due}");
     let (nearly_all, slowest) = (last.lag_below(&first, 0.99)?, last.lag_below(&first, 1.0)?);
     ensure!(
-        nearly_all <= 1.0 && slowest <= 2.0 * f64::from(INTERVAL),
+        nearly_all <= 1.0 && slowest <= f64::from(INTERVAL),
         "99 % of reports within {nearly_all} s, all within {slowest} s"
     );
     for nothing in

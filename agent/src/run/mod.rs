@@ -6,7 +6,7 @@
 //! is, and the broker gets a goodbye instead of a will.
 
 mod body;
-mod heap;
+mod memory;
 mod renewal;
 mod workers;
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use watchkeep_protocol::layout::Row;
 use watchkeep_protocol::{Block, Inventory, Layout};
 
-use super::heap;
+use super::memory;
 use crate::act::wall_ms;
 use crate::collect::{Collectors, SpoolFigures};
 use crate::discover::Discoverer;
@@ -109,8 +109,8 @@ pub fn collecting(mut collectors: Collectors, shelf: Arc<Shelf>) -> io::Result<W
             layout = Layout::content_id(blocks);
         }
         // A layout on its way takes several times what it takes for good.
-        if std::mem::replace(&mut untidy, others_changed) {
-            heap::give_back();
+        if std::mem::replace(&mut untidy, changed) {
+            memory::give_back();
         }
         Some(Collected { at_ms, layout, blocks, rows })
     })
@@ -128,7 +128,7 @@ pub fn discovering(mut discoverer: Discoverer) -> io::Result<Worker<Ask, Option<
             discoverer.look();
             let first = discoverer.next_news();
             if std::mem::replace(&mut untidy, first.is_some()) {
-                heap::give_back();
+                memory::give_back();
             }
             Some(first)
         }
