@@ -1,21 +1,19 @@
 //! The scheduler: what happens next, to whom, and what goes wrong with it.
 
 mod clones;
+mod network;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, ensure};
-use prost::Message as _;
 use watchkeep::fleet::gate::Gone;
-use watchkeep::ingest::Incoming;
 use watchkeep_desk::Millis;
-use watchkeep_protocol::topic::{Kind, Topic};
-use watchkeep_protocol::{Ack, Envelope, Resync, Will};
 
-use super::broker::{KEEP_ALIVE, Line, Taken, WILL_DELAY, Weather, peer};
-use super::controller::{Controller, Sent};
-use super::host::{Host, Wish};
+use super::broker::{Line, Weather};
+use super::controller::Controller;
+use super::host::Host;
 use super::invariants::{self, End, Seen};
 use super::timeline::Timeline;
 use clones::Twins;
@@ -255,10 +253,6 @@ impl World {
         Ok(())
     }
 
-    fn is_cut(&self, host: usize) -> bool {
-        self.lines[host].cut_until > self.timeline.now
-    }
-
     fn host(&mut self, host: usize) -> Result<()> {
         self.after(HOST_TICK, Due::Host(host));
         if self.is_storm() {
@@ -272,160 +266,6 @@ impl World {
         Ok(())
     }
 
-    /// What may go wrong with a host now.
-    fn trouble_host(&mut self, host: usize) -> Result<()> {
-        let now = self.timeline.now;
-        match self.chance.below(1_500) {
-            0..=3 => self.cut(host),
-            4..=6 => {
-                let power = self.chance.below(2) == 0;
-                let back_at = now + 500 + self.chance.below(15_000);
-                if let Some(connection) = self.hosts[host].crash(power, back_at, &mut self.timeline)?
-                    && !power
-                    && !self.is_cut(host)
-                {
-                    let delay = self.chance.below(200);
-                    self.after(delay, Due::Closed { host, connection });
-                }
-            }
-            7..=8 => {
-                let back_at = now + 200 + self.chance.below(10_000);
-                self.hosts[host].crash_act(back_at, &mut self.timeline)?;
-            }
-            20..=27 => self.hosts[host].take_snapshot(&mut self.timeline),
-            28..=33 => {
-                let back_at = now + 500 + self.chance.below(15_000);
-                if let Some(connection) = self.hosts[host].restore_snapshot(back_at, &mut self.timeline)?
-                    && !self.is_cut(host)
-                {
-                    self.after(10, Due::Closed { host, connection });
-                }
-            }
-            34 => self.clone_host(host)?,
-            9..=12 => {
-                let operation = 1 + self.chance.below(6);
-                self.hosts[host].disk.fail_at(operation);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn cut(&mut self, host: usize) {
-        let length = 500 + self.chance.below(50_000);
-        self.lines[host].cut_until = self.timeline.now + length;
-        let name = self.hosts[host].name.clone();
-        self.timeline.say("network", format!("the line to {name} is cut for {length} ms"));
-    }
-
-    /// Does what a host wishes of the world.
-    fn grant(&mut self, host: usize, wishes: Vec<Wish>) {
-        for wish in wishes {
-            match wish {
-                Wish::Publish { topic, payload } => {
-                    let life = self.hosts[host].life.as_ref();
-                    let Some((connection, true)) = life.and_then(|life| life.connection) else { continue };
-                    if self.is_cut(host) {
-                        continue;
-                    }
-                    for delay in self.weather.arrivals(&mut self.chance) {
-                        let (topic, payload) = (topic.clone(), payload.clone());
-                        self.after(delay, Due::Up { host, connection, topic, payload });
-                    }
-                }
-                Wish::Connect { connection } => {
-                    let Some((client, session)) = self.hosts[host].client() else { continue };
-                    let delay = 1 + self.chance.below(100);
-                    self.after(delay, Due::Connect { host, connection, client, session });
-                }
-                Wish::Drop { connection } => {
-                    if !self.is_cut(host) {
-                        self.after(10, Due::Closed { host, connection });
-                    }
-                }
-            }
-        }
-    }
-
-    fn connect(&mut self, host: usize, connection: u64, client: String, session: [u8; 16]) {
-        if self.is_cut(host) || !self.controller.is_up() {
-            let delay = if self.is_cut(host) { 15_000 } else { 20 };
-            return self.after(delay, Due::Refused { host, connection });
-        }
-        let (now, name) = (self.timeline.now, self.hosts[host].agent.clone());
-        let serial = self.hosts[host].serial.clone();
-        if let Err(refusal) = self.controller.admit(&name, &serial) {
-            self.timeline.say("broker", format!("refuses {}: {refusal}", self.hosts[host].name));
-            return self.after(20, Due::Refused { host, connection });
-        }
-        if let Some(before) = self.lines[host].taken.as_ref().map(|taken| taken.connection) {
-            self.gone(host, before, Gone::TakenOver);
-        }
-        let peer = peer(&name, &serial, &client, connection);
-        self.lines[host].taken = Some(Taken { connection, peer: peer.clone(), session, heard_at: now });
-        self.hear(&name, Incoming::Connected(peer));
-        let delay = 1 + self.chance.below(100);
-        self.after(delay, Due::Connected { host, connection });
-    }
-
-    /// A connection is over at the broker.
-    fn gone(&mut self, host: usize, connection: u64, how: Gone) {
-        if self.lines[host].taken.as_ref().is_none_or(|taken| taken.connection != connection) {
-            return;
-        }
-        let Some(Taken { peer, session, .. }) = self.lines[host].taken.take() else { return };
-        let (agent, client) = (peer.agent.clone(), peer.client.clone());
-        self.timeline.say("broker", format!("the connection of {agent} is over: {how:?}"));
-        self.hear(&agent, Incoming::Gone { peer, how });
-        self.after(WILL_DELAY, Due::Will { host, client, session });
-        let delay = self.chance.below(50);
-        if !self.is_cut(host) {
-            self.after(delay, Due::Refused { host, connection });
-        }
-    }
-
-    /// The broker sends a last will, unless the same process is back.
-    fn will(&mut self, host: usize, client: &str, session: [u8; 16]) {
-        if self.lines[host].taken.as_ref().is_some_and(|taken| taken.peer.client == client) {
-            return;
-        }
-        let Some((agent, _)) = client.split_once('/') else { return };
-        let agent = agent.to_owned();
-        let payload = Envelope::new(session, 0, &Will { session: session.to_vec() }).encode_to_vec().into();
-        self.hear(
-            &agent,
-            Incoming::Message { agent: agent.clone(), client: client.to_owned(), kind: Kind::Will, payload },
-        );
-    }
-
-    fn up(&mut self, host: usize, connection: u64, topic: &str, payload: Vec<u8>) {
-        let now = self.timeline.now;
-        if self.is_cut(host) {
-            return;
-        }
-        let Some(taken) = self.lines[host].taken.as_mut().filter(|taken| taken.connection == connection) else {
-            return;
-        };
-        taken.heard_at = now;
-        let client = taken.peer.client.clone();
-        let Some(Topic { agent, kind }) = Topic::parse(topic) else { return };
-        self.hear(&agent.clone(), Incoming::Message { agent, client, kind, payload: payload.into() });
-    }
-
-    /// The agent learns that its connection is over.
-    fn disconnect(&mut self, host: usize, connection: u64) {
-        let wall = self.wall();
-        let wishes = self.hosts[host].disconnected(connection, wall, &mut self.timeline);
-        self.grant(host, wishes);
-    }
-
-    /// Something comes for a shard.
-    fn hear(&mut self, agent: &str, incoming: Incoming) {
-        let now = self.now();
-        self.controller.hear(agent, incoming, now);
-        self.after_step();
-    }
-
     fn after_step(&mut self) {
         self.send();
         if !self.controller.is_quiet() && !self.turn_waits {
@@ -433,84 +273,6 @@ impl World {
             let delay = 1 + self.chance.below(60);
             self.after(delay, Due::Turn);
         }
-    }
-
-    /// What the controller sent goes on its way.
-    fn send(&mut self) {
-        for sent in self.controller.sent() {
-            match sent {
-                Sent::Kick { client } => {
-                    let kicked = |line: &Line| line.taken.as_ref().is_some_and(|taken| taken.peer.client == client);
-                    if let Some(host) = self.lines.iter().position(kicked) {
-                        let connection = self.lines[host].taken.as_ref().map_or(0, |taken| taken.connection);
-                        self.gone(host, connection, Gone::Kicked);
-                    }
-                }
-                Sent::KickAgent { agent } => {
-                    for host in 0..self.hosts.len() {
-                        let taken = self.lines[host].taken.as_ref().filter(|taken| taken.peer.agent == agent);
-                        if let Some(connection) = taken.map(|taken| taken.connection) {
-                            self.gone(host, connection, Gone::Kicked);
-                        }
-                    }
-                }
-                Sent::Message { topic, payload } => self.send_down(&topic, payload),
-            }
-        }
-    }
-
-    fn send_down(&mut self, topic: &Topic, payload: Vec<u8>) {
-        if topic.kind == Kind::Ack {
-            self.check_ack(&topic.agent, &payload);
-        }
-        let resync = || Envelope::read(&payload).ok()?.open_checked::<Resync>(Kind::Resync).ok();
-        if let Some(resync) = resync().filter(|_| topic.kind == Kind::Resync) {
-            self.timeline.say("controller", format!("asks {}: {}", topic.agent, resync.reason));
-        }
-        // Whoever bears the name has subscribed to it.
-        for host in 0..self.hosts.len() {
-            let taken = self.lines[host].taken.as_ref().filter(|taken| taken.peer.agent == topic.agent);
-            let Some(connection) = taken.map(|taken| taken.connection) else { continue };
-            if self.is_cut(host) {
-                continue;
-            }
-            for delay in self.weather.arrivals(&mut self.chance) {
-                let (topic, payload) = (topic.to_string(), payload.clone());
-                self.after(delay, Due::Down { host, connection, topic, payload });
-            }
-        }
-    }
-
-    /// Nothing is acknowledged that is not committed.
-    fn check_ack(&mut self, agent: &str, payload: &[u8]) {
-        let Ok(envelope) = Envelope::read(payload) else { return };
-        let Ok(ack) = envelope.open_checked::<Ack>(Kind::Ack) else { return };
-        self.note_sealed(&envelope.session, &ack);
-        let spool: String = ack.spool.iter().map(|byte| format!("{byte:02x}")).collect();
-        match invariants::committed_mark(&mut self.controller, agent, &spool) {
-            Ok(committed) if ack.matters <= committed.unwrap_or(0) => {}
-            Ok(committed) => {
-                let committed = committed.map_or("nothing".to_owned(), |mark| format!("matters below {mark}"));
-                self.broken.get_or_insert(format!(
-                    "matters below {} of spool {spool} are acknowledged, and {committed} are committed",
-                    ack.matters
-                ));
-            }
-            Err(error) => {
-                self.broken.get_or_insert(format!("{error:#}"));
-            }
-        }
-    }
-
-    /// What is acknowledged as sealed the agent may delete: it must be in the controller's samples from then on.
-    fn note_sealed(&mut self, session: &[u8], ack: &Ack) {
-        let Some(number) = self.hosts.iter().position(|host| host.is_session(session)) else { return };
-        if self.is_unnoticed_twin(number) {
-            return;
-        }
-        let host = &mut self.hosts[number];
-        let sealed = host.serials(&ack.spool, 0, ack.sealed);
-        host.sealed.extend(sealed);
     }
 
     fn tick(&mut self) -> Result<()> {
@@ -541,46 +303,6 @@ impl World {
         Ok(())
     }
 
-    fn calm(&mut self) {
-        self.timeline.say("weather", "calm");
-        self.weather = Weather::CALM;
-        self.controller.fault.arm(0);
-        for line in &mut self.lines {
-            line.cut_until = 0;
-        }
-    }
-
-    /// What may go wrong with the controller now.
-    fn trouble_controller(&mut self) -> Result<()> {
-        match self.chance.below(600) {
-            0..=1 => self.kill_controller()?,
-            2..=9 => {
-                let step = 1 + self.chance.below(40);
-                self.controller.fault.arm(step);
-            }
-            10 => self.controller.reload(&mut self.timeline),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn kill_controller(&mut self) -> Result<()> {
-        let back_at = self.timeline.now + 100 + self.chance.below(10_000);
-        self.controller.crash(back_at, &mut self.chance, &mut self.timeline)?;
-        self.turn_waits = false;
-        self.due.retain(|_, due| !matches!(due, Due::Turn));
-        for host in 0..self.hosts.len() {
-            // Its broker ends with it; agents are told unless their line is cut.
-            if let Some(taken) = self.lines[host].taken.take()
-                && !self.is_cut(host)
-            {
-                let delay = self.chance.below(200);
-                self.after(delay, Due::Refused { host, connection: taken.connection });
-            }
-        }
-        Ok(())
-    }
-
     /// The desk's turn; after a failed commit the store is read back, or the whole controller dies of it.
     fn turn(&mut self) -> Result<()> {
         let now = self.now();
@@ -596,29 +318,5 @@ impl World {
         }
         self.after_step();
         self.broken.take().map_or(Ok(()), |broken| Err(anyhow::anyhow!(broken)))
-    }
-
-    /// Both ends of a connection that nothing passes give it up in time.
-    fn keep_alive(&mut self) {
-        let now = self.timeline.now;
-        for host in 0..self.hosts.len() {
-            let believed = self.hosts[host].life.as_ref().and_then(|life| life.connection);
-            let cut = self.is_cut(host);
-            let Some(taken) = &mut self.lines[host].taken else {
-                if let Some((connection, true)) = believed
-                    && !cut
-                {
-                    // The other end is gone; whatever is sent there is answered with a reset.
-                    self.after(1, Due::Refused { host, connection });
-                }
-                continue;
-            };
-            if !cut && believed.is_some_and(|(connection, _)| connection == taken.connection) {
-                taken.heard_at = now;
-            } else if now > taken.heard_at + KEEP_ALIVE {
-                let connection = taken.connection;
-                self.gone(host, connection, Gone::KeepAlive);
-            }
-        }
     }
 }
