@@ -41,6 +41,8 @@ use crate::samples::{Ask, KEEP_MS, Reader, SampleCounts, Sealer, Settings, Share
 
 /// Messages that wait for one worker.
 const WORKER_QUEUE: usize = 4_096;
+/// Questions that wait for one worker.
+const ASKS_QUEUE: usize = 256;
 /// Work that waits for the desk.
 const DESK_QUEUE: usize = 1_024;
 /// Inputs and messages that are committed at once, about. Larger groups are slower on SQLite: 512 gave 4,760 facts a second
@@ -93,8 +95,16 @@ impl Engine {
         let (mut workers, mut slots) = (Vec::new(), Vec::new());
         let (samples, now) = (surroundings.samples.clone(), surroundings.now);
         let (sample_counts, rules) = (Arc::new(SampleCounts::default()), Arc::new(RuleBoard::default()));
-        for number in 0..workers_wanted() {
-            let (sender, receiver) = sync_channel(WORKER_QUEUE);
+        let (mut queues, mut questions) = (Vec::new(), Vec::new());
+        for _ in 0..workers_wanted() {
+            let ((sender, queue), (asking, asks)) = (sync_channel(WORKER_QUEUE), sync_channel(ASKS_QUEUE));
+            workers.push(sender);
+            questions.push(asking);
+            queues.push((queue, asks));
+        }
+        let recorded = SharedSeries::default();
+        let reader = reader_of(&workers, questions, &recorded, &samples, now);
+        for (number, (queue, asks)) in queues.into_iter().enumerate() {
             let slot = Arc::new(Slot::default());
             slots.push(Arc::clone(&slot));
             let worker = Worker {
@@ -113,12 +123,11 @@ impl Engine {
                 counted: None,
                 deaf: Arc::clone(&deaf),
                 careful: Arc::clone(&careful),
+                asks,
+                reader: reader.clone(),
             };
-            threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.live(&receiver)));
-            workers.push(sender);
+            threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.live(&queue)));
         }
-        let recorded = SharedSeries::default();
-        let reader = reader_of(&workers, &recorded, &samples, now);
         let keeper = Keeper { foreign: Arc::clone(&samples.foreign), blocks: samples.folder.clone(), now };
         let fleet = Arc::default();
         let across = Across {
@@ -207,12 +216,18 @@ impl Engine {
 
 fn reader_of(
     workers: &[SyncSender<ToWorker>],
+    questions: Vec<SyncSender<Ask>>,
     recorded: &SharedSeries,
     samples: &Settings,
     now: fn() -> Millis,
 ) -> Reader {
     let (count, workers) = (workers.len(), workers.to_vec());
-    let asking = move |worker: usize, ask: Ask| workers[worker].try_send(ToWorker::Ask(ask)).is_ok();
+    let asking = move |worker: usize, ask: Ask| {
+        let is_taken = questions[worker].try_send(ask).is_ok();
+        // A worker whose queue is full is at work, and looks for questions after it.
+        let _full = workers[worker].try_send(ToWorker::Asked);
+        is_taken
+    };
     let (folder, foreign) = (samples.folder.clone(), Arc::clone(&samples.foreign));
     Reader::new(count, Arc::new(asking), Arc::clone(recorded), folder, foreign, move || now().0 - KEEP_MS)
 }

@@ -184,6 +184,12 @@ impl HostDetection {
         self.metrics.add_standing(standing);
     }
 
+    /// Adds annotations to an alert of a rule over samples that was told of.
+    pub fn annotate(&mut self, change: &AlertChange, annotations: &BTreeMap<String, String>) {
+        self.metrics.annotate(change, annotations);
+        self.changed = true;
+    }
+
     /// Whether there is something new to keep.
     pub fn is_changed(&self) -> bool {
         self.changed

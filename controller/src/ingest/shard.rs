@@ -10,8 +10,8 @@ mod taking;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchkeep_desk::Millis;
-use watchkeep_rules::promql::series::Series;
+use watchkeep_desk::{InputBody, Millis};
+use watchkeep_rules::promql::series::{Samples, Series};
 
 pub use self::incoming::Incoming;
 use self::step::{From, Step};
@@ -216,6 +216,33 @@ impl Shard {
     /// Evaluations of hosts' rules since this was last asked.
     pub fn take_judged(&mut self) -> Judged {
         self.rule_health.take_judged()
+    }
+
+    /// The annotations that ask for samples, of each input of a proposal that has such, as `samples` of all hosts answer them.
+    pub fn asked(&self, proposal: &Proposal, samples: &dyn Samples) -> Vec<(usize, BTreeMap<String, String>)> {
+        let asking = &self.rules.metrics.asking;
+        if asking.is_empty() {
+            return Vec::new();
+        }
+        let of_input = |(place, input): (usize, &InputBody)| {
+            let InputBody::Alert(change) = input else { return None };
+            let annotations = asking.annotations(change, samples);
+            (!annotations.is_empty()).then_some((place, annotations))
+        };
+        proposal.inputs.iter().enumerate().filter_map(of_input).collect()
+    }
+
+    /// Adds annotations to inputs of a proposal, by their place, and to what is kept of their alerts.
+    pub fn annotate(&mut self, proposal: &mut Proposal, asked: Vec<(usize, BTreeMap<String, String>)>) {
+        let host = self.hosts.get_mut(&proposal.agent);
+        let Some(host) = host.filter(|_| !asked.is_empty()) else { return };
+        for (place, annotations) in asked {
+            if let Some(InputBody::Alert(change)) = proposal.inputs.get_mut(place) {
+                host.detection.annotate(change, &annotations);
+                change.annotations.extend(annotations);
+            }
+        }
+        proposal.row = host.row_if_changed();
     }
 
     /// Every series in memory that the question takes, of all hosts.

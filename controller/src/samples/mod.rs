@@ -37,6 +37,7 @@ mod seal;
 mod tally;
 mod template;
 mod told;
+mod within;
 
 pub use folder::Folder;
 pub use host::{Held, HostSeries, Reached, SharedSeries, Taken};
@@ -47,6 +48,7 @@ pub use seal::{Covered, Receipt, Sealer, Sealing, Settings};
 pub use tally::{SampleCounts, SampleReadings, Tally, Unsealed};
 pub use template::Templates;
 pub use told::{Handed, Pairs, Tap, Told, stale};
+pub use within::Within;
 
 #[cfg(test)]
 mod model_tests;

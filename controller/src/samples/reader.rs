@@ -17,6 +17,8 @@ use super::host::merged;
 use super::{FLEET, HostSeries, SharedSeries, Templates};
 use crate::detect::metrics::Standing;
 
+const BUSY: &str = "the controller has no time for questions now; ask again";
+
 /// How long workers are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -127,11 +129,15 @@ impl Reader {
         }
     }
 
-    fn held_in_memory(&self, question: &Arc<Question>) -> Result<Vec<(Labels, Vec<Point>)>, String> {
-        let asked = self.ask_workers(|answer| Ask::Samples { question: Arc::clone(question), answer })?;
+    /// What is in memory, where `of_workers` answered what theirs is.
+    fn held_in_memory(
+        &self,
+        question: &Question,
+        of_workers: impl Iterator<Item = Result<Vec<Series>, String>>,
+    ) -> Result<Vec<(Labels, Vec<Point>)>, String> {
         let mut found = Vec::new();
-        for series in asked {
-            let series = series??;
+        for series in of_workers {
+            let series = series?;
             found.extend(series.into_iter().map(|series| (series.labels, series.points)));
             let points = found.iter().map(|(_, points): &(Labels, Vec<Point>)| points.len()).sum();
             question.fits(found.len(), points)?;
@@ -154,7 +160,7 @@ impl Reader {
         for worker in 0..self.workers {
             let (answer, receiver) = sync_channel(1);
             if !(self.asking)(worker, ask(answer)) {
-                return Err("the controller has no time for questions now; ask again".to_owned());
+                return Err(BUSY.to_owned());
             }
             answers.push(receiver);
         }
@@ -255,14 +261,45 @@ impl Reader {
     }
 
     fn ask(&self, matchers: &Selector, after: i64, until: i64, labels_only: bool) -> Result<Vec<Series>, String> {
+        let question = Arc::new(Question { labels_only, ..self.question(matchers, after, until) });
+        let asked = self.ask_workers(|answer| Ask::Samples { question: Arc::clone(&question), answer })?;
+        self.complete(&question, asked.map(|series| series?))
+    }
+
+    pub(super) fn question(&self, matchers: &Selector, after: i64, until: i64) -> Question {
         let (series_max, points_max) = (self.series_max, self.points_max);
-        let matchers = matchers.clone();
-        let question = Arc::new(Question { matchers, after, until, labels_only, series_max, points_max });
-        let mut found = self.held_in_memory(&question)?;
-        if after < (self.in_memory)() {
-            self.add_what_files_have(&question, &mut found)?;
+        Question { matchers: matchers.clone(), after, until, labels_only: false, series_max, points_max }
+    }
+
+    /// What workers answered, and what else there is.
+    pub(super) fn complete(
+        &self,
+        question: &Question,
+        of_workers: impl Iterator<Item = Result<Vec<Series>, String>>,
+    ) -> Result<Vec<Series>, String> {
+        let mut found = self.held_in_memory(question, of_workers)?;
+        if question.after < (self.in_memory)() {
+            self.add_what_files_have(question, &mut found)?;
         }
         Ok(merged(found))
+    }
+
+    /// Hands a question to every worker but one; gives where each will answer.
+    ///
+    /// # Errors
+    /// One takes none now.
+    pub(super) fn ask_others(
+        &self,
+        number: usize,
+        question: &Arc<Question>,
+    ) -> Result<Vec<Receiver<Result<Vec<Series>, String>>>, String> {
+        let others = (0..self.workers).filter(|worker| *worker != number);
+        let asked = others.map(|worker| {
+            let (answer, receiver) = sync_channel(1);
+            let ask = Ask::Samples { question: Arc::clone(question), answer };
+            (self.asking)(worker, ask).then_some(receiver).ok_or_else(|| BUSY.to_owned())
+        });
+        asked.collect()
     }
 
     /// The label sets of the series that have a point in `(after, until]`, in order.

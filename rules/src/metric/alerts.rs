@@ -37,7 +37,7 @@ pub(super) fn step(
     settings: &Settings,
 ) -> Result<Stepped, String> {
     let (at, samples) = (sight.at, sight.samples);
-    let mut results = results_by_labels(ready, results, sight)?;
+    let mut results = results_by_labels(ready, results, sight, settings)?;
     let mut alerts = std::mem::take(&mut state.alerts);
     let mut transitions = Vec::new();
     let mut kept = BTreeMap::new();
@@ -89,6 +89,7 @@ fn results_by_labels(
     ready: &Ready,
     results: Vec<Sample>,
     sight: &Sight<'_>,
+    settings: &Settings,
 ) -> Result<BTreeMap<String, ActiveAlert>, String> {
     let mut found = BTreeMap::new();
     for sample in results {
@@ -98,7 +99,10 @@ fn results_by_labels(
         labels.extend(ready.labels.rendered(ready.rule.name(), &result, sample.value, sight));
         labels.insert("alertname".to_owned(), ready.rule.name().to_owned());
         labels.retain(|_, value| !value.is_empty());
-        let annotations = ready.annotations.rendered(ready.rule.name(), &result, sample.value, sight);
+        let annotations = match settings.asks_later {
+            true => ready.annotations.rendered_of(false, ready.rule.name(), (&result, sample.value), sight),
+            false => ready.annotations.rendered(ready.rule.name(), &result, sample.value, sight),
+        };
         let key = serde_json::to_string(&labels).expect("a map of texts is JSON");
         let shown = Labels::new(labels.clone());
         let alert = ActiveAlert {
@@ -120,7 +124,8 @@ fn results_by_labels(
 /// The expression gave a result for the labels of an alert that is known.
 fn seen(ready: &Ready, alert: &mut ActiveAlert, result: ActiveAlert, at: i64, transitions: &mut Vec<Transition>) {
     alert.value = result.value;
-    alert.annotations = result.annotations;
+    let before = std::mem::replace(&mut alert.annotations, result.annotations);
+    ready.annotations.keep_asked(before, &mut alert.annotations);
     alert.result = result.result;
     let was_held = alert.held.take();
     let fired = advance(ready, alert, true, at, String::new, transitions);

@@ -100,6 +100,16 @@ impl MetricEngine {
         (output, streamed)
     }
 
+    /// Adds annotations to the alert of that rule with these labels, if there is one: those that [`MetricRules::answered`] gave.
+    /// They stay until they are given anew.
+    pub fn annotate(&mut self, rule: &str, labels: &BTreeMap<String, String>, annotations: &BTreeMap<String, String>) {
+        let of_rule = self.state.rules.values_mut().filter(|state| state.rule == rule);
+        let alerts = of_rule.flat_map(|state| state.alerts.values_mut()).filter(|alert| alert.labels == *labels);
+        for alert in alerts {
+            alert.annotations.extend(annotations.iter().map(|(name, text)| (name.clone(), text.clone())));
+        }
+    }
+
     /// Holds every alert that fires, as samples are missing: it neither resolves nor fires until they are back. Those that are
     /// held already stay so, and say nothing.
     pub fn hold(&mut self, at: i64, reason: &str) -> Vec<Transition> {

@@ -10,6 +10,7 @@
 //! fail the rule. What Prometheus lacks is said by [`Settings::hold_missing`]: of a host that is silent nothing resolves.
 
 mod alerts;
+mod asked;
 mod engine;
 mod overlay;
 mod reads;
@@ -18,6 +19,7 @@ mod rules;
 mod scope;
 mod state;
 
+pub use asked::Concluded;
 pub use engine::{MetricEngine, recorded_labels};
 pub use overlay::Overlay;
 pub use reads::{Read, selectors};
@@ -45,6 +47,9 @@ pub struct Settings {
     /// Whether an alert that carries an `instance` is held, neither resolved nor fired, where its result is absent because
     /// samples are missing ([`crate::absence`]). Off, every absence is a false condition, as in Prometheus.
     pub hold_missing: bool,
+    /// Whether annotations that ask for samples (`query`) are left out, since these samples are of one host and a template
+    /// sees all: whoever evaluates adds them where an alert fires ([`MetricRules::answered`], [`MetricEngine::annotate`]).
+    pub asks_later: bool,
 }
 
 /// What templates of rules know of the installation that they run in.

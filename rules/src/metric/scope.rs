@@ -58,6 +58,13 @@ fn written_by(rule: &Rule) -> Vec<Labels> {
 }
 
 fn of_rule(ready: &Ready, across: &[Labels]) -> Scope {
+    if let Some(label) = ready.labels.first_asking() {
+        return Scope::Fleet(Across {
+            why: format!("the template of its label '{label}' asks for samples, which may be of any host"),
+            help: Some("ask in an annotation: there it is done only once an alert fires".to_owned()),
+            part: ready.expr.span,
+        });
+    }
     match ready.rule.labels().contains_key(INSTANCE) {
         true => Scope::Fleet(Across {
             why: "the rule sets the label 'instance' itself".to_owned(),

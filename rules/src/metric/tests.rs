@@ -356,3 +356,46 @@ mod always {
         }
     }
 }
+
+#[test]
+fn annotations_that_ask_for_samples_can_be_added_later_and_stay() {
+    let text = "      - alert: Hot
+        expr: temperature > 5
+        labels: {room: '{{ $labels.room }}'}
+        annotations: {own: '{{ $value }}', all: '{{ query \"sum(temperature)\" | first | value }}'}
+      - alert: Labeled
+        expr: temperature > 50
+        labels: {all: '{{ query \"sum(temperature)\" | first | value }}'}
+";
+    let later = Settings { asks_later: true, ..Settings::default() };
+    let mut course = Course::new(text, later);
+    let point = |value: f64| course_point(value);
+    let (labels, value) = point(7.0);
+    let output = course.minute(&[(&labels, value)]);
+    let [fired] = output.transitions.as_slice() else { panic!("one fires: {output:?}") };
+    assert_eq!(fired.annotations, BTreeMap::from([("own".to_owned(), "7".to_owned())]));
+
+    let mut all = Memory::default();
+    for (host, value) in [("a", 7.0), ("b", 4.5)] {
+        let labels = Labels::new([(NAME, "temperature"), ("instance", host)]);
+        all.append(&labels, Point { at: MINUTE, value }).expect("in order");
+    }
+    let concluded = Concluded::of_evidence("Hot", &fired.labels, &fired.evidence).expect("it says so");
+    let answered = rules(text).answered(&concluded, &all, &eval::Settings::default());
+    assert_eq!(answered, BTreeMap::from([("all".to_owned(), "11.5".to_owned())]));
+    course.engine.annotate("Hot", &fired.labels, &answered);
+    let (labels, value) = point(8.0);
+    course.minute(&[(&labels, value)]);
+    let alert = course.engine.state().alerts().next().expect("it fires").1;
+    assert_eq!((alert.annotations["own"].as_str(), alert.annotations["all"].as_str()), ("8", "11.5"));
+
+    let other = Concluded { expr: Some("temperature > 6"), ..concluded };
+    assert_eq!(rules(text).answered(&other, &all, &eval::Settings::default()), BTreeMap::new(), "another rule's");
+    let scopes = rules(text).scopes();
+    assert_eq!(scopes[0], Scope::Host);
+    assert!(matches!(&scopes[1], Scope::Fleet(across) if across.why.contains("label 'all'")), "{:?}", scopes[1]);
+}
+
+fn course_point(value: f64) -> ([(&'static str, &'static str); 3], f64) {
+    ([(NAME, "temperature"), ("instance", "a"), ("room", "attic")], value)
+}

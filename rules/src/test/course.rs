@@ -41,6 +41,7 @@ impl ReadyRules {
                 query_offset: group.query_offset,
                 limit: usize::try_from(group.limit).unwrap_or(usize::MAX),
                 hold_missing: false,
+                asks_later: false,
             };
             if !rules.is_empty() {
                 groups.push((Arc::new(rules), settings));

@@ -10,15 +10,17 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use watchkeep_rules::alert::AlertState;
-use watchkeep_rules::metric::{ActiveAlert, Rule};
+use watchkeep_rules::metric::{ActiveAlert, Concluded, MetricRules, Rule};
 use watchkeep_rules::model::Group;
 use watchkeep_rules::promql;
+use watchkeep_rules::promql::eval::Settings;
 use watchkeep_rules::selector::Selector;
 
 use super::series::selector;
 use super::{ApiState, Asked, Fault, off_thread, success};
 use crate::detect::metrics::{FailingRule, GroupStanding, INTERVAL, Standing};
 use crate::generation::Generation;
+use crate::samples::Reader;
 
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(rules)).routes(routes!(alerts))
@@ -101,7 +103,7 @@ async fn rules(State(state): State<ApiState>, asked: Asked) -> Result<Json<Value
     let wanted = Wanted::read(&asked)?;
     off_thread(move || {
         let generation = Arc::clone(&state.generation.borrow());
-        let seen = Seen { standing: standing(&state)?, failing: state.rules.failing() };
+        let seen = Seen { standing: standing(&state, &generation)?, failing: state.rules.failing() };
         let groups = generation.config.rules.groups.iter().filter(|group| wanted.wants_group(group));
         let mut groups: Vec<&Group> = groups.collect();
         groups.sort_by_key(|group| (&group.file, &group.name));
@@ -118,7 +120,7 @@ async fn rules(State(state): State<ApiState>, asked: Asked) -> Result<Json<Value
 #[utoipa::path(get, path = "/api/v1/alerts", tag = "samples", responses((status = 200, body = Value)))]
 async fn alerts(State(state): State<ApiState>) -> Result<Json<Value>, Fault> {
     off_thread(move || {
-        let standing = standing(&state)?;
+        let standing = standing(&state, &Arc::clone(&state.generation.borrow()))?;
         let alerts = standing.groups.values().flat_map(|group| group.alerts.values().flatten());
         Ok(success(json!({"alerts": alerts.map(alert).collect::<Vec<_>>()})))
     })
@@ -131,10 +133,35 @@ struct Seen {
     failing: Vec<FailingRule>,
 }
 
-fn standing(state: &ApiState) -> Result<Standing, Fault> {
+fn standing(state: &ApiState, generation: &Generation) -> Result<Standing, Fault> {
     let mut standing = state.samples.rules_of_hosts().map_err(Fault::execution)?;
     standing.merge(state.rules.across());
+    annotate(&mut standing, generation, &state.samples).map_err(Fault::execution)?;
     Ok(standing)
+}
+
+/// Of how many alerts annotations that ask for samples are shown as they would be now; those of the others are as old as
+/// their alert, and of what is pending they are not shown.
+const ASKED_MAX: usize = 200;
+
+/// Adds the annotations that ask for samples, as of the last evaluation: rules of single hosts leave them out.
+fn annotate(standing: &mut Standing, generation: &Generation, samples: &Reader) -> Result<(), String> {
+    let mut left = ASKED_MAX;
+    for group in &generation.config.rules.groups {
+        let Some(found) = standing.groups.get_mut(&format!("{};{}", group.file, group.name)) else { continue };
+        let at = found.evaluated_at.unwrap_or_default();
+        for rule in Rule::of_group(&generation.config.rules, &group.file, &group.name) {
+            let Some(alerts) = found.alerts.get_mut(&rule.identity()) else { continue };
+            let rules = MetricRules::new(vec![rule.clone()])?.installed(Arc::clone(&generation.installation));
+            for alert in alerts.iter_mut().filter(|_| rules.ask()).take(left) {
+                let shown = Concluded::of_alert(rule.name(), alert, at);
+                let asked = rules.answered(&shown, samples, &Settings::default());
+                alert.annotations.extend(asked);
+                left -= 1;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn group_of(generation: &Generation, group: &Group, seen: &Seen, wanted: &Wanted) -> Value {

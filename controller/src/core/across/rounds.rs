@@ -8,7 +8,7 @@ use watchkeep_rules::promql::series::Samples;
 
 use super::FleetNews;
 use crate::detect;
-use crate::detect::metrics::{FleetMetrics, FleetStep, MetricGroups, RuleHealth, Standing};
+use crate::detect::metrics::{Asking, FleetMetrics, FleetStep, MetricGroups, RuleHealth, Standing};
 use crate::ingest::{HostRow, Proposal};
 use crate::samples::{
     Covered, FLEET, Folder, Handed, HostSeries, KEEP_MS, Sealing, SharedSeries, Tap, Templates, recover,
@@ -26,6 +26,8 @@ pub struct Rounds {
     metrics: FleetMetrics,
     /// The other rules, over the series that others write.
     foreign: FleetMetrics,
+    /// Rules of `foreign` whose annotations ask for samples of hosts, too.
+    asking: Asking,
     /// How far back what rules recorded is looked at, ms.
     keep_ms: i64,
     /// What the rules recorded.
@@ -66,7 +68,9 @@ impl Rounds {
         }
         let mut write = |written: &Written| write(&self.recorded, written);
         if let Some(foreign) = foreign {
-            steps.push(self.foreign.step(foreign, now, &mut write, &mut self.health));
+            let mut step = self.foreign.step(foreign, now, &mut write, &mut self.health);
+            self.foreign.annotate(&mut step, &self.asking, samples);
+            steps.push(step);
         }
         if !self.metrics.is_empty() && now.since(self.began) >= WARM_UP_MS {
             if let Some(since) = self.recorded_until.take() {
@@ -139,6 +143,7 @@ impl Rounds {
 
     fn reload(&mut self, groups: &MetricGroups, now: Millis) -> [FleetStep; 2] {
         self.keep_ms = groups.reach_across().max(KEEP_MS);
+        self.asking = groups.asking.clone();
         self.is_evaluated = true;
         let mut write = |written: &Written| write(&self.recorded, written);
         [(&mut self.metrics, &groups.fleet), (&mut self.foreign, &groups.foreign)]

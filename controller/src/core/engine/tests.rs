@@ -1,5 +1,7 @@
 //! The whole engine over a real database: one that refuses a row, and one that is slower than hosts arrive.
 
+mod asking;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -65,9 +67,20 @@ fn start_with(
     acks: &Arc<Acks>,
     committed: impl FnMut(&Committed) + Send + 'static,
 ) -> Engine {
+    let generation = Generation::check(BTreeMap::new()).expect("no file has no fault");
+    start_under(generation, folder, database, acks, committed)
+}
+
+fn start_under(
+    generation: Generation,
+    folder: &Path,
+    database: &Database,
+    acks: &Arc<Acks>,
+    committed: impl FnMut(&Committed) + Send + 'static,
+) -> Engine {
     let keys = LedgerKeys { secret: LedgerSecret::new([7; 32]), checkpoint: SigningKey::generate() };
     let (keys, database, inputs) = (Arc::new(keys), database.clone(), folder.join("inputs"));
-    let generation = Arc::new(Generation::check(BTreeMap::new()).expect("no file has no fault"));
+    let generation = Arc::new(generation);
     let open = move || Committer::open(database.writer()?, &inputs, Arc::clone(&keys), Arc::clone(&generation));
     Engine::start(Surroundings {
         open: Box::new(open),

@@ -15,8 +15,8 @@ use crate::core::outlet::Downlinks;
 use crate::core::rule_board::RuleBoard;
 use crate::detect::Rules;
 use crate::detect::metrics::RuleHealth;
-use crate::ingest::{Incoming, KeptHost, Shard};
-use crate::samples::{Ask, Receipt, SampleCounts, Sealer, Tap};
+use crate::ingest::{Incoming, KeptHost, Proposal, Shard};
+use crate::samples::{Ask, Question, Reader, Receipt, SampleCounts, Sealer, Tap, Within};
 
 /// How soon a worker looks again for room at the desk.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
@@ -24,12 +24,15 @@ const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
 const BATCH: usize = 256;
 /// How often time is told to shards.
 const TICK: Duration = Duration::from_millis(200);
+/// How long a step waits for samples of other workers' hosts, which templates of its alerts ask for.
+const ASKING: Duration = Duration::from_secs(2);
 /// How often it is counted what samples take up.
 const COUNT: Duration = Duration::from_secs(10);
 
 pub(super) enum ToWorker {
     Incoming(Incoming),
-    Ask(Ask),
+    /// There is a question.
+    Asked,
     Stop,
 }
 
@@ -50,6 +53,10 @@ pub(super) struct Worker {
     pub tap: Tap,
     pub rules: Arc<RuleBoard>,
     pub waiting: Waiting,
+    /// Questions of others: apart from messages, so that they can be answered while it waits for an answer itself.
+    pub asks: Receiver<Ask>,
+    /// Samples of all hosts.
+    pub reader: Reader,
     /// As [`Engine`] counts them.
     pub dropped: Arc<AtomicU64>,
     /// When it was last counted what it holds.
@@ -72,15 +79,14 @@ impl Worker {
     fn run(&mut self, queue: &Receiver<ToWorker>) {
         let mut ticked = Instant::now();
         loop {
-            let (mut batch, mut asks) = (Vec::new(), Vec::new());
+            let mut batch = Vec::new();
             let patience = if self.waiting.is_empty() { TICK } else { LOOK_FOR_ROOM };
             match queue.recv_timeout(patience.min(TICK.saturating_sub(ticked.elapsed()))) {
                 Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
-                Ok(ToWorker::Ask(ask)) => asks.push(ask),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(ToWorker::Asked) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            let stop = take_more(queue, &mut batch, &mut asks);
+            let stop = take_more(queue, &mut batch);
             if self.waiting.hand_on().is_err() {
                 return;
             }
@@ -103,12 +109,17 @@ impl Worker {
             let labels = news.labels.into_iter().map(|(agent, labels)| Incoming::Labels { agent, labels });
             batch.splice(0..0, rules.into_iter().chain(watches).chain(labels).chain(retired));
             let goes_on = self.step(batch) && !stop;
-            asks.into_iter().for_each(|ask| self.answer(ask));
+            self.answer_all();
             if !goes_on {
                 return;
             }
             self.seal();
         }
+    }
+
+    /// Answers what it is asked.
+    fn answer_all(&self) {
+        self.asks.try_iter().take(BATCH).for_each(|ask| self.answer(ask));
     }
 
     /// Answers a question; whoever asked may have gone.
@@ -179,12 +190,14 @@ impl Worker {
     /// One step of the shard; false once the desk has ended.
     fn step(&mut self, batch: Vec<Incoming>) -> bool {
         let now = (self.now)();
-        let proposals = if self.careful.load(Ordering::Acquire) {
+        let proposals: Vec<Proposal> = if self.careful.load(Ordering::Acquire) {
             batch.into_iter().flat_map(|incoming| self.shard.step(incoming, now)).collect()
         } else {
             self.shard.steps(batch, now)
         };
+        let asked_until = Instant::now() + ASKING;
         for mut proposal in proposals {
+            self.annotate(&mut proposal, asked_until);
             if proposal.may_go_at_once() {
                 send_down(&self.downlinks, proposal);
                 continue;
@@ -193,6 +206,15 @@ impl Worker {
             self.waiting.push(proposal);
         }
         self.waiting.hand_on().is_ok()
+    }
+
+    /// Adds the annotations that ask for samples of all hosts, which a shard alone does not have.
+    fn annotate(&mut self, proposal: &mut Proposal, until: Instant) {
+        let own = |question: &Question| self.shard.select(question);
+        let meanwhile = || self.answer_all();
+        let samples = Within { reader: &self.reader, number: self.number, own: &own, meanwhile: &meanwhile, until };
+        let asked = self.shard.asked(proposal, &samples);
+        self.shard.annotate(proposal, asked);
     }
 
     /// While the desk has no room, matters are passed over unread, as if they had been lost on their way.
@@ -206,11 +228,11 @@ impl Worker {
 }
 
 /// What else waits, up to [`BATCH`]; whether to stop after it.
-fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>, asks: &mut Vec<Ask>) -> bool {
+fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>) -> bool {
     while batch.len() < BATCH {
         match queue.try_recv() {
             Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
-            Ok(ToWorker::Ask(ask)) => asks.push(ask),
+            Ok(ToWorker::Asked) => {}
             Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => return true,
             Err(TryRecvError::Empty) => return false,
         }

@@ -12,6 +12,7 @@ use watchkeep_rules::metric::{MetricEngine, MetricState, Output, Written};
 use watchkeep_rules::promql::series::Samples;
 
 use super::super::change;
+use super::asked::Asking;
 use super::fingerprint;
 use super::health::{Failing, RuleHealth};
 use super::rules::{INTERVAL, RuleGroup};
@@ -137,6 +138,17 @@ impl FleetMetrics {
         }
         step.is_changed = !step.changes.is_empty() || before != self.fingerprint();
         step
+    }
+
+    /// Adds to the changes of a step, and to their alerts, the annotations that ask for samples: `samples` are all.
+    pub fn annotate(&mut self, step: &mut FleetStep, asking: &Asking, samples: &dyn Samples) {
+        for change in &mut step.changes {
+            let annotations = asking.annotations(change, samples);
+            for group in self.groups.iter_mut().filter(|_| !annotations.is_empty()) {
+                group.engine.annotate(&change.rule, &change.labels, &annotations);
+            }
+            change.annotations.extend(annotations);
+        }
     }
 
     /// Takes another generation's rules up; the states of rules that did not change stay.

@@ -178,6 +178,13 @@ impl HostMetrics {
         changes.collect()
     }
 
+    /// Adds annotations to an alert that was told of.
+    pub fn annotate(&mut self, change: &AlertChange, annotations: &BTreeMap<String, String>) {
+        for (_, group) in &mut self.engines {
+            group.engine.annotate(&change.rule, &change.labels, annotations);
+        }
+    }
+
     /// Adds how its rules stand.
     pub fn add_standing(&self, standing: &mut Standing) {
         let evaluated_at = (self.kept.judged > 0).then_some(self.kept.judged);

@@ -1,5 +1,6 @@
 //! Rules over samples, live.
 
+mod asked;
 mod fleet;
 mod health;
 mod host;
@@ -11,6 +12,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use watchkeep_rules::metric::MetricState;
 
+pub use asked::Asking;
 pub use fleet::{FleetMetrics, FleetStep, KeptFleet};
 pub use health::{Failing, FailingRule, RuleHealth};
 pub use host::{HostMetrics, Kept, LATE};

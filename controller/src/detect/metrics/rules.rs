@@ -10,6 +10,7 @@ use watchkeep_rules::promql::ast::{Expr, ExprKind, VectorSelector};
 use watchkeep_rules::promql::labels::NAME;
 use watchkeep_rules::selector::MatchOp;
 
+use super::asked::Asking;
 use super::streamed::StreamRules;
 
 /// How often rules across hosts are evaluated where their group does not say, ms.
@@ -28,6 +29,8 @@ pub struct MetricGroups {
     pub foreign: Vec<Arc<RuleGroup>>,
     /// Those of `hosts`, to be judged as rows come in; by default nothing is.
     pub streaming: Arc<StreamRules>,
+    /// Those of `hosts` and `presence` whose annotations ask for samples; the same rules are in `foreign`.
+    pub asking: Asking,
 }
 
 /// The rules of one group that run in one place.
@@ -68,11 +71,10 @@ impl MetricGroups {
             }
             for (place, rules) in by_place {
                 if place != Place::Fleet {
-                    parted
-                        .foreign
-                        .push(Arc::new(RuleGroup::new(group, rules.clone(), false, installation)?.foreign(place)));
+                    parted.foreign.push(Arc::new(RuleGroup::new(group, rules.clone(), installation)?.foreign(place)));
                 }
-                let group = Arc::new(RuleGroup::new(group, rules, place != Place::Fleet, installation)?);
+                let group = RuleGroup::new(group, rules, installation)?;
+                let group = Arc::new(if place == Place::Fleet { group } else { group.of_hosts() });
                 match place {
                     Place::Hosts => parted.hosts.push(group),
                     Place::Presence => parted.presence.push(group),
@@ -81,6 +83,7 @@ impl MetricGroups {
             }
         }
         parted.streaming = Arc::new(StreamRules::new(book, &parted.hosts));
+        parted.asking = Asking::of(parted.hosts.iter().chain(&parted.presence));
         Ok(parted)
     }
 
@@ -101,16 +104,10 @@ fn reach_of<'a>(groups: impl Iterator<Item = &'a Arc<RuleGroup>>) -> i64 {
 }
 
 impl RuleGroup {
-    fn new(
-        group: &Group,
-        rules: Vec<Rule>,
-        hold_missing: bool,
-        installation: &Arc<Installation>,
-    ) -> Result<Self, String> {
+    fn new(group: &Group, rules: Vec<Rule>, installation: &Arc<Installation>) -> Result<Self, String> {
         let mut settings = Settings {
             query_offset: group.query_offset,
             limit: usize::try_from(group.limit).unwrap_or(usize::MAX),
-            hold_missing,
             ..Settings::default()
         };
         settings.evaluation.subquery_step = INTERVAL;
@@ -122,8 +119,15 @@ impl RuleGroup {
         })
     }
 
+    /// The same group for one host's series.
+    fn of_hosts(mut self) -> Self {
+        (self.settings.hold_missing, self.settings.asks_later) = (true, true);
+        self
+    }
+
     /// The same group for series of others, told apart from itself.
     fn foreign(mut self, place: Place) -> Self {
+        self.settings.asks_later = true;
         self.key.push_str(if place == Place::Presence { FOREIGN_PRESENCE } else { FOREIGN });
         self
     }
