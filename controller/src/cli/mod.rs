@@ -50,6 +50,7 @@ use watchkeep_rules::promql::Features;
 #[command(
     name = "watchkeep",
     version,
+    max_term_width = 110,
     after_help = "Exit codes: watchkeep help-exit-codes. Another controller: WATCHKEEP_URL and WATCHKEEP_TOKEN, or WATCHKEEP_CONTEXT=FILE."
 )]
 struct Cli {

@@ -246,7 +246,8 @@ async fn first_token(state: &ApiState, path: &Path) -> anyhow::Result<()> {
 
 /// Listens for the API, and answers until the controller stops.
 async fn listen(at: SocketAddr, state: ApiState) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
-    let listener = tokio::net::TcpListener::bind(at).await.with_context(|| format!("listen for the API on {at}"))?;
+    let listener =
+        tokio::net::TcpListener::bind(at).await.with_context(|| format!("listen for the API on {at} (--listen)"))?;
     let bound = listener.local_addr()?;
     Ok((bound, tokio::spawn(serve_http(listener, state))))
 }

@@ -56,7 +56,7 @@ pub struct BrokerConfig {
 /// Why the broker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    #[error("listen for agents on {listen}")]
+    #[error("listen for agents on {listen} (--mqtt-listen)")]
     Listen {
         listen: SocketAddr,
         #[source]

@@ -34,7 +34,7 @@ pub struct EnrolConfig {
 /// Why the listener did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("listen for enrolments on {listen}")]
+    #[error("listen for enrolments on {listen} (--enrol-listen)")]
     Listen {
         listen: SocketAddr,
         #[source]
