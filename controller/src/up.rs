@@ -16,7 +16,10 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use crate::access::enrolment_tokens::{self, NewToken};
-use crate::access::{private_file, random};
+use crate::access::people::{self, NewPerson};
+use crate::access::roles::Role;
+use crate::access::{private_file, random, sessions};
+use crate::api::users::link_path;
 use crate::cli::context::{self, ContextFile};
 use crate::controller::{self, Controller, DataDir, Options};
 use crate::core::clock;
@@ -113,7 +116,7 @@ async fn with_children(
     let agent = Kept::start("watchkeep-agent", agent_command(&programs.agent, home))?;
     let (stop, stopping) = watch::channel(false);
     let kept = [tokio::spawn(act.keep(stopping.clone())), tokio::spawn(agent.keep(stopping))];
-    announce(controller, home, place);
+    announce(controller, home, place, &login_link(controller).await?);
     let ended = tokio::select! {
         stopped = controller::stop_signal() => stopped,
         broken = controller.broken() => Err(broken),
@@ -198,9 +201,34 @@ fn on_path(folder: &Path) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|known| known == folder))
 }
 
-fn announce(controller: &Controller, home: &AgentHome, place: Option<&Place>) {
+/// The administrator whom the first start adds, so that somebody can log in.
+const FIRST_USER: &str = "admin";
+
+/// A link that logs in to the console once: as the first administrator, who is added where there is nobody.
+async fn login_link(controller: &Controller) -> anyhow::Result<String> {
+    let (state, now) = (&controller.state, clock::now().0);
+    let (new_id, drawn) = (crate::access::hex(&random::<6>()), random());
+    let made = state.write(move |tx| {
+        if people::list(tx, "", false, 1)?.is_empty() {
+            let (id, name, created_by) = (new_id.clone(), FIRST_USER.to_owned(), "controller".to_owned());
+            people::add(tx, &NewPerson { id, name, role: Role::Admin, password: None, created_by }, now)?;
+        }
+        // Whoever renamed or removed that one knows their own way in.
+        let Some(person) = people::find(tx, FIRST_USER)?.filter(|person| person.role == Role::Admin) else {
+            return Ok(None);
+        };
+        sessions::link(tx, &person.id, drawn, now).map(Some)
+    });
+    let secret = made.await.map_err(|problem| anyhow::anyhow!("make a link to log in with: {}", problem.detail))?;
+    let path = secret.map_or_else(|| "/".to_owned(), |secret| link_path(&secret));
+    Ok(format!("http://{}{path}", controller.addresses.http))
+}
+
+fn announce(controller: &Controller, home: &AgentHome, place: Option<&Place>, console: &str) {
     println!();
     println!("Watchkeep keeps watch at http://{}", controller.addresses.http);
+    println!("  console   {console}");
+    println!("            logs in once, within an hour; another: watchkeep user link {FIRST_USER}");
     println!("  token     {}", controller.data.token().display());
     println!("  agents    enrol at {}, report to {}", controller.state.enrol_url, controller.addresses.mqtt);
     println!("  data      {}", controller.data.0.display());

@@ -36,6 +36,26 @@ pub enum Note {
     EnrolmentTokenRevoked {
         id: String,
     },
+    /// Somebody who logs in was added, under this id; the name stands in the table alone.
+    UserAdded {
+        id: String,
+        role: String,
+    },
+    UserRoleSet {
+        id: String,
+        role: String,
+    },
+    /// The password was set; sessions ended.
+    UserPasswordSet {
+        id: String,
+    },
+    /// A link that logs them in once was made; never the link itself.
+    UserLinkMade {
+        id: String,
+    },
+    UserRemoved {
+        id: String,
+    },
     /// A notice is sent again.
     SentAgain {
         id: String,
@@ -70,6 +90,11 @@ impl Note {
             Self::TokenRevoked { id } => format!("the token {id} was revoked"),
             Self::EnrolmentTokenCreated { id, uses } => format!("the enrolment token {id} was made, for {uses} hosts"),
             Self::EnrolmentTokenRevoked { id } => format!("the enrolment token {id} was revoked"),
+            Self::UserAdded { id, role } => format!("user {id} was added, with the role {role}"),
+            Self::UserRoleSet { id, role } => format!("user {id} has the role {role} now"),
+            Self::UserPasswordSet { id } => format!("the password of user {id} was set"),
+            Self::UserLinkMade { id } => format!("a link that logs user {id} in once was made"),
+            Self::UserRemoved { id } => format!("user {id} was removed"),
             Self::SentAgain { id, channels, .. } if channels.is_empty() => {
                 format!("what was given up under {id} is sent again")
             }

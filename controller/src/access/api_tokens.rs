@@ -3,53 +3,13 @@
 //! Shape: `wkt_<12 hexadecimal digits>_<43 characters of URL-safe base64>`; the digits name the token in lists and in the
 //! ledger, the rest is its secret.
 
-use std::fmt;
-use std::str::FromStr;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::roles::{Role, RoleError};
 use super::{Secret, tokens};
 use crate::store::{Columns, Row, StoreError, Tx, Value};
-
-/// What a holder may do: each role may also do what those below it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Read.
-    Viewer,
-    /// Work on incidents, changes and runs.
-    Operator,
-    /// Tokens, agents, configuration.
-    Admin,
-}
-
-/// The one list of roles and their words.
-pub const ROLES: [(Role, &str); 3] = [(Role::Viewer, "viewer"), (Role::Operator, "operator"), (Role::Admin, "admin")];
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = ROLES.iter().find(|(role, _)| role == self).map_or("", |(_, word)| word);
-        f.write_str(word)
-    }
-}
-
-/// "owner" is no role.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{found}\" is no role; there are viewer, operator and admin")]
-pub struct RoleError {
-    pub found: String,
-}
-
-impl FromStr for Role {
-    type Err = RoleError;
-
-    fn from_str(text: &str) -> Result<Self, RoleError> {
-        let found = ROLES.iter().find(|(_, word)| *word == text);
-        found.map(|(role, _)| *role).ok_or_else(|| RoleError { found: text.to_owned() })
-    }
-}
 
 /// A token as it is listed; its secret is not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -198,14 +158,5 @@ mod tests {
             Ok(())
         })
         .expect("written");
-    }
-
-    #[test]
-    fn a_role_may_do_what_those_below_it_may() {
-        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
-        for (role, word) in ROLES {
-            assert_eq!((word.parse(), role.to_string().as_str()), (Ok(role), word));
-        }
-        assert!("owner".parse::<Role>().is_err_and(|error| error.to_string().contains("viewer, operator and admin")));
     }
 }

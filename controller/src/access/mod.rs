@@ -1,16 +1,22 @@
-//! Who may: the controller's own certificate authority, its signing keys, enrolment tokens and API tokens.
+//! Who may: the controller's own certificate authority, its signing keys, enrolment tokens, API tokens, and people with their
+//! passwords and sessions.
 //!
 //! What is secret lies in files of mode 0600 under the data directory, or in the database only as a hash; in memory it is a
 //! [`Secret`], whose `Debug` is blank. Chance is drawn here, at the edge, and handed to what decides.
 
 pub mod api_tokens;
+pub mod attempts;
 pub mod ca;
 pub mod certificates;
 pub mod enrolment_tokens;
 pub mod holder;
 pub mod keys;
+pub mod passwords;
+pub mod people;
 pub mod private_file;
+pub mod roles;
 mod secret;
+pub mod sessions;
 mod tokens;
 
 pub use secret::Secret;

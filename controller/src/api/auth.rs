@@ -2,56 +2,60 @@
 //!
 //! Every route below `/api/v1`, `/prometheus`, `/alertmanager` and `/metrics` is in [`TABLE`]; one that is not is refused, so that a new route cannot be
 //! open by mistake. A test walks the OpenAPI document against the table.
+//!
+//! A caller shows a token, or the cookie of a session; with a cookie, whatever is not reading carries the session's mark too.
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::ApiState;
 use super::problem::Problem;
-use crate::access::api_tokens::{self, ApiToken, Role};
+use crate::access::api_tokens::{self, ApiToken};
+use crate::access::roles::Role;
+use crate::access::sessions::{self, Session};
 
-use Role::{Admin, Operator, Viewer};
+use Role::{Admin, Operator, Responder, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 56] = [
-    ("POST", "/api/v1/incidents/{id}/acknowledge", Operator),
-    ("POST", "/api/v1/incidents/{id}/assign", Operator),
-    ("POST", "/api/v1/incidents/{id}/progress", Operator),
-    ("POST", "/api/v1/incidents/{id}/hold", Operator),
-    ("POST", "/api/v1/incidents/{id}/resolve", Operator),
-    ("POST", "/api/v1/incidents/{id}/reopen", Operator),
-    ("POST", "/api/v1/incidents/{id}/close", Operator),
-    ("POST", "/api/v1/incidents/{id}/cancel", Operator),
-    ("POST", "/api/v1/incidents/{id}/note", Operator),
-    ("POST", "/api/v1/incidents/{id}/priority", Operator),
-    ("POST", "/api/v1/problems", Operator),
-    ("POST", "/api/v1/problems/{id}/join", Operator),
-    ("POST", "/api/v1/problems/{id}/merge", Operator),
-    ("POST", "/api/v1/problems/{id}/split", Operator),
-    ("POST", "/api/v1/problems/{id}/known-error", Operator),
-    ("POST", "/api/v1/problems/{id}/assign", Operator),
-    ("POST", "/api/v1/problems/{id}/investigate", Operator),
-    ("POST", "/api/v1/problems/{id}/fix", Operator),
-    ("POST", "/api/v1/problems/{id}/resolve", Operator),
-    ("POST", "/api/v1/problems/{id}/reopen", Operator),
-    ("POST", "/api/v1/problems/{id}/close", Operator),
-    ("POST", "/api/v1/problems/{id}/cancel", Operator),
-    ("POST", "/api/v1/problems/{id}/note", Operator),
-    ("POST", "/api/v1/runs", Operator),
+const TABLE: [(&str, &str, Role); 63] = [
+    ("POST", "/api/v1/incidents/{id}/acknowledge", Responder),
+    ("POST", "/api/v1/incidents/{id}/assign", Responder),
+    ("POST", "/api/v1/incidents/{id}/progress", Responder),
+    ("POST", "/api/v1/incidents/{id}/hold", Responder),
+    ("POST", "/api/v1/incidents/{id}/resolve", Responder),
+    ("POST", "/api/v1/incidents/{id}/reopen", Responder),
+    ("POST", "/api/v1/incidents/{id}/close", Responder),
+    ("POST", "/api/v1/incidents/{id}/cancel", Responder),
+    ("POST", "/api/v1/incidents/{id}/note", Responder),
+    ("POST", "/api/v1/incidents/{id}/priority", Responder),
+    ("POST", "/api/v1/problems", Responder),
+    ("POST", "/api/v1/problems/{id}/join", Responder),
+    ("POST", "/api/v1/problems/{id}/merge", Responder),
+    ("POST", "/api/v1/problems/{id}/split", Responder),
+    ("POST", "/api/v1/problems/{id}/known-error", Responder),
+    ("POST", "/api/v1/problems/{id}/assign", Responder),
+    ("POST", "/api/v1/problems/{id}/investigate", Responder),
+    ("POST", "/api/v1/problems/{id}/fix", Responder),
+    ("POST", "/api/v1/problems/{id}/resolve", Responder),
+    ("POST", "/api/v1/problems/{id}/reopen", Responder),
+    ("POST", "/api/v1/problems/{id}/close", Responder),
+    ("POST", "/api/v1/problems/{id}/cancel", Responder),
+    ("POST", "/api/v1/problems/{id}/note", Responder),
+    ("POST", "/api/v1/runs", Responder),
     ("POST", "/api/v1/runs/plan", Viewer),
-    ("POST", "/api/v1/runs/{id}/approve", Operator),
-    ("POST", "/api/v1/runs/{id}/reject", Operator),
-    ("POST", "/api/v1/runs/{id}/stop", Operator),
-    ("POST", "/api/v1/stop-switch", Operator),
+    ("POST", "/api/v1/runs/{id}/approve", Responder),
+    ("POST", "/api/v1/runs/{id}/reject", Responder),
+    ("POST", "/api/v1/runs/{id}/stop", Responder),
+    ("POST", "/api/v1/stop-switch", Responder),
     ("POST", "/api/v1/cis/{id}/retire", Operator),
     ("POST", "/api/v1/cis/{id}/set", Operator),
     ("POST", "/api/v1/cis/{id}/relate", Operator),
     ("POST", "/api/v1/agents/{name}/revoke", Admin),
     ("POST", "/api/v1/reload", Admin),
-    ("POST", "/api/v1/notices/{id}/resend", Operator),
+    ("POST", "/api/v1/notices/{id}/resend", Responder),
     ("POST", "/api/v1/channels/{name}/test", Operator),
     ("GET", "/api/v1/enrolment-tokens", Admin),
     ("POST", "/api/v1/enrolment-tokens", Admin),
@@ -70,17 +74,65 @@ const TABLE: [(&str, &str, Role); 56] = [
     ("POST", "/prometheus/api/v1/write", Operator),
     ("POST", "/prometheus/api/v1/otlp/v1/metrics", Operator),
     ("POST", "/alertmanager/api/v2/alerts", Operator),
-    ("POST", "/alertmanager/api/v2/silences", Operator),
-    ("DELETE", "/alertmanager/api/v2/silence/{id}", Operator),
+    ("POST", "/alertmanager/api/v2/silences", Responder),
+    ("DELETE", "/alertmanager/api/v2/silence/{id}", Responder),
+    ("DELETE", "/api/v1/session", Viewer),
+    ("POST", "/api/v1/session/password", Viewer),
+    ("POST", "/api/v1/users", Admin),
+    ("POST", "/api/v1/users/{name}/role", Admin),
+    ("POST", "/api/v1/users/{name}/password", Admin),
+    ("POST", "/api/v1/users/{name}/link", Admin),
+    ("DELETE", "/api/v1/users/{name}", Admin),
     ("GET", "/metrics", Viewer),
 ];
+
+/// What nobody needs a role for: it is how one gets it.
+pub const OPEN: [(&str, &str); 2] = [("POST", "/api/v1/session"), ("POST", "/api/v1/session/link")];
+
+/// The cookie that holds a session's secret.
+pub const COOKIE: &str = "watchkeep_session";
+
+/// The header that holds a session's mark.
+pub const MARK: &str = "X-Watchkeep-Mark";
 
 /// The caller, put into the request for its handler.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub token: ApiToken,
+    pub holder: Holder,
     /// The `Idempotency-Key`, or one drawn for this request.
     pub request: String,
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    Token(ApiToken),
+    Session(Session),
+}
+
+impl Caller {
+    /// As the ledger names them: `token:…` or `user:…`.
+    pub fn actor(&self) -> String {
+        match &self.holder {
+            Holder::Token(token) => token.actor(),
+            Holder::Session(session) => session.person.actor(),
+        }
+    }
+
+    /// What people call them.
+    pub fn name(&self) -> &str {
+        match &self.holder {
+            Holder::Token(token) => &token.name,
+            Holder::Session(session) => &session.person.name,
+        }
+    }
+
+    pub fn role(&self) -> Role {
+        match &self.holder {
+            Holder::Token(token) => token.role,
+            Holder::Session(session) => session.person.role,
+        }
+    }
 }
 
 /// The least role that may use a route; none: the route is not known, and nobody may.
@@ -104,22 +156,61 @@ pub async fn authenticate(State(state): State<ApiState>, mut request: Request, n
 }
 
 async fn caller(state: &ApiState, headers: &HeaderMap, method: &Method, route: &str) -> Result<Caller, Problem> {
-    let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let text = text.and_then(token_of).ok_or_else(Problem::unauthenticated)?;
+    let holder = holder(state, headers, method).await?;
+    let key = headers.get("Idempotency-Key").and_then(|key| key.to_str().ok()).filter(|key| !key.is_empty());
+    let request = key.map_or_else(|| crate::access::hex(&crate::access::random::<16>()), str::to_owned);
+    let caller = Caller { holder, request };
+    let role = needs(method, route).ok_or_else(|| Problem::not_found("such route"))?;
+    if caller.role() < role {
+        return Err(Problem::forbidden(&caller.role().to_string(), &role.to_string()));
+    }
+    Ok(caller)
+}
+
+/// A token goes before a cookie: who sends one means it.
+async fn holder(state: &ApiState, headers: &HeaderMap, method: &Method) -> Result<Holder, Problem> {
+    match headers.get(header::AUTHORIZATION).map(|value| value.to_str().ok().and_then(token_of)) {
+        Some(token) => Ok(Holder::Token(by_token(state, token.ok_or_else(Problem::unauthenticated)?).await?)),
+        None => {
+            let cookie = cookie(headers).ok_or_else(Problem::unauthenticated)?;
+            let session = by_session(state, cookie.to_owned()).await?;
+            let mark = headers.get(MARK).and_then(|mark| mark.to_str().ok()).unwrap_or_default();
+            if !method.is_safe() && !sessions::is_marked(&session, mark) {
+                let detail = format!("with a session this takes its mark in {MARK}; GET /api/v1/session tells it");
+                return Err(Problem::new(StatusCode::FORBIDDEN, "unmarked", detail));
+            }
+            Ok(Holder::Session(session))
+        }
+    }
+}
+
+async fn by_token(state: &ApiState, text: String) -> Result<ApiToken, Problem> {
     let now = (state.now)().0;
     let token = state.read(move |tx| api_tokens::authenticate(tx, &text, now)).await?;
     let token = token.ok_or_else(Problem::unauthenticated)?;
-    let role = needs(method, route).ok_or_else(|| Problem::not_found("such route"))?;
-    if token.role < role {
-        return Err(Problem::forbidden(&token.role.to_string(), &role.to_string()));
-    }
     if api_tokens::use_is_news(&token, now) {
         let id = token.id.clone();
         state.write(move |tx| api_tokens::note_use(tx, &id, now)).await?;
     }
-    let key = headers.get("Idempotency-Key").and_then(|key| key.to_str().ok()).filter(|key| !key.is_empty());
-    let request = key.map_or_else(|| crate::access::hex(&crate::access::random::<16>()), str::to_owned);
-    Ok(Caller { token, request })
+    Ok(token)
+}
+
+async fn by_session(state: &ApiState, cookie: String) -> Result<Session, Problem> {
+    let now = (state.now)().0;
+    let session = state.read(move |tx| sessions::authenticate(tx, &cookie, now)).await?;
+    let session = session.ok_or_else(Problem::unauthenticated)?;
+    if sessions::use_is_news(&session, now) {
+        let used = session.clone();
+        state.write(move |tx| sessions::note_use(tx, &used, now)).await?;
+    }
+    Ok(session)
+}
+
+/// Our cookie among those of a request (RFC 6265, section 5.4).
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value).next()
 }
 
 /// The token that a request carries: `Bearer TOKEN`, or as the password of `Basic`, whoever the user, for clients that know
@@ -167,10 +258,35 @@ mod tests {
     }
 
     #[test]
+    fn the_cookie_is_found_among_others() {
+        for (line, found) in [
+            ("watchkeep_session=abc", Some("abc")),
+            ("theme=dark; watchkeep_session=abc; other=x", Some("abc")),
+            ("watchkeep_session_old=abc", None),
+            ("theme", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::COOKIE, line.parse().expect("a header's value"))]);
+            assert_eq!(cookie(&headers), found, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_to_all_is_only_how_one_logs_in() {
+        for (method, route) in OPEN {
+            assert!(documented().contains(&(method.to_owned(), route.to_owned())), "{method} {route} is no route");
+            assert!(TABLE.iter().all(|(of, path, _)| (*of, *path) != (method, route)), "{route} has no role");
+        }
+    }
+
+    #[test]
     fn whatever_changes_something_is_in_the_table() {
         let changing: Vec<_> = documented().into_iter().filter(|(method, _)| method != "GET").collect();
         assert!(changing.len() > 20, "the document has them: {changing:?}");
         for (method, route) in changing {
+            if OPEN.contains(&(method.as_str(), route.as_str())) {
+                continue;
+            }
             let said = TABLE.iter().any(|(of, path, _)| *of == method && *path == route);
             assert!(said, "{method} {route} is in the document and not in the table");
         }

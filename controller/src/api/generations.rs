@@ -15,7 +15,7 @@ use super::auth::Caller;
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::{ApiState, PageQuery};
-use crate::access::api_tokens::Role;
+use crate::access::roles::Role;
 use crate::generation::{self, Generation, GenerationError};
 use crate::store::generations;
 
@@ -60,7 +60,7 @@ async fn show(
     let wanted = hash.clone();
     let found = state.read(move |tx| generations::get(tx, &wanted)).await?;
     let mut found = found.ok_or_else(|| Problem::not_found(&format!("generation {hash}")))?;
-    if caller.token.role < Role::Admin
+    if caller.role() < Role::Admin
         && let Some(settings) = found.files.get_mut(generation::SETTINGS_FILE)
     {
         "# shown to administrators only\n".clone_into(settings);
@@ -78,7 +78,7 @@ async fn reload(State(state): State<ApiState>, Extension(caller): Extension<Call
     let next = checked.map_err(|error| refused(&error, &before))?;
     let hash = next.hash.clone();
     if hash != before {
-        state.core.take_up(Arc::new(next), caller.token.actor()).await?;
+        state.core.take_up(Arc::new(next), caller.actor()).await?;
     }
     Ok(Json(json!({"generation": hash, "before": before, "changed": hash != before})))
 }

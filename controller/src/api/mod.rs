@@ -19,10 +19,12 @@ pub mod problem;
 mod problems;
 mod prometheus;
 mod runs;
+pub(crate) mod session;
 mod state;
 mod status;
 mod story;
 mod tokens;
+pub(crate) mod users;
 
 use std::time::Duration;
 
@@ -60,7 +62,7 @@ impl utoipa::Modify for Bearer {
 
 /// The OpenAPI document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    protected().split_for_parts().1
+    protected().merge(session::open_routes()).split_for_parts().1
 }
 
 /// Every route that takes a token.
@@ -76,6 +78,8 @@ fn protected() -> OpenApiRouter<ApiState> {
         .merge(generations::routes())
         .merge(notices::routes())
         .merge(tokens::routes())
+        .merge(users::routes())
+        .merge(session::routes())
         .merge(status::routes())
         .merge(prometheus::own_routes())
         .nest("/prometheus", prometheus::routes())
@@ -95,11 +99,13 @@ fn prefixed(routes: OpenApiRouter<ApiState>, prefix: &str) -> OpenApiRouter<ApiS
 
 /// The API's routes.
 pub fn router(state: ApiState) -> axum::Router {
-    let (protected, document) = protected().split_for_parts();
+    let document = document();
+    let protected = axum::Router::from(protected());
     let authenticate = middleware::from_fn_with_state(state.clone(), auth::authenticate);
     protected
         .route_layer(authenticate)
         .merge(status::open_routes())
+        .merge(axum::Router::from(session::open_routes()))
         .route("/api/openapi.json", get(|| async move { Json(document) }))
         .fallback(|| async { Problem::not_found("such route; /api/openapi.json lists all") })
         .method_not_allowed_fallback(|| async {

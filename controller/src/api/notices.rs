@@ -131,7 +131,7 @@ async fn test(
 ) -> Result<Json<Value>, Problem> {
     let channel = find(&state, &name)?;
     let now = (state.now)();
-    let title = format!("A test of channel \"{name}\", asked for by {}", caller.token.name);
+    let title = format!("A test of channel \"{name}\", asked for by {}", caller.name());
     let content = json!({"why": "test", "title": title, "at": now});
     let (notice, why) = (NoticeId(crate::access::random()), "test".to_owned());
     let notice = decision::Notice { notice, why, group: None, incident: None, problem: None, content };

@@ -50,13 +50,13 @@ impl Problem {
     }
 
     pub fn unauthenticated() -> Self {
-        let detail = "this needs a token: send \"Authorization: Bearer TOKEN\" with one that is in force";
+        let detail = "this needs a token: send \"Authorization: Bearer TOKEN\" with one that is in force, or log in";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
     /// `role` is what the caller has, `needs` what the act takes.
     pub fn forbidden(role: &str, needs: &str) -> Self {
-        let detail = format!("this token's role is \"{role}\"; this takes \"{needs}\"");
+        let detail = format!("the caller's role is \"{role}\"; this takes \"{needs}\"");
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 

@@ -209,7 +209,7 @@ async fn create(
 
 /// The problem that the same request opened when it came first.
 async fn opened_before(state: &ApiState, caller: &Caller) -> Result<Option<ProblemId>, Problem> {
-    let (who, request) = (caller.token.actor(), caller.request.clone());
+    let (who, request) = (caller.actor(), caller.request.clone());
     let done_at = state.core.look(move |desk, _| desk.done_at(&who, &request)).await?;
     let Some(order) = done_at else { return Ok(None) };
     let opened = ledger::Filter { kind: Some("problem.".to_owned()), cause: Some(order), ..ledger::Filter::default() };

@@ -114,7 +114,7 @@ async fn start(
 
 /// The run that the same request started when it came first.
 async fn begun_before(state: &ApiState, caller: &Caller) -> Result<Option<RunId>, Problem> {
-    let (who, request) = (caller.token.actor(), caller.request.clone());
+    let (who, request) = (caller.actor(), caller.request.clone());
     let done_at = state.core.look(move |desk, _| desk.done_at(&who, &request)).await?;
     let Some(order) = done_at else { return Ok(None) };
     let of_run = Filter { kind: Some("run.".to_owned()), cause: Some(order), ..Filter::default() };

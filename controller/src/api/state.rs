@@ -11,6 +11,7 @@ use watchkeep_desk::{Actor, InputBody, Millis, Note};
 
 use super::auth::Caller;
 use super::problem::Problem;
+use super::session::Logins;
 use crate::core::checkpoints::CheckpointKey;
 use crate::core::handle::{Answer, Handle};
 use crate::core::outlet::Downlinks;
@@ -54,6 +55,8 @@ pub struct ApiState {
     pub outside: Arc<OutsideAlerts>,
     /// When the controller started.
     pub started: Millis,
+    /// What bounds the guessing of passwords.
+    pub logins: Arc<Logins>,
     /// Checks the ledger's checkpoints.
     pub checkpoint_key: CheckpointKey,
     pub now: fn() -> Millis,
@@ -88,13 +91,13 @@ impl ApiState {
 
     /// Does what the caller asks, and answers when it is durable.
     pub async fn act(&self, caller: &Caller, act: ActBody) -> Result<Answer, Problem> {
-        let act = Act { who: caller.token.actor(), request: caller.request.clone(), act };
+        let act = Act { who: caller.actor(), request: caller.request.clone(), act };
         Ok(self.core.act(act).await?)
     }
 
     /// Has it stand in the ledger that the caller did this.
     pub async fn note(&self, caller: &Caller, note: Note) -> Result<(), Problem> {
-        let by = Actor::Person(caller.token.actor());
+        let by = Actor::Person(caller.actor());
         self.core.ask(InputBody::Noted { by, note }).await?;
         Ok(())
     }

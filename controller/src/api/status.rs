@@ -14,7 +14,7 @@ use watchkeep_desk::problems::State as ProblemState;
 use super::ApiState;
 use super::auth::Caller;
 use super::problem::Problem;
-use crate::access::api_tokens::Role;
+use crate::access::roles::Role;
 use crate::generation::OnDisk;
 use crate::store::queries::{agents, incidents, notices, problems};
 
@@ -50,7 +50,7 @@ async fn status(State(state): State<ApiState>, Extension(caller): Extension<Call
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "generation": state.generation.borrow().hash,
-        "configuration": configuration(&state, caller.token.role).await?,
+        "configuration": configuration(&state, caller.role()).await?,
         "ledger_head": *state.core.head().borrow(),
         "agents_connected": connected,
         "agents": agents,

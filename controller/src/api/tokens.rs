@@ -20,9 +20,10 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query, one};
 use super::problem::Problem;
 use super::{ApiState, PageQuery};
-use crate::access::api_tokens::{self, Role};
+use crate::access::api_tokens;
 use crate::access::enrolment_tokens::{self, NewToken};
 use crate::access::random;
+use crate::access::roles::Role;
 
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -93,7 +94,7 @@ async fn create_enrolment(
         return Err(Problem::invalid("uses is 0; a token enrols at least one host"));
     }
     let expires_at = until(now, &wanted.expires)?;
-    let new = NewToken { labels: wanted.labels, uses_max: wanted.uses, expires_at, created_by: caller.token.actor() };
+    let new = NewToken { labels: wanted.labels, uses_max: wanted.uses, expires_at, created_by: caller.actor() };
     let (drawn, trust) = ((random(), random()), (state.ca_fingerprint, state.enrol_url.clone()));
     let id = enrolment_tokens::id(&drawn.0);
     state.note(&caller, Note::EnrolmentTokenCreated { id, uses: new.uses_max }).await?;
@@ -126,7 +127,7 @@ fn gone(found: bool, what: &str, id: &str) -> Result<StatusCode, Problem> {
 #[serde(deny_unknown_fields)]
 struct Person {
     name: String,
-    /// `viewer`, `operator` or `admin`.
+    /// `viewer`, `responder`, `operator` or `admin`.
     role: String,
     /// For how long: `30d`; none: until revoked.
     #[serde(default)]
@@ -154,7 +155,7 @@ async fn create_api(
         return Err(Problem::invalid("name is empty; say whose token it is"));
     }
     let expires_at = wanted.expires.as_deref().map(|length| until(now, length)).transpose()?;
-    let (drawn, by) = ((random(), random()), caller.token.actor());
+    let (drawn, by) = ((random(), random()), caller.actor());
     let (id, name) = (api_tokens::id(&drawn.0), wanted.name.clone());
     state.note(&caller, Note::TokenCreated { id, name, role: role.to_string() }).await?;
     let token =

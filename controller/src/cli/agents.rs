@@ -190,7 +190,7 @@ pub enum Tokens {
     Create {
         /// Whose it is
         name: String,
-        /// viewer, operator or admin
+        /// viewer, responder, operator or admin
         #[arg(long, default_value = "viewer")]
         role: String,
         /// For how long: 30d; without it, until revoked

@@ -149,7 +149,8 @@ impl Client {
         ClientError::Unreachable { method, url: self.url(path), what }
     }
 
-    fn url(&self, path: &str) -> String {
+    /// The whole address of a path.
+    pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.context.url)
     }
 }

@@ -31,6 +31,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod users;
 mod watch;
 mod why;
 
@@ -133,6 +134,9 @@ enum Command {
     /// Tokens of people and programs that use the API
     #[command(subcommand)]
     Token(agents::Tokens),
+    /// People who log in to the console, and what each may do
+    #[command(subcommand)]
+    User(users::Users),
     /// The JSON Schema of a kind of file, for editors
     Schema(files::Schema),
     /// Completion for a shell
@@ -248,6 +252,7 @@ fn remote(format: Format, command: Command) -> Outcome {
             Command::Why(why) => why.run(&client, format).await,
             Command::Audit(audit) => audit.run(&client, format).await,
             Command::StopSwitch(switch) => switch.run(&client, format).await,
+            Command::User(users) => users.run(&client, format).await,
             Command::Token(tokens) => tokens.run(&client, format).await,
             // The rest ran without a controller.
             _ => Ok(()),

@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::{Addresses, Claimed, Controller, DataDir, Options, entrance, heart};
 use crate::access;
-use crate::access::api_tokens::{self, Role};
+use crate::access::api_tokens;
 use crate::access::ca::{Ca, ServerFiles};
 use crate::access::keys::{Purpose, SigningKey};
+use crate::access::roles::Role;
 use crate::api::{self, ApiState};
 use crate::brokers::{Credentials, Reached};
 use crate::core::carrier::Carrier;
@@ -199,6 +200,7 @@ impl Controller {
             sample_counts: engine.sample_counts(),
             remote_write: Arc::clone(&remote_write.stores),
             checkpoint_key,
+            logins: Arc::default(),
             now: clock::now,
             ready: is_ready,
             stopping: ground.stopped.clone(),

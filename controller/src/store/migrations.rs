@@ -45,6 +45,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_host_state"),
     migration!(11, "0011_spool_renumbering"),
     migration!(20, "0020_access"),
+    migration!(21, "0021_users"),
 ];
 
 /// Which text of a migration a database takes.

@@ -7,6 +7,7 @@ mod life;
 mod names;
 mod otlp;
 mod peer;
+mod people;
 mod problems;
 mod prometheus;
 mod prometheus_rules;
