@@ -11,6 +11,7 @@ mod changes;
 mod ci_names;
 mod cis;
 mod extract;
+mod fleet;
 mod generations;
 mod incidents;
 mod ledger;
@@ -74,6 +75,7 @@ fn protected() -> OpenApiRouter<ApiState> {
         .merge(changes::routes())
         .merge(cis::routes())
         .merge(agents::routes())
+        .merge(fleet::routes())
         .merge(ledger::routes())
         .merge(generations::routes())
         .merge(notices::routes())

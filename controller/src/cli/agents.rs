@@ -31,6 +31,12 @@ pub enum Agents {
         /// As "agent list" names it
         name: String,
     },
+    /// How one agent does, in its own figures, and what to do about what is wrong
+    #[command(after_help = "Example:\n  watchkeep agent diagnose web-1")]
+    Diagnose {
+        /// As "agent list" names it
+        name: String,
+    },
     /// End its certificate and its session at once; the host must enrol again
     #[command(after_help = "Example:\n  watchkeep agent revoke web-1 --note \"the machine was stolen\"")]
     Revoke {
@@ -113,6 +119,7 @@ impl Agents {
                 let now = chrono::Utc::now().timestamp_millis();
                 output::one(format, &answer, |agent| card(agent, now, screen::width()));
             }
+            Self::Diagnose { name } => return super::fleet::diagnose(client, format, &name).await,
             Self::Revoke { name, note } => {
                 let answer =
                     client.post(&format!("/api/v1/agents/{}/revoke", segment(&name)), &json!({"note": note})).await?;

@@ -16,6 +16,7 @@ mod changes;
 mod cis;
 mod events;
 mod files;
+mod fleet;
 mod incidents;
 mod judge;
 mod notices;
@@ -108,6 +109,9 @@ enum Command {
     /// The agents, and the tokens that enrol new ones
     #[command(subcommand)]
     Agent(agents::Agents),
+    /// How every agent does: health, version, lag, spool, clock
+    #[command(subcommand)]
+    Fleet(fleet::Fleet),
     /// Certificates for a broker of another make
     #[command(subcommand)]
     Broker(brokers::Brokers),
@@ -245,6 +249,7 @@ fn remote(format: Format, command: Command) -> Outcome {
             Command::Silence(silences) => silences.run(&client, format).await,
             Command::Ci(cis) => cis.run(&client, format).await,
             Command::Agent(agents) => agents.run(&client, format).await,
+            Command::Fleet(fleet) => fleet.run(&client, format).await,
             Command::Event(events) => events.run(&client, format).await,
             Command::Notice(notices) => notices.run(&client, format).await,
             Command::Query(query) => query.run(&client, format).await,
