@@ -188,7 +188,7 @@ proptest! {
             let mut found = engine.event(&event);
             prop_assert_eq!(&stored.event(&event), &found);
             let state = serde_json::from_str(&serde_json::to_string(engine.state()).expect("plain")).expect("reads back");
-            stored = EventEngine::restore("host", Arc::clone(&rules), state);
+            stored = EventEngine::restore(Some("host".to_owned()), Arc::clone(&rules), state);
             if let Some(due) = engine.next_due() {
                 let mut ahead = engine.clone();
                 prop_assert!(!ahead.tick(due).is_empty());

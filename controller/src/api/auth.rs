@@ -20,7 +20,7 @@ use crate::access::sessions::{self, Session};
 use Role::{Admin, Operator, Responder, Viewer};
 
 /// Method, route, and the least role that takes it. Reading takes a viewer wherever the table does not say otherwise.
-const TABLE: [(&str, &str, Role); 63] = [
+const TABLE: [(&str, &str, Role); 64] = [
     ("POST", "/api/v1/incidents/{id}/acknowledge", Responder),
     ("POST", "/api/v1/incidents/{id}/assign", Responder),
     ("POST", "/api/v1/incidents/{id}/progress", Responder),
@@ -73,6 +73,7 @@ const TABLE: [(&str, &str, Role); 63] = [
     ("POST", "/prometheus/api/v1/query_exemplars", Viewer),
     ("POST", "/prometheus/api/v1/write", Operator),
     ("POST", "/prometheus/api/v1/otlp/v1/metrics", Operator),
+    ("POST", "/prometheus/api/v1/otlp/v1/logs", Operator),
     ("POST", "/alertmanager/api/v2/alerts", Operator),
     ("POST", "/alertmanager/api/v2/silences", Responder),
     ("DELETE", "/alertmanager/api/v2/silence/{id}", Responder),

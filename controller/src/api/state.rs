@@ -13,6 +13,7 @@ use super::auth::Caller;
 use super::problem::Problem;
 use super::session::Logins;
 use crate::core::checkpoints::CheckpointKey;
+use crate::core::engine::Inlet;
 use crate::core::handle::{Answer, Handle};
 use crate::core::outlet::Downlinks;
 use crate::core::outside::OutsideAlerts;
@@ -51,6 +52,8 @@ pub struct ApiState {
     pub remote_write: Arc<remote_write::Stores>,
     /// Which rules fail.
     pub rules: Arc<RuleBoard>,
+    /// The way to the hosts' shards, for events that others saw.
+    pub inlet: Inlet,
     /// Alerts that others make.
     pub outside: Arc<OutsideAlerts>,
     /// When the controller started.

@@ -196,6 +196,7 @@ impl Controller {
             metrics: metrics(&engine, &broker),
             downlinks: Arc::clone(&ground.downlinks),
             rules: engine.rules(),
+            inlet: engine.inlet(),
             samples: engine.reader(),
             sample_counts: engine.sample_counts(),
             remote_write: Arc::clone(&remote_write.stores),

@@ -45,6 +45,15 @@ impl Rules {
     }
 }
 
+/// What stands where an agent's name does, for events of hosts that have none: they are told apart by their own `instance`.
+/// No agent can be called so.
+pub const OUTSIDE: &str = "(outside)";
+
+/// The agent of that name; none for [`OUTSIDE`].
+fn named(agent: &str) -> Option<&str> {
+    Some(agent).filter(|agent| *agent != OUTSIDE)
+}
+
 /// Detection of one host.
 #[derive(Debug)]
 pub struct HostDetection {
@@ -79,9 +88,16 @@ impl HostDetection {
 
     /// Goes on from what was kept. Whoever restores owes a [`HostDetection::reload`], since the rules may be others now.
     pub fn restore(agent: &str, rules: &Rules, kept: Kept) -> Self {
-        let engine = EventEngine::restore(agent, Arc::clone(&rules.events), kept.events);
+        let instance = named(agent).map(str::to_owned);
+        let engine = EventEngine::restore(instance, Arc::clone(&rules.events), kept.events);
         let metrics = HostMetrics::restore(&rules.metrics, kept.metrics);
         Self { engine, metrics, silent: kept.silent, watching: Watching::default(), changed: false }
+    }
+
+    /// The labels under which rules see an event that others saw: an agent's host is called as the agent is.
+    pub fn labels_of(&self, agent: &str, mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        labels.extend(named(agent).map(|agent| ("instance".to_owned(), agent.to_owned())));
+        labels
     }
 
     /// Judges one event, with the labels that rules see.
@@ -203,7 +219,7 @@ impl HostDetection {
     fn told(&mut self, agent: &str, transitions: Vec<Transition>) -> Vec<AlertChange> {
         // A match that only counts towards an alert changes the state without a transition.
         self.changed = true;
-        transitions.into_iter().map(|transition| change(Some(agent), transition)).collect()
+        transitions.into_iter().map(|transition| change(named(agent), transition)).collect()
     }
 }
 

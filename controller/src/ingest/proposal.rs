@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::oneshot;
 use watchkeep_desk::InputBody;
 use watchkeep_protocol::{Ack, Resync};
 
@@ -29,6 +30,8 @@ pub struct Proposal {
     pub row: Option<HostRow>,
     /// Sent once all of it is durable.
     pub down: Vec<Down>,
+    /// Who waits until all of it is durable.
+    pub answers: Vec<oneshot::Sender<()>>,
     /// The life of the engine in which it was made; a proposal of a life before is dropped.
     pub life: u64,
 }
@@ -36,7 +39,8 @@ pub struct Proposal {
 impl Proposal {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.events.is_empty() && self.marks.is_empty() && self.row.is_none()
+        let nothing_kept = self.events.is_empty() && self.marks.is_empty() && self.row.is_none();
+        nothing_kept && self.inputs.is_empty() && self.answers.is_empty()
     }
 
     /// Whether `down` may go out at once. Not with an acknowledgement: it names the mark in memory, which a proposal of the

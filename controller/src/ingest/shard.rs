@@ -4,6 +4,7 @@ mod acks;
 mod asking;
 mod hello;
 mod incoming;
+mod logged;
 mod step;
 mod taking;
 
@@ -14,6 +15,7 @@ use watchkeep_desk::{InputBody, Millis};
 use watchkeep_rules::promql::series::{Samples, Series};
 
 pub use self::incoming::Incoming;
+use self::logged::LoggedBefore;
 use self::step::{From, Step};
 use super::host::{Host, KeptHost};
 use super::proposal::Proposal;
@@ -39,6 +41,8 @@ pub struct Shard {
     /// Says whether samples are passed on, and what is to be.
     tap: Tap,
     handed: Vec<Handed>,
+    /// What was logged elsewhere and taken last.
+    logged: LoggedBefore,
 }
 
 impl Shard {
@@ -58,6 +62,7 @@ impl Shard {
             unsealed_max: usize::MAX,
             tap: Tap::default(),
             handed: Vec::new(),
+            logged: LoggedBefore::default(),
         }
     }
 
@@ -124,6 +129,10 @@ impl Shard {
                 self.host_step(&agent, now, said, |step| step.host.samples.relabel(&agent, &labels));
             }
             Incoming::Retired { agent } => self.host_step(&agent, now, said, |step| step.retired()),
+            Incoming::Logged { agent, events, answer } => {
+                let fresh = self.logged.fresh(events);
+                self.host_step(&agent, now, said, |step| step.logged(fresh, answer));
+            }
             Incoming::Tick { behind } => self.each_host(now, said, |step| step.tick(behind)),
         }
     }

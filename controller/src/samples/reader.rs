@@ -77,6 +77,9 @@ pub enum Ask {
     Metadata(SyncSender<BTreeMap<String, Metadata>>),
 }
 
+/// A worker's answer.
+pub(super) type Answered = Result<Vec<Series>, String>;
+
 /// Hands a question to one worker; false: it takes none now.
 pub type Asking = Arc<dyn Fn(usize, Ask) -> bool + Send + Sync>;
 
@@ -292,7 +295,7 @@ impl Reader {
         &self,
         number: usize,
         question: &Arc<Question>,
-    ) -> Result<Vec<Receiver<Result<Vec<Series>, String>>>, String> {
+    ) -> Result<Vec<Receiver<Answered>>, String> {
         let others = (0..self.workers).filter(|worker| *worker != number);
         let asked = others.map(|worker| {
             let (answer, receiver) = sync_channel(1);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use watchkeep_rules::promql::series::{Samples, Series};
 use watchkeep_rules::selector::Selector;
 
-use super::reader::{Question, Reader};
+use super::reader::{Answered, Question, Reader};
 
 /// How often a worker that waits looks whether it is asked itself.
 const LOOK: Duration = Duration::from_millis(1);
@@ -36,7 +36,7 @@ impl Samples for Within<'_> {
 }
 
 impl Within<'_> {
-    fn wait(&self, answer: &Receiver<Result<Vec<Series>, String>>) -> Result<Vec<Series>, String> {
+    fn wait(&self, answer: &Receiver<Answered>) -> Answered {
         loop {
             (self.meanwhile)();
             match answer.recv_timeout(LOOK) {

@@ -1,4 +1,4 @@
-//! Metrics by OTLP over HTTP: what comes is queried under Prometheus's names, after a restart too.
+//! OTLP over HTTP: metrics are queried under Prometheus's names, after a restart too, and logs become events.
 
 use std::io::Write as _;
 
@@ -127,4 +127,119 @@ async fn what_makes_no_sense_by_otlp_is_told_and_the_rest_is_taken() {
     ] {
         assert_eq!(send(&world, body, packing).await.0, expected, "{packing}");
     }
+}
+
+/// A rule over what a shop's own log says.
+const LOG_RULES: &str = "groups:
+  - name: shop
+    rules:
+      - event: CheckoutFails
+        match: '{kind=\"checkout.failed\", severity=~\"error|fatal\"}'
+        count: 2
+        within: 5m
+        by: [job]
+        clear_after: 10m
+        labels: {severity: critical}
+        annotations: {summary: 'checkouts of {{ $labels.job }} fail'}
+";
+
+async fn post_json(world: &World, what: &str, body: &Value) -> (StatusCode, Value) {
+    let request = world.admin.request(Method::POST, &format!("/prometheus/api/v1/otlp/v1/{what}"));
+    let request = request.header("content-type", "application/json; charset=utf-8").body(body.to_string());
+    let response = request.send().await.expect("the controller answers");
+    let kind = response.headers()["content-type"].to_str().expect("a text").to_owned();
+    assert_eq!(kind, "application/json");
+    (response.status(), response.json().await.expect("JSON"))
+}
+
+fn log_record(nano: u64, severity: i32, text: &str) -> Value {
+    json!({
+        "timeUnixNano": nano.to_string(), "severityNumber": severity, "eventName": "checkout.failed",
+        "body": {"stringValue": text}, "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
+        "attributes": [{"key": "http.route", "value": {"stringValue": "/pay"}}],
+    })
+}
+
+fn logs_of(host: &str, records: &[Value]) -> Value {
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let resource = json!({"attributes": [attribute("service.name", "shop"), attribute("host.name", host)]});
+    json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_in_json_are_those_in_protobuf() {
+    let world = World::start().await;
+    let nano = (clock::now().0 * 1_000_000).to_string();
+    let body = json!({"resourceMetrics": [{
+        "resource": {"attributes": [
+            {"key": "service.name", "value": {"stringValue": "shop"}},
+            {"key": "service.instance.id", "value": {"stringValue": "a-1"}}]},
+        "scopeMetrics": [{"scope": {"name": "test"}, "metrics": [
+            {"name": "queue.length", "unit": "{items}", "gauge": {"dataPoints": [{"timeUnixNano": nano, "asDouble": 4.5}]}},
+            {"name": "network.io", "unit": "By", "sum": {"aggregationTemporality": 1, "isMonotonic": true,
+             "dataPoints": [{"timeUnixNano": nano, "asInt": "7000"}]}}]}]}]});
+    let (status, answer) = post_json(&world, "metrics", &body).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(answer["partialSuccess"]["errorMessage"].as_str().is_some_and(|text| text.contains("delta")), "{answer}");
+    assert_eq!(value(&world, "queue_length").await, (json!({"job": "shop", "instance": "a-1"}), json!("4.5")));
+    let (status, answer) = post_json(&world, "metrics", &json!({"resourceMetrics": 7})).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!(3)), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_become_events_and_a_rule_over_them_opens_an_incident_once() {
+    let world = World::start().await;
+    std::fs::write(world.path("config/rules/shop.yaml"), LOG_RULES).expect("written");
+    assert_eq!(world.admin.post("/api/v1/reload", &json!({})).await.status, StatusCode::OK);
+    let nano = u64::try_from(clock::now().0).expect("after 1970") * 1_000_000;
+    let first = logs_of("shop-7", &[log_record(nano, 17, "card refused"), log_record(nano + 1, 9, "again")]);
+    // Sent again, as after an answer that was lost, it counts once.
+    for _ in 0..2 {
+        assert_eq!(post_json(&world, "logs", &first).await, (StatusCode::OK, json!({})));
+    }
+    let events = world.admin.get("/api/v1/events?kind=checkout.failed").await.body;
+    let items = events["items"].as_array().expect("a list");
+    assert_eq!(items.len(), 2, "{events}");
+    let failed = items.iter().find(|event| event["text"] == "card refused").expect("it is there");
+    assert_eq!(failed["labels"]["trace_id"], "5b8efff798038103d269b633813fc60c");
+    assert_eq!((&failed["labels"]["severity"], &failed["labels"]["http_route"]), (&json!("error"), &json!("/pay")));
+    assert_eq!((&failed["agent"], &failed["labels"]["job"]), (&json!("shop-7"), &json!("shop")));
+    let open = world.admin.get("/api/v1/incidents").await.body;
+    assert_eq!(open["items"], json!([]), "one failure is none yet");
+
+    // The second, in protobuf and packed, by the messages as they are kept.
+    let second = logs_of("shop-7", &[log_record(nano + 2, 21, "bank away")]);
+    let second: watchkeep::samples::foreign::otlp_logs::Export = serde_json::from_value(second).expect("it reads");
+    let request = world.admin.request(Method::POST, "/prometheus/api/v1/otlp/v1/logs");
+    let request = request.header("content-type", "application/x-protobuf").header("content-encoding", "gzip");
+    let response = request.body(gzipped(&second.encode_to_vec())).send().await.expect("the controller answers");
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = response.bytes().await.expect("a body");
+    assert_eq!(Exported::decode(&body[..]), Ok(Exported { partial_success: None }));
+    let open = world.admin.get("/api/v1/incidents").await.body;
+    assert_eq!(open["items"].as_array().map(Vec::len), Some(1), "{open}");
+    assert!(open["items"][0]["title"].as_str().is_some_and(|title| title.contains("checkouts of shop fail")), "{open}");
+
+    // After a restart the count goes on: a third failure is the same incident's.
+    let world = World::start_in(world.stop().await).await;
+    let third = logs_of("shop-7", &[log_record(nano + 3, 17, "bank away")]);
+    assert_eq!(post_json(&world, "logs", &third).await.0, StatusCode::OK);
+    let open = world.admin.get("/api/v1/incidents").await.body;
+    assert_eq!(open["items"].as_array().map(Vec::len), Some(1), "{open}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_of_an_agents_host_are_that_hosts_and_what_is_refused_is_counted() {
+    let world = World::start().await;
+    let _id = world.incident().await;
+    let nano = u64::try_from(clock::now().0).expect("after 1970") * 1_000_000;
+    let mut long = log_record(nano, 17, "too long");
+    long["attributes"][0]["value"]["stringValue"] = "x".repeat(5_000).into();
+    let (status, answer) =
+        post_json(&world, "logs", &logs_of(super::world::HOST, &[long, log_record(nano, 17, "good")])).await;
+    assert_eq!((status, &answer["partialSuccess"]["rejectedLogRecords"]), (StatusCode::OK, &json!("1")), "{answer}");
+    let events = world.admin.get("/api/v1/events?kind=checkout.failed").await.body;
+    assert_eq!(events["items"].as_array().map(Vec::len), Some(1), "{events}");
+    assert_eq!(events["items"][0]["agent"], super::world::HOST);
+    assert_eq!(post_json(&world, "logs", &json!([])).await.0, StatusCode::BAD_REQUEST);
 }

@@ -13,21 +13,21 @@ use crate::duration;
 /// The rules at work on one host.
 #[derive(Clone, Debug)]
 pub struct EventEngine {
-    /// The host's name, which every alert carries.
-    instance: String,
+    /// The host's name, which every alert carries; none: each carries that of its event, if it has one.
+    instance: Option<String>,
     rules: Arc<EventRules>,
     state: HostState,
 }
 
 impl EventEngine {
     pub fn new(instance: impl Into<String>, rules: Arc<EventRules>) -> Self {
-        Self { instance: instance.into(), rules, state: HostState::default() }
+        Self { instance: Some(instance.into()), rules, state: HostState::default() }
     }
 
     /// Goes on from a stored state. Rules may have changed since: call [`EventEngine::reload`] with the same rules to
     /// resolve what they no longer know.
-    pub fn restore(instance: impl Into<String>, rules: Arc<EventRules>, state: HostState) -> Self {
-        Self { instance: instance.into(), rules, state }
+    pub fn restore(instance: Option<String>, rules: Arc<EventRules>, state: HostState) -> Self {
+        Self { instance, rules, state }
     }
 
     /// What to store after a step.
@@ -39,7 +39,7 @@ impl EventEngine {
     pub fn event(&mut self, event: &Event<'_>) -> Vec<Transition> {
         let mut transitions = self.tick(event.at);
         let mut labels = event.labels.clone();
-        labels.insert("instance".to_owned(), self.instance.clone());
+        labels.extend(self.instance.iter().map(|instance| ("instance".to_owned(), instance.clone())));
         let event = Event { labels: &labels, ..*event };
         let rules = Arc::clone(&self.rules);
         for ready in rules.by_name.values() {

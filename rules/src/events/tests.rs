@@ -33,7 +33,7 @@ fn check(rules: &Arc<EventRules>, steps: &[(&str, &[&str])]) -> EventEngine {
         // What is stored and restored goes on as if nothing had been.
         let stored = serde_json::to_string(engine.state()).expect("plain data");
         let state = serde_json::from_str(&stored).expect("what was stored reads back");
-        engine = EventEngine::restore("web-1", Arc::clone(rules), state);
+        engine = EventEngine::restore(Some("web-1".to_owned()), Arc::clone(rules), state);
     }
     engine
 }

@@ -137,7 +137,11 @@ impl DeskThread {
     fn after(&mut self, mut committed: Committed) {
         (self.surroundings.committed)(&committed);
         self.aside.fetch_add(committed.aside, Ordering::Relaxed);
-        for proposal in std::mem::take(&mut committed.proposals) {
+        for mut proposal in std::mem::take(&mut committed.proposals) {
+            for answer in proposal.answers.drain(..) {
+                // Whoever waited may have gone.
+                let _gone = answer.send(());
+            }
             send_down(&self.surroundings.downlinks, proposal);
         }
         for (answer, outcome) in std::mem::take(&mut committed.answers) {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::bytes::Bytes;
+use tokio::sync::oneshot;
 use watchkeep_protocol::topic::Kind;
 
 use crate::detect::{Rules, Watches};
 use crate::fleet::gate::{Gone, Peer, Suspicion};
+use crate::samples::foreign::otlp_logs::Logged;
 
 /// What a shard is stepped with.
 #[derive(Debug)]
@@ -43,6 +45,13 @@ pub enum Incoming {
     Retired {
         agent: String,
     },
+    /// Events that somebody else saw on this agent's host, or ([`OUTSIDE`](crate::detect::OUTSIDE)) on one that has no agent;
+    /// who waits is told once they are durable.
+    Logged {
+        agent: String,
+        events: Vec<Logged>,
+        answer: oneshot::Sender<()>,
+    },
     /// Time passed. `behind`: messages still wait to be read, so nobody's silence counts.
     Tick {
         behind: bool,
@@ -50,9 +59,9 @@ pub enum Incoming {
 }
 
 impl Incoming {
-    /// Whether it is a matter, which the desk has to commit.
+    /// Whether the desk has to commit what follows from it.
     pub fn is_matter(&self) -> bool {
         let of_matters = |kind| matches!(kind, Kind::Event | Kind::Inventory | Kind::Result | Kind::Status);
-        matches!(self, Self::Message { kind, .. } if of_matters(*kind))
+        matches!(self, Self::Logged { .. }) || matches!(self, Self::Message { kind, .. } if of_matters(*kind))
     }
 }

@@ -8,6 +8,8 @@ mod fields;
 mod keeper;
 pub mod log;
 pub mod otlp;
+mod otlp_json;
+pub mod otlp_logs;
 mod otlp_names;
 pub mod otlp_wire;
 mod table;

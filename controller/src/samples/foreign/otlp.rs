@@ -25,7 +25,7 @@ const SERVICE: &str = "service.name";
 const NAMESPACE: &str = "service.namespace";
 const INSTANCE: &str = "service.instance.id";
 
-type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<(String, String)>;
 
 /// What an export comes to.
 #[derive(Debug, Default, PartialEq)]
@@ -54,7 +54,7 @@ pub fn translated(export: Export) -> Translated {
 }
 
 /// `job` and `instance`, where the resource names them.
-fn identity(resource: &Resource) -> Pairs {
+pub(super) fn identity(resource: &Resource) -> Pairs {
     let of = |key: &str| resource.attributes.iter().find(|pair| pair.key == key).map(KeyValue::text);
     let job = of(SERVICE).map(|service| match of(NAMESPACE) {
         Some(namespace) => format!("{namespace}/{service}"),
@@ -203,12 +203,8 @@ impl Series<'_> {
 
 impl KeyValue {
     /// The value as a text: lists and maps as JSON.
-    fn text(&self) -> String {
-        match self.value.as_ref().map(AnyValue::json) {
-            None | Some(serde_json::Value::Null) => String::new(),
-            Some(serde_json::Value::String(text)) => text,
-            Some(other) => other.to_string(),
-        }
+    pub(super) fn text(&self) -> String {
+        self.value.as_ref().map(AnyValue::text).unwrap_or_default()
     }
 }
 

@@ -1,11 +1,15 @@
-//! The messages of OTLP that metrics travel in, as far as they are read: field numbers and types are those of
+//! The messages of OTLP that metrics travel in, as far as they are read, from protobuf and from JSON: field numbers and types are those of
 //! <https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto>, version 1.
 
 use prost::{Message, Oneof};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json as value};
+
+use super::otlp_json as json;
 
 /// `ExportMetricsServiceRequest`.
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Export {
     #[prost(message, repeated, tag = "1")]
     pub resource_metrics: Vec<ResourceMetrics>,
@@ -26,7 +30,8 @@ pub struct PartialSuccess {
     pub error_message: String,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ResourceMetrics {
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
@@ -34,19 +39,22 @@ pub struct ResourceMetrics {
     pub scope_metrics: Vec<ScopeMetrics>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Resource {
     #[prost(message, repeated, tag = "1")]
     pub attributes: Vec<KeyValue>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ScopeMetrics {
     #[prost(message, repeated, tag = "2")]
     pub metrics: Vec<Metric>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Metric {
     #[prost(string, tag = "1")]
     pub name: String,
@@ -54,11 +62,13 @@ pub struct Metric {
     pub description: String,
     #[prost(string, tag = "3")]
     pub unit: String,
+    #[serde(flatten)]
     #[prost(oneof = "Data", tags = "5, 7, 9, 10, 11")]
     pub data: Option<Data>,
 }
 
-#[derive(Clone, PartialEq, Oneof)]
+#[derive(Clone, PartialEq, Oneof, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Data {
     #[prost(message, tag = "5")]
     Gauge(Gauge),
@@ -81,13 +91,15 @@ pub enum Aggregation {
     Cumulative = 2,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Gauge {
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<NumberPoint>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Sum {
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<NumberPoint>,
@@ -97,7 +109,8 @@ pub struct Sum {
     pub is_monotonic: bool,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Histogram {
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<HistogramPoint>,
@@ -105,26 +118,31 @@ pub struct Histogram {
     pub aggregation_temporality: i32,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ExponentialHistogram {
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<Passed>,
 }
 
 /// Something that is counted and passed over.
-#[derive(Clone, PartialEq, Eq, Message)]
+#[derive(Clone, PartialEq, Eq, Message, Deserialize)]
 pub struct Passed {}
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Summary {
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<SummaryPoint>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct NumberPoint {
+    #[serde(deserialize_with = "json::u64")]
     #[prost(fixed64, tag = "3")]
     pub time_unix_nano: u64,
+    #[serde(flatten)]
     #[prost(oneof = "Number", tags = "4, 6")]
     pub number: Option<Number>,
     #[prost(message, repeated, tag = "7")]
@@ -133,25 +151,34 @@ pub struct NumberPoint {
     pub flags: u32,
 }
 
-#[derive(Clone, PartialEq, Oneof)]
+#[derive(Clone, PartialEq, Oneof, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Number {
     #[prost(double, tag = "4")]
+    #[serde(rename = "asDouble", deserialize_with = "json::f64")]
     Double(f64),
     #[prost(sfixed64, tag = "6")]
+    #[serde(rename = "asInt", deserialize_with = "json::i64")]
     Int(i64),
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct HistogramPoint {
+    #[serde(deserialize_with = "json::u64")]
     #[prost(fixed64, tag = "3")]
     pub time_unix_nano: u64,
+    #[serde(deserialize_with = "json::u64")]
     #[prost(fixed64, tag = "4")]
     pub count: u64,
+    #[serde(deserialize_with = "json::maybe_f64")]
     #[prost(double, optional, tag = "5")]
     pub sum: Option<f64>,
     /// One more than there are bounds.
+    #[serde(deserialize_with = "json::u64s")]
     #[prost(fixed64, repeated, tag = "6")]
     pub bucket_counts: Vec<u64>,
+    #[serde(deserialize_with = "json::f64s")]
     #[prost(double, repeated, tag = "7")]
     pub explicit_bounds: Vec<f64>,
     #[prost(message, repeated, tag = "9")]
@@ -160,12 +187,16 @@ pub struct HistogramPoint {
     pub flags: u32,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct SummaryPoint {
+    #[serde(deserialize_with = "json::u64")]
     #[prost(fixed64, tag = "3")]
     pub time_unix_nano: u64,
+    #[serde(deserialize_with = "json::u64")]
     #[prost(fixed64, tag = "4")]
     pub count: u64,
+    #[serde(deserialize_with = "json::f64")]
     #[prost(double, tag = "5")]
     pub sum: f64,
     #[prost(message, repeated, tag = "6")]
@@ -176,15 +207,19 @@ pub struct SummaryPoint {
     pub flags: u32,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Quantile {
+    #[serde(deserialize_with = "json::f64")]
     #[prost(double, tag = "1")]
     pub quantile: f64,
+    #[serde(deserialize_with = "json::f64")]
     #[prost(double, tag = "2")]
     pub value: f64,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct KeyValue {
     #[prost(string, tag = "1")]
     pub key: String,
@@ -192,37 +227,49 @@ pub struct KeyValue {
     pub value: Option<AnyValue>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct AnyValue {
+    #[serde(flatten)]
     #[prost(oneof = "Any", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub any: Option<Any>,
 }
 
-#[derive(Clone, PartialEq, Oneof)]
+#[derive(Clone, PartialEq, Oneof, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Any {
     #[prost(string, tag = "1")]
+    #[serde(rename = "stringValue")]
     Text(String),
     #[prost(bool, tag = "2")]
+    #[serde(rename = "boolValue")]
     Bool(bool),
     #[prost(int64, tag = "3")]
+    #[serde(rename = "intValue", deserialize_with = "json::i64")]
     Int(i64),
     #[prost(double, tag = "4")]
+    #[serde(rename = "doubleValue", deserialize_with = "json::f64")]
     Double(f64),
     #[prost(message, tag = "5")]
+    #[serde(rename = "arrayValue")]
     List(List),
     #[prost(message, tag = "6")]
+    #[serde(rename = "kvlistValue")]
     Map(Map),
     #[prost(bytes, tag = "7")]
+    #[serde(rename = "bytesValue", deserialize_with = "json::base64")]
     Bytes(Vec<u8>),
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct List {
     #[prost(message, repeated, tag = "1")]
     pub values: Vec<AnyValue>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Map {
     #[prost(message, repeated, tag = "1")]
     pub values: Vec<KeyValue>,
@@ -240,28 +287,39 @@ impl NumberPoint {
 }
 
 impl AnyValue {
+    /// As a text: lists and maps as JSON, nothing as the empty one.
+    pub fn text(&self) -> String {
+        match self.json() {
+            Value::Null => String::new(),
+            Value::String(text) => text,
+            other => other.to_string(),
+        }
+    }
+
     /// As JSON; bytes in base64. How deep it goes, the decoder bounds.
     pub fn json(&self) -> Value {
         use base64::prelude::{BASE64_STANDARD, Engine as _};
         match &self.any {
             None => Value::Null,
-            Some(Any::Text(text)) => json!(text),
-            Some(Any::Bool(value)) => json!(value),
-            Some(Any::Int(value)) => json!(value),
-            Some(Any::Double(value)) if value.fract() == 0.0 && value.abs() < 1e15 => json!(*value as i64),
-            Some(Any::Double(value)) => json!(value),
+            Some(Any::Text(text)) => value!(text),
+            Some(Any::Bool(value)) => value!(value),
+            Some(Any::Int(value)) => value!(value),
+            Some(Any::Double(value)) if value.fract() == 0.0 && value.abs() < 1e15 => value!(*value as i64),
+            Some(Any::Double(value)) => value!(value),
             Some(Any::List(list)) => list.values.iter().map(Self::json).collect(),
             Some(Any::Map(map)) => {
                 let pair = |pair: &KeyValue| (pair.key.clone(), pair.value.as_ref().map_or(Value::Null, Self::json));
                 Value::Object(map.values.iter().map(pair).collect())
             }
-            Some(Any::Bytes(bytes)) => json!(BASE64_STANDARD.encode(bytes)),
+            Some(Any::Bytes(bytes)) => value!(BASE64_STANDARD.encode(bytes)),
         }
     }
 }
 
 #[cfg(test)]
 pub mod tests {
+    use serde_json::json;
+
     use super::*;
 
     pub const AT_NANO: u64 = 1_795_464_000_000_000_000;
