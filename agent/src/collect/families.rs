@@ -43,6 +43,13 @@ pub struct Kept {
     told_of_bound: bool,
 }
 
+impl Kept {
+    /// Whether anything of this collector is in the layout.
+    pub fn has(&self, collector: &str) -> bool {
+        self.blocks.iter().any(|(whose, _)| *whose == collector)
+    }
+}
+
 /// The families of one collector while it fills them.
 pub struct Families<'a> {
     collector: &'static str,

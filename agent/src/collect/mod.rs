@@ -68,6 +68,7 @@ mod zone_rule;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use watchkeep_protocol::layout::{Block, Instance, Row, Template};
 use watchkeep_protocol::{Layout, Metric, MetricKind};
@@ -116,14 +117,25 @@ pub enum CollectError {
     Unavailable(String),
 }
 
+/// Readings for which a collector of what is not there is left alone: what is plugged in may be seen so much later.
+const ABSENT_RESTS: u32 = 11;
+
 /// What a collector is handed with each reading.
 struct Given<'a> {
     units: &'a Mutex<Units>,
     spool: SpoolFigures,
-    /// How the collectors before this one fared: name, and whether it read.
-    outcomes: &'a [(&'static str, bool)],
+    /// How the collectors before this one fared.
+    outcomes: &'a [Outcome],
     /// Threads that hang in the kernel.
     stuck_threads: usize,
+}
+
+/// How a collector fared in one reading.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    collector: &'static str,
+    read: bool,
+    took: Duration,
 }
 
 /// Fills one block.
@@ -205,11 +217,19 @@ fn list(root: &Root, config: &CollectConfig) -> Vec<Box<dyn Collector>> {
 /// All collectors with what they keep between readings. Reading blocks for as long as a few small files of the kernel take.
 pub struct Collectors {
     list: Vec<Member>,
-    sparse: Vec<(Box<dyn Sparse>, Telling)>,
+    sparse: Vec<Scout>,
     kept: Kept,
     reading: Reading,
     units: Arc<Mutex<Units>>,
-    outcomes: Vec<(&'static str, bool)>,
+    outcomes: Vec<Outcome>,
+}
+
+/// A collector of what this host may not have.
+struct Scout {
+    collector: Box<dyn Sparse>,
+    telling: Telling,
+    /// Readings in which it is not asked again, as there was nothing of it.
+    rests: u32,
 }
 
 struct Member {
@@ -223,6 +243,8 @@ struct Telling {
     name: &'static str,
     /// Whether the last reading failed, so that the log says it once.
     failing: bool,
+    /// Whether the host has nothing of it.
+    is_absent: bool,
 }
 
 impl Collectors {
@@ -238,7 +260,7 @@ impl Collectors {
         }
         let sparse = sparse_list(root).into_iter().map(|collector| {
             let telling = Telling::of(collector.name());
-            (collector, telling)
+            Scout { collector, telling, rests: 0 }
         });
         Self { list: members, sparse: sparse.collect(), kept: Kept::default(), reading, units, outcomes: Vec::new() }
     }
@@ -247,26 +269,49 @@ impl Collectors {
     /// allocating them anew.
     pub fn read(&mut self, spool: SpoolFigures) -> &Reading {
         self.outcomes.clear();
-        let mut changed = self.reading.layout == [0; 32];
+        let is_first = self.reading.layout == [0; 32];
+        let mut changed = is_first;
         changed |= self.read_sparse();
         changed |= self.read_list(spool);
         self.reading.layout_changed = changed;
         if changed {
             self.reading.layout = Layout::content_id(&self.reading.blocks);
         }
+        if is_first {
+            self.tell_absent();
+        }
         &self.reading
     }
 
     fn read_sparse(&mut self) -> bool {
         let mut changed = false;
-        for (collector, telling) in &mut self.sparse {
+        for Scout { collector, telling, rests } in &mut self.sparse {
+            if *rests > 0 {
+                *rests -= 1;
+                self.outcomes.push(Outcome { collector: telling.name, read: false, took: Duration::ZERO });
+                continue;
+            }
+            let begun = Instant::now();
             let mut families = Families::begin(telling.name, &mut self.reading, &mut self.kept);
             let read = collector.read(&mut families);
             changed |= families.end(read.is_err());
-            self.outcomes.push((telling.name, read.is_ok()));
+            self.outcomes.push(Outcome { collector: telling.name, read: read.is_ok(), took: begun.elapsed() });
             telling.tell(read);
+            // What it brought before is flagged with each reading.
+            if telling.is_absent && !self.kept.has(telling.name) {
+                *rests = ABSENT_RESTS;
+            }
         }
         changed
+    }
+
+    /// One line for all that this host has nothing of.
+    fn tell_absent(&self) {
+        let all = self.sparse.iter().map(|scout| &scout.telling).chain(self.list.iter().map(|member| &member.telling));
+        let absent: Vec<&str> = all.filter(|telling| telling.is_absent).map(|telling| telling.name).collect();
+        if !absent.is_empty() {
+            tracing::info!("this host has nothing for these collectors: {}", absent.join(", "));
+        }
     }
 
     fn read_list(&mut self, spool: SpoolFigures) -> bool {
@@ -277,13 +322,14 @@ impl Collectors {
             let (block, row) = (&mut self.reading.blocks[place], &mut self.reading.rows[place]);
             changed |= Table::of(block, row, marks).begin();
             let mut table = Table::of(block, row, marks);
+            let begun = Instant::now();
             let read = collector.read(&given, &mut table);
             if read.is_err() {
                 table.fail();
             }
             changed |= table.changed();
             table.end();
-            self.outcomes.push((telling.name, read.is_ok()));
+            self.outcomes.push(Outcome { collector: telling.name, read: read.is_ok(), took: begun.elapsed() });
             telling.tell(read);
         }
         changed
@@ -292,15 +338,16 @@ impl Collectors {
 
 impl Telling {
     fn of(name: &'static str) -> Self {
-        Self { name, failing: false }
+        Self { name, failing: false, is_absent: false }
     }
 
     /// Says once that a collector fails, and once that it reads again.
     fn tell(&mut self, read: Result<(), CollectError>) {
         let failed_before = std::mem::replace(&mut self.failing, read.is_err());
+        self.is_absent = matches!(read, Err(CollectError::Unavailable(_)));
         match read {
             Err(CollectError::Unavailable(why)) if !failed_before => {
-                tracing::info!(collector = self.name, "nothing to collect: {why}");
+                tracing::debug!(collector = self.name, "nothing to collect: {why}");
             }
             Err(fault) if !failed_before => {
                 tracing::warn!(collector = self.name, fault = &fault as &dyn std::error::Error, "collector failed");
@@ -418,5 +465,37 @@ mod tests {
             found.map(|(.., value)| value)
         };
         assert_eq!((success("cpu"), success("meminfo"), success("systemd")), (Some(0.0), Some(1.0), Some(0.0)));
+    }
+
+    #[test]
+    fn what_is_not_there_is_looked_for_now_and_then_and_what_is_there_each_time() {
+        let files = TempFiles::new();
+        let mut collectors = collectors(&files.root());
+        let mut value = |name: &str| {
+            let reading = collectors.read(SpoolFigures::default());
+            let mut samples = text::samples(reading).into_iter();
+            samples.find(|(metric, ..)| metric.name == name).map(|(.., value)| value)
+        };
+        assert_eq!(value("node_md_disks_required"), None);
+        files.write("proc/mdstat", "Personalities : [raid1]\nmd0 : active raid1 sdb1[1] sda1[0]\n      248896 blocks [2/2] [UU]\n\nunused devices: <none>\n");
+        let came_with = (1..=20).find(|_| value("node_md_disks_required").is_some());
+        assert_eq!(came_with, Some(ABSENT_RESTS + 1));
+        files.write("proc/mdstat", "Personalities : [raid1]\nmd0 : active raid1 sdb1[1] sda1[0]\n      500000 blocks [2/2] [UU]\n\nunused devices: <none>\n");
+        assert_eq!(value("node_md_blocks"), Some(500_000.0), "it is read with the next");
+    }
+
+    #[test]
+    fn how_long_a_collector_took_is_told() {
+        let mut collectors = collectors(&fixture_root("debian12"));
+        let reading = collectors.read(SpoolFigures::default());
+        let took = |name: &str| {
+            let mut samples = text::samples(reading).into_iter();
+            let found = samples.find(|(metric, labels, _)| {
+                metric.name == "node_scrape_collector_duration_seconds" && labels.get("collector") == Some(&name)
+            });
+            found.map(|(.., value)| value).expect("is told")
+        };
+        assert!(took("meminfo") > 0.0 && took("meminfo") < 5.0, "{}", took("meminfo"));
+        assert!(took("cpu") > 0.0);
     }
 }

@@ -1,6 +1,6 @@
-//! Whether each collector read this time, under node_exporter's own name for it.
+//! Whether each collector read this time and how long it took, under node_exporter's own names for it.
 
-use watchkeep_protocol::MetricKind;
+use watchkeep_protocol::MetricKind::Gauge;
 use watchkeep_protocol::layout::Template;
 
 use super::table::Table;
@@ -10,14 +10,18 @@ pub struct Success;
 
 impl Collector for Success {
     fn template(&self) -> Template {
-        let help = "Whether a collector succeeded.";
-        template("success", &["collector"], vec![metric("node_scrape_collector_success", &[], MetricKind::Gauge, help)])
+        let columns = [
+            ("node_scrape_collector_success", "Whether a collector succeeded."),
+            ("node_scrape_collector_duration_seconds", "Duration of a collector's reading."),
+        ];
+        template("success", &["collector"], columns.map(|(name, help)| metric(name, &[], Gauge, help)).to_vec())
     }
 
     fn read(&mut self, given: &Given<'_>, table: &mut Table<'_>) -> Result<(), CollectError> {
-        for (collector, read) in given.outcomes {
-            if let Some(mut cells) = table.row(&[collector]) {
-                cells.set(0, f64::from(u8::from(*read)));
+        for outcome in given.outcomes {
+            if let Some(mut cells) = table.row(&[outcome.collector]) {
+                cells.set(0, f64::from(u8::from(outcome.read)));
+                cells.set(1, outcome.took.as_secs_f64());
             }
         }
         Ok(())
