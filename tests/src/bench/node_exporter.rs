@@ -1,8 +1,9 @@
 //! Debian's node_exporter and the agent on this machine: what each says of it, and what saying it costs.
 //!
 //! Series are compared by name and labels, families by type, values by the two scrapes of node_exporter around our reading.
-//! What differs is printed, so that a collector that lags behind is seen. Then both work for [`CYCLES`] cycles: node_exporter
-//! is scraped, the agent runs with TLS and a controller, reports each second, and does all else that it does.
+//! What differs is printed, so that a collector that lags behind is seen. Then both work for [`CYCLES`] cycles at the same
+//! pace, [`EVERY`]: node_exporter is scraped, the agent runs with TLS and a controller, reports, and does all else that it
+//! does. Scraped without a pause node_exporter would find its memory and the kernel's still in the processor's caches.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -22,8 +23,10 @@ use crate::{Controller, Setup, built, wait};
 pub const ROW: Row =
     Row { name: "node-exporter", what: "the agent beside Debian's node_exporter: series, CPU a cycle, memory", run };
 
-/// Cycles that are measured; the agent's are a second each.
+/// Cycles that are measured.
 const CYCLES: u32 = 30;
+/// Between two of them; the agent of the tests reports each second.
+const EVERY: Duration = Duration::from_secs(1);
 /// The agent finds out about the host when it starts, which is no part of a cycle.
 const SETTLES: Duration = Duration::from_secs(15);
 /// Differing series that are printed of each sort.
@@ -80,21 +83,23 @@ impl Exporter {
         let before = cpu::of_process(self.process.id())?;
         for _ in 0..CYCLES {
             self.scrape()?;
+            sleep(EVERY);
         }
         let spent = cpu::of_process(self.process.id())?.saturating_sub(before);
         Ok((spent.as_secs_f64() / f64::from(CYCLES), self.process.resident_bytes()?))
     }
 }
 
-/// CPU seconds a second, in which the agent reports once, and bytes resident after them.
+/// CPU seconds a cycle, in which the agent reports once, and bytes resident after them.
 fn cost_of_agent() -> Result<(f64, u64)> {
     let controller = Controller::start(Setup::default())?;
     let agent = Agent::start("bench-1", &controller, "allow: []\n")?;
     sleep(SETTLES);
     let (before, begun) = (cpu::of_process(agent.process().id())?, Instant::now());
-    sleep(Duration::from_secs(CYCLES.into()));
-    let (spent, cycles) = (cpu::of_process(agent.process().id())?.saturating_sub(before), begun.elapsed());
-    Ok((spent.as_secs_f64() / cycles.as_secs_f64(), agent.process().resident_bytes()?))
+    sleep(EVERY * CYCLES);
+    let spent = cpu::of_process(agent.process().id())?.saturating_sub(before);
+    let cycles = begun.elapsed().as_secs_f64() / EVERY.as_secs_f64();
+    Ok((spent.as_secs_f64() / cycles, agent.process().resident_bytes()?))
 }
 
 /// Prints what differs, and counts it.
