@@ -1,6 +1,7 @@
-//! What happens to the host as a whole: that it started anew, and that the kernel killed for want of memory.
+//! What happens to the host as a whole: that it started anew, that the kernel killed for want of memory, and by [`Changes`]
+//! what changed since the last look.
 //!
-//! Both are told from what the kernel counts and the agent remembers, so that what happened while the agent was away is told
+//! The first two are told from what the kernel counts and the agent remembers, so that what happened while the agent was away is told
 //! once it is back. Format: `STATE/host.json`, `{"boot": "<boot id>", "stopped": false, "oom_kills": 0}`, replaced as a
 //! whole, and only once what it follows from is durable.
 
@@ -11,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use watchkeep_protocol::Event;
 
+use super::changes::{Changes, Clocks};
 use super::memory::write_whole;
 use super::oom::Kills;
 use super::run::{hand_over, now_ms};
 use super::{Sighting, utc};
 use crate::root::Root;
 
-/// Between looks at the kernel's count of kills.
+/// Between looks.
 const EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,7 @@ pub struct HostWatch {
     boot: String,
     remembered: Option<Remembered>,
     kills: Kills,
+    changes: Changes,
     out: mpsc::Sender<Sighting>,
 }
 
@@ -45,13 +48,14 @@ impl HostWatch {
         let path = state.join("host.json");
         let remembered = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let kills = Kills::new(root);
-        Self { root: root.clone(), path, boot: root.boot_id(), remembered, kills, out }
+        let changes = Changes::new(root);
+        Self { root: root.clone(), path, boot: root.boot_id(), remembered, kills, changes, out }
     }
 
     /// Runs until the receiver of sightings is dropped.
     pub async fn run(mut self) {
         if self.boot.is_empty() {
-            return tracing::info!("the kernel gives no id of its boot: reboots are not told");
+            return tracing::info!("the kernel gives no id of its boot: what happens to the host is not told");
         }
         loop {
             if self.look().await.is_none() {
@@ -80,6 +84,7 @@ impl HostWatch {
         if killed > 0 {
             events.extend(self.kills.events(killed));
         }
+        events.extend(self.changes.look(Clocks::now()));
         for event in events {
             tracing::info!("{}", event.text);
             hand_over(&self.out, now_ms(), &event).await.ok()?;

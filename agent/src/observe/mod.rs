@@ -2,14 +2,15 @@
 //!
 //! [`units`] decides what a change of state means and does no I/O; `bus` hears systemd's signals over D-Bus; `polled` asks
 //! `systemctl` slowly where there is no D-Bus; [`memory`] remembers across restarts of the agent what was reported.
-//! Where there is no systemd at all one line says so, and the agent looks again after a long while. [`host`] tells reboots
-//! and, by [`oom`], kills for want of memory.
+//! Where there is no systemd at all one line says so, and the agent looks again after a long while. [`host`] tells reboots,
+//! by [`oom`] kills for want of memory, and by [`changes`] what became of clock, links and accounts.
 //!
 //! No sighting is lost and none is reported twice over a restart: an event is remembered only after whoever took it says
 //! that it is kept. A crash between the two reports it once more, never less.
 
 #[cfg(feature = "dbus")]
 mod bus;
+mod changes;
 mod host;
 pub mod memory;
 mod oom;
