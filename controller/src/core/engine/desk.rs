@@ -144,10 +144,6 @@ impl DeskThread {
             }
             send_down(&self.surroundings.downlinks, proposal);
         }
-        for (answer, outcome) in std::mem::take(&mut committed.answers) {
-            // Whoever asked may have gone; what was done stays done.
-            let _gone = answer.send(outcome);
-        }
         for kept in std::mem::take(&mut committed.kept) {
             let _gone = kept.send(());
         }
@@ -164,6 +160,11 @@ impl DeskThread {
                 news.rules = committed.rules.clone().or(news.rules.take());
                 news.watches = committed.watches.clone().or(news.watches.take());
             });
+        }
+        // Last: whoever asked for other rules finds them in force.
+        for (answer, outcome) in std::mem::take(&mut committed.answers) {
+            // Whoever asked may have gone; what was done stays done.
+            let _gone = answer.send(outcome);
         }
     }
 

@@ -98,16 +98,13 @@ impl Worker {
                 let behind = !batch.is_empty() || !self.waiting.is_empty() || self.deaf.load(Ordering::Acquire);
                 batch.push(Incoming::Tick { behind });
             }
-            let news = self.slot.take();
-            if let Some(Restore { life, rules, kept }) = news.restore {
+            let mut news = self.slot.take();
+            let begun = news.restore.take().map(|Restore { life, rules, kept }| {
                 self.life = life;
                 self.restore(Arc::clone(&rules), kept);
-                batch.insert(0, Incoming::Rules(rules));
-            }
-            let (rules, watches) = (news.rules.map(Incoming::Rules), news.watches.map(Incoming::Watches));
-            let retired = news.retired.into_iter().map(|agent| Incoming::Retired { agent });
-            let labels = news.labels.into_iter().map(|(agent, labels)| Incoming::Labels { agent, labels });
-            batch.splice(0..0, rules.into_iter().chain(watches).chain(labels).chain(retired));
+                rules
+            });
+            batch.splice(0..0, news.incoming(begun));
             let goes_on = self.step(batch) && !stop;
             self.answer_all();
             if !goes_on {
