@@ -12,6 +12,7 @@ use crate::api::ApiState;
 use crate::fleet::broker::BrokerCounts;
 use crate::fleet::foreign::ForeignCounts;
 use crate::samples::SampleReadings;
+use crate::samples::coarse::CoarseCounts;
 use list::{LIST, Metric};
 use process::Process;
 use remote_write::RemoteWrite;
@@ -40,6 +41,7 @@ pub struct Counts {
     /// Inputs that cannot be kept.
     pub set_aside: u64,
     pub samples: SampleReadings,
+    pub coarse: CoarseCounts,
 }
 
 /// What one scrape reads.

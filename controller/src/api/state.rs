@@ -21,6 +21,7 @@ use crate::core::rule_board::RuleBoard;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
 use crate::remote_write;
+use crate::samples::coarse::Coarse;
 use crate::samples::{Reader, SampleCounts};
 use crate::store::{self, ReadPool, Store, StoreError, Tx};
 
@@ -46,6 +47,8 @@ pub struct ApiState {
     pub downlinks: Arc<Downlinks>,
     /// Samples of all hosts.
     pub samples: Reader,
+    /// The same in few points, for charts.
+    pub coarse: Coarse,
     /// What becomes of them.
     pub sample_counts: Arc<SampleCounts>,
     /// The stores that samples are passed on to.

@@ -32,6 +32,9 @@ pub struct Query {
     /// How far the instants of a range are apart
     #[arg(long, value_name = "DURATION", default_value = "15s", requires = "range")]
     step: String,
+    /// For charts, how coarse samples may be: auto, 0s, 5m or 1h; without it the answer is exact
+    #[arg(long, value_name = "RESOLUTION", requires = "range")]
+    max_source_resolution: Option<String>,
 }
 
 impl Query {
@@ -45,6 +48,7 @@ impl Query {
             Some(range) => {
                 let (start, end) = span(range, self.at.as_deref())?;
                 asked.extend([("start", start), ("end", end), ("step", self.step.clone())]);
+                asked.extend(self.max_source_resolution.clone().map(|most| ("max_source_resolution", most)));
                 "/api/v1/query_range"
             }
         };
@@ -208,7 +212,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_expression_is_wrong_use() {
-        let query = Query { expr: "up[5m]".to_owned(), at: None, range: None, step: "15s".to_owned() };
+        let query = Query {
+            expr: "up[5m]".to_owned(),
+            at: None,
+            range: None,
+            step: "15s".to_owned(),
+            max_source_resolution: None,
+        };
         for (status, code) in [(400, exit::USAGE), (422, exit::USAGE), (503, exit::REFUSED), (404, exit::NOT_FOUND)] {
             let status = reqwest::StatusCode::from_u16(status).expect("a status");
             let problem = crate::api::problem::Problem::new(status, "invalid", "1:1: a range makes no sense here");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::CommandFactory as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use super::{Cli, exit};
 
@@ -68,4 +68,13 @@ fn every_argument_says_what_it_is_and_none_has_an_empty_default() {
 fn each_exit_code_has_one_meaning() {
     let codes: BTreeSet<u8> = exit::TABLE.iter().map(|(code, _)| *code).collect();
     assert_eq!(codes.len(), exit::TABLE.len());
+}
+
+#[test]
+fn the_readmes_example_of_a_chart_over_weeks_is_a_command() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.lines().find(|line| line.contains("--max-source-resolution")).expect("it is there");
+    let words = example.trim().replace('\'', "");
+    let read = Cli::try_parse_from(words.split(' '));
+    assert!(read.is_ok(), "{:?}", read.err().map(|error| error.to_string()));
 }

@@ -198,6 +198,7 @@ impl Controller {
             rules: engine.rules(),
             inlet: engine.inlet(),
             samples: engine.reader(),
+            coarse: engine.coarse(),
             sample_counts: engine.sample_counts(),
             remote_write: Arc::clone(&remote_write.stores),
             checkpoint_key,
@@ -225,11 +226,13 @@ impl Controller {
 
 fn metrics(engine: &Engine, broker: &Reached) -> Metrics {
     let (figures, inlet, aside, samples) = (broker.figures(), engine.inlet(), engine.aside(), engine.sample_counts());
+    let coarse = engine.coarse();
     Metrics::new(samples.lag(), move || Counts {
         broker: figures(),
         ingest_dropped: inlet.dropped(),
         set_aside: aside.load(Ordering::Relaxed),
         samples: samples.read(),
+        coarse: coarse.counts(),
     })
 }
 

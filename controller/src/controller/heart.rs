@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
 use watchkeep_desk::InputBody;
+use watchkeep_rules::load::Retention;
 
 use super::build::Ground;
 use super::{Claimed, DataDir};
@@ -18,6 +19,7 @@ use crate::core::handle::Handle;
 use crate::core::outlet::BrokerOutlet;
 use crate::core::registry::Registry;
 use crate::generation::{self, Generation};
+use crate::samples::coarse::{Coarse, Resolution};
 use crate::samples::foreign::Foreign;
 use crate::samples::{Folder, KEEP_MS, Settings, Tap};
 use crate::store::{self, Database, lease};
@@ -43,8 +45,9 @@ pub(super) async fn start(
     };
     let samples_term = Arc::new(AtomicI64::new(ground.generation.borrow().retention.samples));
     let samples = sample_settings(&claimed.dir, Arc::clone(&samples_term))?;
-    let tap = samples.tap.clone();
-    let in_force = InForce { generation: told, samples_term };
+    let (tap, coarse) = (samples.tap.clone(), samples.coarse.clone());
+    keep_coarse(&coarse, &ground.generation.borrow().retention);
+    let in_force = InForce { generation: told, samples_term, coarse };
     let surroundings = Surroundings {
         open: Box::new(move || opener.open()),
         downlinks: Arc::clone(&ground.downlinks),
@@ -103,7 +106,10 @@ fn sample_settings(data: &DataDir, retention_ms: Arc<AtomicI64>) -> anyhow::Resu
     faults.iter().for_each(|fault| tracing::error!(fault, "what others wrote is not whole"));
     let tap = Tap::default();
     let foreign = Arc::new(foreign.tapped(tap.clone()));
-    Ok(Settings { folder, retention_ms, unsealed_max: UNSEALED_MAX, foreign, tap })
+    let path = data.samples();
+    let coarse = Coarse::open(&path);
+    let coarse = coarse.with_context(|| format!("open the folders of coarse blocks beside \"{}\"", path.display()))?;
+    Ok(Settings { folder, coarse, retention_ms, unsealed_max: UNSEALED_MAX, foreign, tap })
 }
 
 /// A generation to begin with.
@@ -141,6 +147,13 @@ struct InForce {
     generation: watch::Sender<Arc<Generation>>,
     /// How long samples are kept, for whoever seals them.
     samples_term: Arc<AtomicI64>,
+    /// The same of down-sampled ones.
+    coarse: Coarse,
+}
+
+fn keep_coarse(coarse: &Coarse, terms: &Retention) {
+    coarse.keep(Resolution::FiveMinutes, terms.samples_5m);
+    coarse.keep(Resolution::Hour, terms.samples_1h);
 }
 
 /// What happens on the desk's thread after each commit, before anybody is answered.
@@ -156,6 +169,7 @@ fn on_commit(
         }
         if let Some(next) = &committed.generation {
             in_force.samples_term.store(next.retention.samples, Ordering::Relaxed);
+            keep_coarse(&in_force.coarse, &next.retention);
             in_force.generation.send_replace(Arc::clone(next));
         }
         if committed.owed {

@@ -36,6 +36,7 @@ use super::handle::{Handle, Work};
 use super::outlet::Downlinks;
 use super::rule_board::RuleBoard;
 use crate::ingest::{Proposal, Shard};
+use crate::samples::coarse::Coarse;
 use crate::samples::foreign::Keeper;
 use crate::samples::{Ask, KEEP_MS, Reader, SampleCounts, Sealer, Settings, SharedSeries};
 
@@ -73,6 +74,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     ended: Arc<Notify>,
     reader: Reader,
+    coarse: Coarse,
     sample_counts: Arc<SampleCounts>,
     rules: Arc<RuleBoard>,
     /// Dropped to stop the threads beside workers and desk.
@@ -129,7 +131,7 @@ impl Engine {
             threads.push(spawn(&format!("shard-{number}"), &ended, move || worker.live(&queue)));
         }
         let keeper = Keeper { foreign: Arc::clone(&samples.foreign), blocks: samples.folder.clone(), now };
-        let fleet = Arc::default();
+        let (fleet, coarse) = (Arc::default(), samples.coarse.clone());
         let across = Across {
             news: Arc::clone(&fleet),
             reader: reader.clone(),
@@ -162,7 +164,21 @@ impl Engine {
         threads.push(spawn("desk", &ended, move || desk_thread.run(&work)));
         let handle = Handle::new(desk.clone(), head);
         let beside = [until_dropped, until_ended];
-        Ok(Self { workers, desk, handle, dropped, deaf, aside, threads, ended, reader, sample_counts, rules, beside })
+        Ok(Self {
+            workers,
+            desk,
+            handle,
+            dropped,
+            deaf,
+            aside,
+            threads,
+            ended,
+            reader,
+            coarse,
+            sample_counts,
+            rules,
+            beside,
+        })
     }
 
     pub fn handle(&self) -> Handle {
@@ -181,6 +197,11 @@ impl Engine {
     /// Samples of all hosts, for whoever asks.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
+    }
+
+    /// Samples of all hosts in few points, for charts.
+    pub fn coarse(&self) -> Coarse {
+        self.coarse.clone()
     }
 
     pub fn sample_counts(&self) -> Arc<SampleCounts> {

@@ -79,7 +79,7 @@ const fn seconds(name: &'static str, help: &'static str, read: fn(&Readings) -> 
 }
 
 /// All of them.
-pub(super) static LIST: [Entry; 27] = [
+pub(super) static LIST: [Entry; 30] = [
     gauge("watchkeep_agents_connected", "Agents with a live session.", |now| now.agents_connected),
     gauge("watchkeep_ledger_facts", "Facts in the ledger.", |now| now.ledger_facts),
     counter("watchkeep_broker_connections_total", "Connections let in, or keys agreed on, since the start.", |now| {
@@ -182,6 +182,17 @@ pub(super) static LIST: [Entry; 27] = [
         "watchkeep_samples_unsealed_bytes",
         "Bytes of samples in memory that could not be put into a block file.",
         |now| now.counts.samples.unsealed_bytes,
+    ),
+    counter("watchkeep_downsampled_blocks_total", "Coarse blocks of samples made since the start.", |now| {
+        now.counts.coarse.built
+    }),
+    counter("watchkeep_downsampled_bytes_total", "Bytes of coarse blocks made since the start.", |now| {
+        now.counts.coarse.bytes
+    }),
+    counter(
+        "watchkeep_downsampling_failures_total",
+        "Coarse blocks that could not be made since the start; each is tried again.",
+        |now| now.counts.coarse.failed,
     ),
     seconds(
         "watchkeep_samples_seal_pause_max_seconds",

@@ -65,6 +65,11 @@ impl Derived {
         is_first
     }
 
+    /// Names of the series' metrics.
+    pub fn metric_names(&self) -> impl Iterator<Item = String> + '_ {
+        self.names.keys().cloned()
+    }
+
     /// Ends at `at` every series that has not ended and was written after `after`; which those are.
     pub fn end(&mut self, after: i64, at: i64) -> Vec<Labels> {
         let mut found = Vec::new();

@@ -60,6 +60,9 @@ pub struct Index {
     /// By agent.
     #[prost(message, repeated, tag = "4")]
     pub hosts: Vec<IndexedHost>,
+    /// Of a coarse block: the block files that it was made of.
+    #[prost(string, repeated, tag = "5")]
+    pub covers: Vec<String>,
 }
 
 /// A block's template and instances.
@@ -123,6 +126,11 @@ pub struct Writer {
 impl Writer {
     pub fn new(sealed_at: i64) -> Self {
         Self { bytes: BEGIN.to_vec(), index: Index { sealed_at, ..Index::default() } }
+    }
+
+    /// It is made of these block files.
+    pub fn covers(&mut self, names: &[String]) {
+        self.index.covers = names.to_vec();
     }
 
     /// The number of a shape, for the chunks that have it.

@@ -1,6 +1,6 @@
 //! One host's series.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use watchkeep_protocol::Report;
@@ -293,6 +293,12 @@ impl HostSeries {
         blocks.filter_map(|(block, place)| Some((block, self.columns[*place].live_row(self.newest_at?)?)))
     }
 
+    /// Names of all metrics that it has series of, in order.
+    pub(super) fn metric_names(&self) -> BTreeSet<String> {
+        let columns = self.columns.iter().flat_map(|columns| columns.indexed.template.metrics.iter());
+        columns.map(|metric| metric.name.clone()).chain(self.derived.metric_names()).collect()
+    }
+
     /// The newest instant that rules wrote for.
     pub fn newest_written(&self) -> Option<i64> {
         self.derived.newest_at()
@@ -399,7 +405,7 @@ fn base(instance: &str, labels: &BTreeMap<String, String>) -> Labels {
     Labels::new(labels.iter().map(|(name, value)| (name.clone(), value.clone())).chain(own))
 }
 
-fn labels_of_stored(metric: &Metric) -> Labels {
+pub(super) fn labels_of_stored(metric: &Metric) -> Labels {
     let name = [(NAME.to_owned(), metric.name.clone())];
     Labels::new(metric.labels.iter().map(|(name, value)| (name.clone(), value.clone())).chain(name))
 }

@@ -5,6 +5,8 @@
 //! series, `up`, `ALERTS`) goes into series of its own. Every few minutes the head is cut off into a packed [`chunk`], which
 //! is what block files hold as well; what is older than rules look back leaves the memory.
 //!
+//! What is older is kept once more in few points a series, for charts: [`coarse`].
+//!
 //! Block [`file`]s are written by [`seal`] and read back by [`recover`]; all of the disk is in [`folder`]. A sealed mark says
 //! how far an agent's spool is in files: what lies beyond, it still holds, and sends again after a controller died.
 //!
@@ -22,6 +24,7 @@
 
 mod bits;
 pub mod chunk;
+pub mod coarse;
 mod columns;
 mod derived;
 mod file;

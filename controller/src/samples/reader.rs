@@ -1,6 +1,6 @@
 //! Asking for samples of all hosts, from any thread: what workers have in memory, and beyond that block files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -208,7 +208,24 @@ impl Reader {
         &self.foreign
     }
 
-    fn add_what_files_have(&self, question: &Question, found: &mut Vec<(Labels, Vec<Point>)>) -> Result<(), String> {
+    /// What block files have, but for those of these names.
+    pub(super) fn of_files_but(&self, question: &Question, names: &BTreeSet<String>) -> Result<Vec<Series>, String> {
+        let mut found = Vec::new();
+        self.add_what_files_have(question, names, &mut found)?;
+        Ok(merged(found))
+    }
+
+    /// Instants after this are in memory.
+    pub(super) fn in_memory(&self) -> i64 {
+        (self.in_memory)()
+    }
+
+    fn add_what_files_have(
+        &self,
+        question: &Question,
+        but: &BTreeSet<String>,
+        found: &mut Vec<(Labels, Vec<Point>)>,
+    ) -> Result<(), String> {
         let read = |error: std::io::Error| format!("list block files: {error}");
         let names = self.folder.list().map_err(read)?;
         let mut points: usize = found.iter().map(|(_, points)| points.len()).sum();
@@ -216,7 +233,7 @@ impl Reader {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| names.binary_search(name).is_ok());
         // A file has no sample from after it was sealed, but for clocks that are a little ahead.
         let wanted = names.iter().filter(|name| file::sealed_at(name).is_some_and(|at| at + 60_000 > question.after));
-        for name in wanted {
+        for name in wanted.filter(|name| !but.contains(*name)) {
             if self.known_span(name).is_some_and(|(from, until)| from > question.until || until <= question.after) {
                 continue;
             }
@@ -281,8 +298,8 @@ impl Reader {
         of_workers: impl Iterator<Item = Result<Vec<Series>, String>>,
     ) -> Result<Vec<Series>, String> {
         let mut found = self.held_in_memory(question, of_workers)?;
-        if question.after < (self.in_memory)() {
-            self.add_what_files_have(question, &mut found)?;
+        if question.after < self.in_memory() {
+            self.add_what_files_have(question, &BTreeSet::new(), &mut found)?;
         }
         Ok(merged(found))
     }

@@ -16,6 +16,7 @@ use watchkeep_protocol::layout::Metric;
 use watchkeep_rules::promql::labels::{Labels, NAME};
 
 use super::chunk::Chunk;
+use super::coarse::Coarse;
 use super::file::{self, IndexedHost, StoredDerived, StoredHost, Writer};
 use super::folder::Folder;
 use super::foreign::Foreign;
@@ -36,6 +37,8 @@ pub struct Settings {
     /// Of what could not be put into block files, bytes kept in memory by all workers together; past it reports are not
     /// taken, and agents hold them.
     pub unsealed_max: usize,
+    /// What is older, in few points.
+    pub coarse: Coarse,
     /// The series that others write, which are sealed beside the hosts'.
     pub foreign: Arc<Foreign>,
     /// Where samples are passed on.
@@ -143,7 +146,7 @@ impl Sealing {
     }
 }
 
-fn stored(labels: &Labels) -> Metric {
+pub(super) fn stored(labels: &Labels) -> Metric {
     let own = labels.iter().filter(|(name, _)| *name != NAME);
     Metric {
         name: labels.get(NAME).unwrap_or_default().to_owned(),
@@ -184,6 +187,10 @@ impl Sealer {
                 }
                 if told.send(receipt).is_err() {
                     return;
+                }
+                // After the receipt: no report waits for it.
+                if worker == 0 {
+                    on_thread.coarse.round(&on_thread.folder, sealed_at);
                 }
             }
         };
@@ -260,7 +267,7 @@ impl Sealer {
     }
 }
 
-fn remove_old(folder: &Folder, before: i64) {
+pub(super) fn remove_old(folder: &Folder, before: i64) {
     let names = folder.list().unwrap_or_default();
     let old = names.iter().filter(|name| file::sealed_at(name).is_some_and(|at| at < before));
     for name in old {

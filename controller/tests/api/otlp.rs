@@ -243,3 +243,32 @@ async fn logs_of_an_agents_host_are_that_hosts_and_what_is_refused_is_counted() 
     assert_eq!(events["items"][0]["agent"], super::world::HOST);
     assert_eq!(post_json(&world, "logs", &json!([])).await.0, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chart_that_asks_for_it_gets_what_is_down_sampled_and_everybody_else_what_is_exact() {
+    let world = World::start().await;
+    let end = clock::now().0 / 300_000 * 300_000;
+    let point =
+        |before: i64, value: f64| json!({"timeUnixNano": ((end - before) * 1_000_000).to_string(), "asDouble": value});
+    for point in [point(120_000, 4.0), point(60_000, 8.0)] {
+        let metric = json!({"name": "queue.length", "gauge": {"dataPoints": [point]}});
+        let body = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]});
+        assert_eq!(post_json(&world, "metrics", &body).await, (StatusCode::OK, json!({})));
+    }
+    let at = end / 1_000;
+    let asked = |most: &str| {
+        format!(
+            "/prometheus/api/v1/query_range?query=queue_length&start={at}&end={at}&step=300&max_source_resolution={most}"
+        )
+    };
+    for (most, value) in [("", "8"), ("0s", "8"), ("5m", "6"), ("auto", "6"), ("1h", "6")] {
+        let found = world.admin.get(&asked(most)).await.body;
+        assert_eq!(found["data"]["result"][0]["values"], json!([[at as f64, value]]), "{most}: {found}");
+    }
+    let shorter = asked("auto").replace("step=300", "step=60");
+    let found = world.admin.get(&shorter).await.body;
+    assert_eq!(found["data"]["result"][0]["values"], json!([[at as f64, "8"]]), "the step is shorter");
+    let wrong = world.admin.get(&asked("7m")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    assert!(wrong.body["error"].as_str().is_some_and(|text| text.contains("none of auto, 0s, 5m and 1h")));
+}

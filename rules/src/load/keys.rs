@@ -41,7 +41,8 @@ pub(crate) const REMOTE_WRITE_TLS: [&str; 1] = ["ca_file"];
 pub(crate) const REMOTE_WRITE_RELABEL: [&str; 4] = ["source_labels", "separator", "regex", "action"];
 pub(crate) const REMOTE_WRITE_QUEUE: [&str; 5] =
     ["max_samples_per_send", "batch_send_deadline", "min_backoff", "max_backoff", "disk_bytes_max"];
-pub(crate) const RETENTION: [&str; 6] = ["samples", "events", "inputs", "output", "notices", "facts"];
+pub(crate) const RETENTION: [&str; 8] =
+    ["samples", "samples_5m", "samples_1h", "events", "inputs", "output", "notices", "facts"];
 pub(crate) const GUARD: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
 pub(crate) const STEP: [&str; 10] =
     ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];

@@ -30,6 +30,10 @@ pub struct InstallationSettings {
 pub struct Retention {
     /// Block files of what was measured.
     pub samples: i64,
+    /// The same, down-sampled to five minutes …
+    pub samples_5m: i64,
+    /// … and to an hour.
+    pub samples_1h: i64,
     /// Events as agents told them.
     pub events: i64,
     /// The input log, from which decisions are replayed.
@@ -46,6 +50,8 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             samples: 15 * DAY,
+            samples_5m: 60 * DAY,
+            samples_1h: 365 * DAY,
             events: 30 * DAY,
             inputs: 30 * DAY,
             output: 90 * DAY,
@@ -112,8 +118,10 @@ fn labels(check: &mut Checker<'_>, node: &Node) -> BTreeMap<String, String> {
 fn retention(check: &mut Checker<'_>, node: &Node) -> Retention {
     let mut terms = Retention::default();
     let fields = check.fields(node, "retention", &keys::RETENTION);
-    let kinds: [(&str, &mut i64); 6] = [
+    let kinds: [(&str, &mut i64); 8] = [
         ("samples", &mut terms.samples),
+        ("samples_5m", &mut terms.samples_5m),
+        ("samples_1h", &mut terms.samples_1h),
         ("events", &mut terms.events),
         ("inputs", &mut terms.inputs),
         ("output", &mut terms.output),

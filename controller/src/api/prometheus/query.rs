@@ -12,6 +12,7 @@ use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Settings};
 use watchkeep_rules::promql::labels::Labels;
 
 use super::{ApiState, Asked, CUT, Fault, off_thread, truncate};
+use crate::samples::coarse::{Coarsely, Resolution, aggregated};
 
 /// Steps of a range at most, as Prometheus has it.
 const STEPS_MAX: i64 = 11_000;
@@ -49,6 +50,9 @@ struct Range {
     /// As for an instant.
     lookback_delta: Option<String>,
     limit: Option<u32>,
+    /// For charts: how coarse samples may be. `0s` (or left out): the answer is exact; `5m`, `1h`: smallest, largest, average or
+    /// last of so long, wherever the step is no shorter and each function can do with it; `auto`: whatever suits the step.
+    max_source_resolution: Option<String>,
 }
 
 /// An expression at one instant.
@@ -96,12 +100,40 @@ async fn query_range(State(state): State<ApiState>, asked: Asked) -> Result<Json
     if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
         return Err(Fault::bad("only a scalar or an instant vector can be evaluated over a range"));
     }
+    let coarsest = coarsest(&asked)?;
     off_thread(move || {
-        let evaluated = eval::range(&expr, &state.samples, start, end, step, &settings);
+        let evaluated = match coarsely(&expr, coarsest, step) {
+            None => eval::range(&expr, &state.samples, start, end, step, &settings),
+            Some((expr, resolution)) => {
+                let samples = Coarsely { coarse: &state.coarse, reader: &state.samples, resolution };
+                let settings = Settings { lookback: settings.lookback.max(resolution.ms()), ..settings };
+                eval::range(&expr, &samples, start, end, step, &settings)
+            }
+        };
         let evaluated = evaluated.map_err(|error| failed(&text, &error))?;
         Ok(Json(answer(evaluated, &text, end, limit)))
     })
     .await
+}
+
+/// The coarsest resolution that the caller wants, ms; 0: samples as they are.
+fn coarsest(asked: &Asked) -> Result<i64, Fault> {
+    match asked.get("max_source_resolution") {
+        None | Some("" | "0" | "0s") => Ok(0),
+        Some("auto") => Ok(i64::MAX),
+        Some(text) => {
+            let known = Resolution::ALL.into_iter().find(|resolution| resolution.word() == text);
+            let wrong = || Fault::bad(format!("max_source_resolution \"{text}\" is none of auto, 0s, 5m and 1h"));
+            known.map(Resolution::ms).ok_or_else(wrong)
+        }
+    }
+}
+
+/// The coarsest resolution that is wanted, no longer than the step, and good enough for the expression, with that as it asks
+/// for buckets.
+fn coarsely(expr: &Expr, coarsest: i64, step: i64) -> Option<(Expr, Resolution)> {
+    let fit = Resolution::ALL.into_iter().rev().filter(|resolution| resolution.ms() <= step.min(coarsest));
+    fit.filter_map(|resolution| Some((aggregated(expr, resolution)?, resolution))).next()
 }
 
 fn settings(asked: &Asked) -> Result<Settings, Fault> {

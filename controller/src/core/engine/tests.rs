@@ -23,6 +23,7 @@ use crate::core::outlet::Outlet;
 use crate::generation::Generation;
 use crate::ingest::Incoming;
 use crate::ledger::{self, LedgerSecret};
+use crate::samples::coarse::Coarse;
 use crate::samples::foreign::Foreign;
 use crate::samples::{Folder, Tap};
 use crate::store::{self, Columns, Database, Store as _, reading};
@@ -97,6 +98,7 @@ fn samples(folder: &Path) -> Settings {
     let (foreign, _) = Foreign::open(&folder.join("foreign"), &blocks, 0).expect("it can be made");
     Settings {
         folder: blocks,
+        coarse: Coarse::open(&folder.join("samples")).expect("they can be made"),
         retention_ms: Arc::new((15 * 86_400_000).into()),
         unsealed_max: usize::MAX,
         foreign: Arc::new(foreign),
