@@ -21,6 +21,7 @@ bench:           ## measure, and print the figures (BENCH="fleet --hosts 1000 --
 	cargo build --release -p watchkeep-tests --bins
 	$(TARGET)/release/watchkeep-bench $(BENCH)
 	WATCHKEEP_MUTATIONS=100000 cargo test --release -p watchkeep-rules --test mutations
+	WATCHKEEP_MUTATIONS=100000 cargo test --release -p watchkeep --lib mutation
 
 lint:            ## formatting and clippy, warnings refused
 	cargo fmt --all --check

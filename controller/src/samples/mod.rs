@@ -56,6 +56,8 @@ pub use within::Within;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod mutation_tests;
+#[cfg(test)]
 mod tests;
 
 /// What stands where a host's name does, for series that rules across hosts record. No agent can be called so.

@@ -293,31 +293,16 @@ pub mod tests {
 
     use prost::Message;
 
+    use super::super::write_request::{Label, MetricMetadata, MetricType, Sample, TimeSeries, WriteRequest};
     use super::*;
-
-    #[derive(Clone, PartialEq, Message)]
-    struct Sample {
-        #[prost(double, tag = "1")]
-        value: f64,
-        /// Milliseconds since 1970.
-        #[prost(int64, tag = "2")]
-        timestamp: i64,
-    }
 
     /// Something that is counted and passed over.
     #[derive(Clone, PartialEq, Eq, Message)]
     struct Passed {}
 
+    /// A `TimeSeries` with what we never write.
     #[derive(Clone, PartialEq, Message)]
-    struct WriteRequest {
-        #[prost(message, repeated, tag = "1")]
-        timeseries: Vec<TimeSeries>,
-        #[prost(message, repeated, tag = "3")]
-        metadata: Vec<MetricMetadata>,
-    }
-
-    #[derive(Clone, PartialEq, Message)]
-    struct TimeSeries {
+    struct WithHistograms {
         #[prost(message, repeated, tag = "1")]
         labels: Vec<Label>,
         #[prost(message, repeated, tag = "2")]
@@ -326,24 +311,13 @@ pub mod tests {
         histograms: Vec<Passed>,
     }
 
-    #[derive(Clone, PartialEq, Eq, Message)]
-    struct Label {
-        #[prost(string, tag = "1")]
-        name: String,
-        #[prost(string, tag = "2")]
-        value: String,
-    }
-
-    #[derive(Clone, PartialEq, Eq, Message)]
-    struct MetricMetadata {
-        #[prost(int32, tag = "1")]
-        kind: i32,
-        #[prost(string, tag = "2")]
-        family: String,
-        #[prost(string, tag = "4")]
-        help: String,
-        #[prost(string, tag = "5")]
-        unit: String,
+    /// A `WriteRequest` of such.
+    #[derive(Clone, PartialEq, Message)]
+    struct RequestWithHistograms {
+        #[prost(message, repeated, tag = "1")]
+        timeseries: Vec<WithHistograms>,
+        #[prost(message, repeated, tag = "3")]
+        metadata: Vec<MetricMetadata>,
     }
 
     #[derive(Clone, PartialEq, Message)]
@@ -380,8 +354,23 @@ pub mod tests {
     /// A request of one series without labels, as it travels.
     pub fn body(metric: &str, points: &[(i64, f64)]) -> Vec<u8> {
         let samples = points.iter().map(|(timestamp, value)| Sample { value: *value, timestamp: *timestamp }).collect();
-        let series = TimeSeries { labels: vec![label("__name__", metric)], samples, histograms: Vec::new() };
+        let series = TimeSeries { labels: vec![label("__name__", metric)], samples };
         packed(&WriteRequest { timeseries: vec![series], metadata: Vec::new() })
+    }
+
+    /// Messages with some of everything.
+    pub fn first() -> Vec<u8> {
+        let metadata =
+            MetricMetadata { kind: 1, family: "up".to_owned(), help: "Is it?".to_owned(), unit: String::new() };
+        WriteRequest { metadata: vec![metadata], ..of(&[("__name__", "up"), ("job", "db")]) }.encode_to_vec()
+    }
+
+    pub fn second() -> Vec<u8> {
+        let metadata = Some(Metadata2 { kind: 1, help: 2, unit: 0 });
+        let samples = vec![Sample { value: 1.5, timestamp: 1_000 }];
+        let series = TimeSeries2 { labels: vec![1, 2, 3, 4], samples, histograms: vec![Passed {}], metadata };
+        let symbols = ["", "__name__", "up", "job", "db"].map(str::to_owned).to_vec();
+        Request2 { symbols, timeseries: vec![series] }.encode_to_vec()
     }
 
     fn packed(message: &impl Message) -> Vec<u8> {
@@ -395,7 +384,7 @@ pub mod tests {
     fn of(pairs: &[(&str, &str)]) -> WriteRequest {
         let labels = pairs.iter().map(|(name, value)| label(name, value)).collect();
         let samples = vec![Sample { value: 1.5, timestamp: 1_000 }];
-        WriteRequest { timeseries: vec![TimeSeries { labels, samples, histograms: Vec::new() }], metadata: Vec::new() }
+        WriteRequest { timeseries: vec![TimeSeries { labels, samples }], metadata: Vec::new() }
     }
 
     #[test]
@@ -434,14 +423,19 @@ pub mod tests {
 
     #[test]
     fn several_series_keep_apart_and_tell_of_their_metrics() {
-        let series = |name: &str, values: &[f64]| TimeSeries {
+        let series = |name: &str, values: &[f64]| WithHistograms {
             labels: vec![label("__name__", name), label("job", "db")],
             samples: values.iter().map(|value| Sample { value: *value, timestamp: -5 }).collect(),
             histograms: vec![Passed {}],
         };
-        let of = MetricMetadata { kind: 1, family: "b".to_owned(), help: "Bees.".to_owned(), unit: "s".to_owned() };
+        let of = MetricMetadata {
+            kind: MetricType::Counter as i32,
+            family: "b".to_owned(),
+            help: "Bees.".to_owned(),
+            unit: "s".to_owned(),
+        };
         let all = vec![series("a", &[1.0, 2.0]), series("none", &[]), series("b", &[3.0])];
-        let bytes = WriteRequest { timeseries: all, metadata: vec![of] }.encode_to_vec();
+        let bytes = RequestWithHistograms { timeseries: all, metadata: vec![of] }.encode_to_vec();
         let request = read(Kind::RemoteWrite1, &bytes).expect("it reads");
         let read: Vec<_> = request.series().map(|(pairs, points)| (pairs[0].1, points.to_vec())).collect();
         let point = |value| Point { at: -5, value };
