@@ -184,7 +184,7 @@ mod tests {
             ago if ago < 0 => Point::stale(NOW + ago * MINUTE),
             ago => Point { at: NOW - ago * MINUTE, value: 1.0 },
         };
-        Series { labels: Labels::new(labels.chain(name)), points: points.iter().map(point).collect() }
+        Series::new(Labels::new(labels.chain(name)), points.iter().map(point).collect())
     }
 
     impl Samples for Kept {

@@ -43,7 +43,7 @@ fn rendered(alert: &str, text: &str) -> Option<String> {
         let expr = parse(text).map_err(|faults| faults[0].message.clone())?;
         match instant(&expr, &memory, MINUTE, &Settings::default()).map_err(|error| error.message)?.value {
             eval::Value::Vector(samples) => Ok(samples),
-            eval::Value::Scalar(value) => Ok(vec![eval::Sample { labels: Labels::default(), value }]),
+            eval::Value::Scalar(value) => Ok(vec![eval::Sample::new(Labels::default(), value)]),
             _ => Err("rule result is not a vector or scalar".to_owned()),
         }
     };

@@ -432,7 +432,7 @@ pub(super) fn merged(mut found: Vec<(Labels, Vec<Point>)>) -> Vec<Series> {
     for (labels, points) in found {
         match series.last_mut() {
             Some(last) if last.labels == labels => last.points.extend(points),
-            _ => series.push(Series { labels, points }),
+            _ => series.push(Series::new(labels, points)),
         }
     }
     for series in &mut series {

@@ -256,7 +256,7 @@ fn results(ready: &Ready, at: i64, samples: &dyn Samples, settings: &Settings) -
     let evaluated = eval::instant(&ready.expr, samples, at, &settings.evaluation).map_err(|error| error.to_string())?;
     let results = match evaluated.value {
         Value::Vector(results) => results,
-        Value::Scalar(value) => vec![Sample { labels: Labels::default(), value }],
+        Value::Scalar(value) => vec![Sample::new(Labels::default(), value)],
         Value::String(_) => return Err("the expression gives a string, not a vector or scalar".to_owned()),
         Value::Matrix(_) => return Err("the expression gives a range vector, not a vector or scalar".to_owned()),
     };
@@ -273,6 +273,13 @@ fn recorded(ready: &Ready, results: Vec<Sample>, at: i64, settings: &Settings) -
     let mut seen = BTreeSet::new();
     let mut found = Vec::with_capacity(results.len());
     for sample in results {
+        if sample.histogram.is_some() {
+            return Err(format!(
+                "{} is a native histogram; such are taken in and asked, not recorded: record a number of it, for example \
+                 histogram_quantile(0.9, …)",
+                sample.labels
+            ));
+        }
         let labels = recorded_labels(&sample.labels, ready.rule.name(), ready.rule.labels());
         if !seen.insert(labels.clone()) {
             return Err(format!("two results have the same labels once the rule's are applied: {labels}"));

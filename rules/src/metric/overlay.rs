@@ -43,7 +43,7 @@ impl Samples for Overlay<'_> {
                     series.points.retain(|point| point.at < points[0].at);
                     series.points.extend(points);
                 }
-                None => found.push(Series { labels: labels.clone(), points }),
+                None => found.push(Series::new(labels.clone(), points)),
             }
         }
         Ok(found)

@@ -104,7 +104,7 @@ impl Sight<'_> {
             eval::instant(&parsed, self.samples, self.at, self.evaluation).map_err(|error| error.to_string())?;
         match found.value {
             Value::Vector(samples) => Ok(samples),
-            Value::Scalar(value) => Ok(vec![Sample { labels: Labels::default(), value }]),
+            Value::Scalar(value) => Ok(vec![Sample::new(Labels::default(), value)]),
             Value::String(_) | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
         }
     }

@@ -1,15 +1,18 @@
 //! Samples kept in memory, for rule tests and tests of rules.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::histogram::Histogram;
 use super::labels::{Labels, NAME};
-use super::series::{Point, Samples, Series};
+use super::series::{HistogramPoint, Point, Samples, Series};
 use crate::selector::{Compiled, MatchOp, Selector};
 
 /// Every point that was appended, by metric name and label set.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     by_name: BTreeMap<String, BTreeMap<Labels, Vec<Point>>>,
+    histograms: BTreeMap<Labels, Vec<HistogramPoint>>,
 }
 
 impl Memory {
@@ -39,6 +42,19 @@ impl Memory {
         }
     }
 
+    /// Adds a native histogram to the series of these labels, later than all that the series has.
+    ///
+    /// # Errors
+    /// The series has one as late or later.
+    pub fn append_histogram(&mut self, labels: &Labels, at: i64, histogram: Arc<Histogram>) -> Result<(), String> {
+        let of_series = self.histograms.entry(labels.clone()).or_default();
+        if let Some(last) = of_series.last().filter(|last| last.at >= at) {
+            return Err(format!("append to {labels}: a histogram at {at} ms comes after one at {} ms", last.at));
+        }
+        of_series.push(HistogramPoint { at, histogram });
+        Ok(())
+    }
+
     /// The newest point of a series.
     pub fn last(&self, labels: &Labels) -> Option<Point> {
         self.by_name.get(labels.get(NAME).unwrap_or(""))?.get(labels)?.last().copied()
@@ -58,6 +74,10 @@ impl Memory {
             });
         }
         self.by_name.retain(|_, series| !series.is_empty());
+        self.histograms.retain(|_, held| {
+            held.drain(..held.partition_point(|held| held.at < at));
+            !held.is_empty()
+        });
     }
 }
 
@@ -75,9 +95,24 @@ impl Samples for Memory {
             if start >= end || !compiled.matches_by(|label| labels.get(label)) {
                 return None;
             }
-            Some(Series { labels: labels.clone(), points: points[start..end].to_vec() })
+            Some(Series::new(labels.clone(), points[start..end].to_vec()))
         });
-        Ok(taken.collect())
+        let mut taken: Vec<Series> = taken.collect();
+        for (labels, held) in
+            self.histograms.iter().filter(|(labels, _)| compiled.matches_by(|label| labels.get(label)))
+        {
+            let start = held.partition_point(|held| held.at <= after);
+            let end = held.partition_point(|held| held.at <= until);
+            if start >= end {
+                continue;
+            }
+            let histograms = held[start..end].to_vec();
+            match taken.iter_mut().find(|series| series.labels == *labels) {
+                Some(series) => series.histograms = histograms,
+                None => taken.push(Series { labels: labels.clone(), points: Vec::new(), histograms }),
+            }
+        }
+        Ok(taken)
     }
 }
 

@@ -9,6 +9,7 @@ mod display;
 pub mod eval;
 mod features;
 mod functions;
+pub mod histogram;
 pub mod labels;
 pub mod memory;
 mod parse;

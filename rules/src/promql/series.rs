@@ -1,5 +1,8 @@
 //! Where samples come from: what the evaluator asks of whoever keeps them.
 
+use std::sync::Arc;
+
+use super::histogram::Histogram;
 use super::labels::Labels;
 use crate::selector::Selector;
 
@@ -24,13 +27,30 @@ impl Point {
     }
 }
 
-/// One series with the points that were asked for.
+/// One sample that is a native histogram.
 #[derive(Clone, Debug, PartialEq)]
+pub struct HistogramPoint {
+    /// UTC milliseconds.
+    pub at: i64,
+    pub histogram: Arc<Histogram>,
+}
+
+/// One series with the points that were asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// `__name__` included.
     pub labels: Labels,
     /// In rising order of time, each time once, stale markers included.
     pub points: Vec<Point>,
+    /// In rising order of time, at other times than `points`. Of most series there are none.
+    pub histograms: Vec<HistogramPoint>,
+}
+
+impl Series {
+    /// A series of floats.
+    pub fn new(labels: Labels, points: Vec<Point>) -> Self {
+        Self { labels, points, histograms: Vec::new() }
+    }
 }
 
 /// A store of samples. `Err` is a sentence for whoever asked.

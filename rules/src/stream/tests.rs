@@ -27,6 +27,7 @@ impl Samples for Store {
     ) -> Result<Vec<crate::promql::series::Series>, String> {
         let taken = self.0.iter().filter(|(labels, _)| matchers.matches_by(|label| labels.get(label)));
         let series = taken.map(|(labels, points)| crate::promql::series::Series {
+            histograms: Vec::new(),
             labels: labels.clone(),
             points: points.range(after + 1..=until).map(|(at, value)| Point { at: *at, value: *value }).collect(),
         });

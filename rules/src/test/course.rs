@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::coverage::Coverage;
 use super::file::{InputEvent, Test};
 use super::report::Failure;
+use super::series::Given;
 use crate::duration;
 use crate::events::{Event, EventEngine, EventRules, Transition, What};
 use crate::metric::{MetricEngine, MetricRules, Rule, Settings};
@@ -187,8 +188,12 @@ impl<'a> Course<'a> {
                     break;
                 }
                 *next += 1;
-                if let Some(value) = *value {
-                    self.memory.append(&series.labels, Point { at, value })?;
+                match value {
+                    None => {}
+                    Some(Given::Number(value)) => self.memory.append(&series.labels, Point { at, value: *value })?,
+                    Some(Given::Histogram(held)) => {
+                        self.memory.append_histogram(&series.labels, at, Arc::clone(held))?;
+                    }
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! `promql_expr_test`: what an expression gives at a time, after everything of the test has happened.
 
+use std::sync::Arc;
+
 use super::course::Course;
 use super::file::{list, read_text};
 use super::report::Failure;
@@ -8,6 +10,7 @@ use crate::duration;
 use crate::load::Checker;
 use crate::promql::ast::Expr;
 use crate::promql::eval::{self, Sample, Settings, Value};
+use crate::promql::histogram::{Histogram, ResetHint};
 use crate::promql::labels::Labels;
 use crate::promql::{self};
 use crate::yaml::Node;
@@ -45,9 +48,7 @@ pub(super) fn read(check: &mut Checker<'_>, node: &Node) -> Option<ExprTest> {
 
 fn sample(check: &mut Checker<'_>, node: &Node) -> Option<Sample> {
     let fields = check.fields(node, "an expected sample", &["labels", "value", "histogram"]);
-    if let Some(node) = fields.key("histogram") {
-        check.fault(node, "native histograms are not taken yet");
-    }
+    let histogram = fields.get("histogram").and_then(|node| histogram(check, node));
     // No labels may be written in many ways: left out, as an empty text, as `{}`, which is an empty mapping to YAML.
     let labels = match fields.get("labels") {
         None => Some(Labels::default()),
@@ -58,7 +59,24 @@ fn sample(check: &mut Checker<'_>, node: &Node) -> Option<Sample> {
         },
     };
     let value = fields.get("value").map_or(Some(0.0), |node| number(check, node));
-    Some(Sample { labels: labels?, value: value? })
+    Some(Sample { labels: labels?, value: value?, histogram })
+}
+
+/// None where it is empty: a number is expected.
+fn histogram(check: &mut Checker<'_>, node: &Node) -> Option<Arc<Histogram>> {
+    let text = check.text(node)?;
+    if text.trim().is_empty() {
+        return None;
+    }
+    let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+    let read = inner.ok_or_else(|| "a histogram stands in {{ and }}".to_owned()).and_then(Histogram::parse);
+    match read {
+        Ok(histogram) => Some(Arc::new(histogram)),
+        Err(message) => {
+            check.fault(node, message);
+            None
+        }
+    }
 }
 
 /// A number as YAML writes it, or as PromQL does.
@@ -105,7 +123,7 @@ pub(super) fn judged(
     };
     let found = match evaluated.value {
         Value::Vector(samples) => samples,
-        Value::Scalar(value) => vec![Sample { labels: Labels::default(), value }],
+        Value::Scalar(value) => vec![Sample::new(Labels::default(), value)],
         Value::String(_) | Value::Matrix(_) => {
             let found = format!("{}, which is neither a vector nor a scalar", test.expr.value_type());
             return failure(test.samples.iter().map(shown).collect(), vec![found]);
@@ -120,7 +138,14 @@ fn differing(expected: &[Sample], found: Vec<Sample>, fuzzy: bool) -> (Vec<Strin
     let mut more = found;
     let mut missing: Vec<&Sample> = Vec::new();
     for sample in expected {
-        let same = |found: &Sample| found.labels == sample.labels && equal(found.value, sample.value, fuzzy);
+        let same = |found: &Sample| {
+            found.labels == sample.labels
+                && match (&found.histogram, &sample.histogram) {
+                    (None, None) => equal(found.value, sample.value, fuzzy),
+                    (Some(found), Some(expected)) => alike(found, expected),
+                    _ => false,
+                }
+        };
         match more.iter().position(same) {
             Some(place) => {
                 more.remove(place);
@@ -138,6 +163,15 @@ fn equal(one: f64, other: f64, fuzzy: bool) -> bool {
     one == other || (fuzzy && (one.next_up() == other || one.next_down() == other))
 }
 
+/// What a hint says counts where one is expected: of stored samples promtool's store adds some.
+fn alike(found: &Histogram, expected: &Histogram) -> bool {
+    let hints = [found.hint, expected.hint];
+    found.counts_alike(expected) && (hints[0] == hints[1] || hints.contains(&ResetHint::Unknown))
+}
+
 fn shown(sample: &Sample) -> String {
-    format!("{} {}", sample.labels, sample.value)
+    match &sample.histogram {
+        None => format!("{} {}", sample.labels, sample.value),
+        Some(histogram) => format!("{} {}", sample.labels, histogram.notation()),
+    }
 }

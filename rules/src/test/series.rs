@@ -1,20 +1,32 @@
 //! `input_series` in promtool's notation.
 //!
 //! Values are separated by space: `1`, `-2.5`, `NaN`, `-Inf`; `_` is no sample, `stale` the stale marker; `5x3` is the value
-//! and three more, `1+2x3` the same rising by 2, `_x3` three gaps. Hexadecimal numbers are not known here.
+//! and three more, `1+2x3` the same rising by 2, `_x3` three gaps. Hexadecimal numbers are not known here. `{{schema:0 count:2 sum:3 buckets:[2]}}` is a native
+//! histogram, and goes where a number goes.
 
+use std::sync::Arc;
+
+use crate::promql::histogram::Histogram;
 use crate::promql::labels::{Labels, NAME};
 use crate::promql::series::STALE;
 use crate::selector::{MatchOp, Selector};
 
 /// Values that one series may have.
 pub(super) const VALUES_MAX: usize = 1_000_000;
+/// Histograms that one item may stand for.
+const HISTOGRAMS_MAX: usize = 10_000;
 
 /// A series of a test; value `i` stands at `i` times the test's interval.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct InputSeries {
     pub labels: Labels,
-    pub values: Vec<Option<f64>>,
+    pub values: Vec<Option<Given>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Given {
+    Number(f64),
+    Histogram(Arc<Histogram>),
 }
 
 /// What is wrong with a text, and at which bytes of it.
@@ -43,7 +55,7 @@ pub(super) fn labels(text: &str) -> Result<Labels, Wrong> {
     Ok(Labels::new(pairs))
 }
 
-pub(super) fn values(text: &str) -> Result<Vec<Option<f64>>, Wrong> {
+pub(super) fn values(text: &str) -> Result<Vec<Option<Given>>, Wrong> {
     let mut found = Vec::new();
     let mut rest = text;
     loop {
@@ -52,14 +64,10 @@ pub(super) fn values(text: &str) -> Result<Vec<Option<f64>>, Wrong> {
             return Ok(found);
         }
         let at = text.len() - rest.len();
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (item, after) = rest.split_at(end);
+        let (item, after) = rest.split_at(item_end(rest));
         let shift = |fault: Wrong| Wrong { at: at + fault.at, ..fault };
-        if item.starts_with("{{") {
-            let length = rest.find("}}").map_or(item.len(), |end| end + 2);
-            return Err(wrong(at, length, "native histograms are not taken yet"));
-        }
-        expand(item, &mut found).map_err(shift)?;
+        let expanded = if item.starts_with("{{") { histograms(item, &mut found) } else { expand(item, &mut found) };
+        expanded.map_err(shift)?;
         if found.len() > VALUES_MAX {
             return Err(wrong(at, item.len(), format!("more than {VALUES_MAX} values in one series")));
         }
@@ -67,8 +75,62 @@ pub(super) fn values(text: &str) -> Result<Vec<Option<f64>>, Wrong> {
     }
 }
 
+/// The first space that is in no braces.
+fn item_end(rest: &str) -> usize {
+    let mut end = 0;
+    loop {
+        let space = rest[end..].find(char::is_whitespace).map_or(rest.len(), |space| end + space);
+        match rest[end..space].find("{{") {
+            None => return space,
+            Some(open) => {
+                let open = end + open;
+                let Some(close) = rest[open..].find("}}") else { return rest.len() };
+                end = open + close + 2;
+            }
+        }
+    }
+}
+
+/// `{{…}}`, `{{…}}x4`, `{{…}}+{{…}}x4`
+fn histograms(item: &str, into: &mut Vec<Option<Given>>) -> Result<(), Wrong> {
+    let not_one = |message: String| wrong(0, item.len(), message);
+    let form = || "write a histogram as {{schema:0 count:2 sum:3 buckets:[2]}}, then x3 or +{{…}}x3".to_owned();
+    let (first, after) = braces(item).ok_or_else(|| not_one(form()))?;
+    let mut next = Histogram::parse(first).map_err(not_one)?;
+    let sign = after.chars().next();
+    let step = match sign {
+        None => {
+            into.push(Some(Given::Histogram(Arc::new(next))));
+            return Ok(());
+        }
+        Some('x') => None,
+        Some('+' | '-') => Some(braces(&after[1..]).ok_or_else(|| not_one(form()))?),
+        Some(_) => return Err(not_one(form())),
+    };
+    let (step, times) = step.map_or((None, after), |(step, after)| (Some(step), after));
+    let times = times.strip_prefix('x').and_then(count).ok_or_else(|| not_one(form()))?;
+    if times > HISTOGRAMS_MAX {
+        return Err(not_one(format!("more than {HISTOGRAMS_MAX} histograms in one series")));
+    }
+    let step = step.map(Histogram::parse).transpose().map_err(not_one)?;
+    for _ in 0..=times {
+        into.push(Some(Given::Histogram(Arc::new(next.clone()))));
+        let Some(step) = &step else { continue };
+        let hint = next.hint;
+        let met = if sign == Some('-') { next.subtract(step) } else { next.add(step) };
+        met.map_err(|_| not_one("the two histograms are of schemas that do not meet".to_owned()))?;
+        next.hint = hint;
+    }
+    Ok(())
+}
+
+/// What the braces at the beginning hold, and what follows them.
+fn braces(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("{{")?.split_once("}}")
+}
+
 /// `1`, `1x4`, `1+2x4`, `_`, `_x4`, `stale`
-fn expand(item: &str, into: &mut Vec<Option<f64>>) -> Result<(), Wrong> {
+fn expand(item: &str, into: &mut Vec<Option<Given>>) -> Result<(), Wrong> {
     let not_one =
         || wrong(0, item.len(), format!("\"{item}\" is no value; write for example 5, 1x3, 0+10x20, _ or stale"));
     if let Some(after) = item.strip_prefix('_') {
@@ -77,12 +139,12 @@ fn expand(item: &str, into: &mut Vec<Option<f64>>) -> Result<(), Wrong> {
     }
     let (first, after) = value(item).ok_or_else(not_one)?;
     if after.is_empty() {
-        into.push(Some(first));
+        into.push(Some(Given::Number(first)));
         return Ok(());
     }
     if let Some(times) = after.strip_prefix('x') {
         let times = count(times).ok_or_else(not_one)?;
-        return repeat(item, times + 1, into, || Some(first));
+        return repeat(item, times + 1, into, || Some(Given::Number(first)));
     }
     if !after.starts_with(['+', '-']) {
         return Err(not_one());
@@ -94,15 +156,15 @@ fn expand(item: &str, into: &mut Vec<Option<f64>>) -> Result<(), Wrong> {
     repeat(item, times + 1, into, || {
         let value = next;
         next += step;
-        Some(value)
+        Some(Given::Number(value))
     })
 }
 
 fn repeat(
     item: &str,
     times: usize,
-    into: &mut Vec<Option<f64>>,
-    mut next: impl FnMut() -> Option<f64>,
+    into: &mut Vec<Option<Given>>,
+    mut next: impl FnMut() -> Option<Given>,
 ) -> Result<(), Wrong> {
     if times > VALUES_MAX {
         return Err(wrong(0, item.len(), format!("more than {VALUES_MAX} values in one series")));
@@ -179,12 +241,41 @@ mod tests {
             (".5 5.", &[Some(0.5), Some(5.0)]),
         ];
         let bits = |values: &[Option<f64>]| values.iter().map(|value| value.map(f64::to_bits)).collect::<Vec<_>>();
+        let numbers = |text: &str| {
+            let values = values(text).expect(text).into_iter();
+            let number = |given: Option<Given>| match given? {
+                Given::Number(value) => Some(value),
+                Given::Histogram(held) => panic!("{text}: {held}"),
+            };
+            values.map(number).collect::<Vec<_>>()
+        };
         for (text, expected) in table {
-            assert_eq!(bits(&values(text).expect(text)), bits(expected), "{text}");
+            assert_eq!(bits(&numbers(text)), bits(expected), "{text}");
         }
-        assert!(values("NaN").expect("NaN")[0].expect("a value").is_nan());
-        let tenth = values("0+0.1x3").expect("a sequence");
-        assert_eq!(tenth[3], Some(0.1 + 0.1 + 0.1), "sums, not products");
+        assert!(numbers("NaN")[0].expect("a value").is_nan());
+        assert_eq!(numbers("0+0.1x3")[3], Some(0.1 + 0.1 + 0.1), "sums, not products");
+    }
+
+    #[test]
+    fn a_histogram_goes_where_a_number_goes() {
+        let shown = |text: &str| {
+            let shown = values(text).expect(text).into_iter().map(|given| match given {
+                None => "_".to_owned(),
+                Some(Given::Number(value)) => value.to_string(),
+                Some(Given::Histogram(held)) => held.notation(),
+            });
+            shown.collect::<Vec<_>>().join(" ")
+        };
+        let one = "{{schema:1 count:2 sum:3 buckets:[2]}}";
+        assert_eq!(shown(&format!("1 {one} _ {one}x1")), format!("1 {one} _ {one} {one}"));
+        let rising = "{{count:2 sum:3 buckets:[1 1]}}+{{count:3 sum:1 buckets:[0 1 2]}}x2";
+        let steps =
+            "{{count:2 sum:3 buckets:[1 1]}} {{count:5 sum:4 buckets:[1 2 2]}} {{count:8 sum:5 buckets:[1 3 4]}}";
+        assert_eq!(shown(rising), steps);
+        let falling = "{{count:3 sum:3 buckets:[3]}}-{{count:1 sum:1 buckets:[1]}}x1";
+        assert_eq!(shown(falling), "{{count:3 sum:3 buckets:[3]}} {{count:2 sum:2 buckets:[2]}}");
+        let gauge = "{{schema:-53 count:1 custom_values:[5 10] counter_reset_hint:gauge offset:1 buckets:[1]}}";
+        assert_eq!(values(gauge).expect(gauge).len(), 1);
     }
 
     #[test]
@@ -198,7 +289,12 @@ mod tests {
             ("1+stale", 0, 7),
             ("1x99999999999", 0, 13),
             ("1x600000 1x600000", 9, 8),
-            ("1 {{schema:1 count:2}} 3", 2, 20),
+            ("1 {{schema:9 count:2}} 3", 2, 20),
+            ("{{count:2}", 0, 10),
+            ("{{count:2}}+1x2", 0, 15),
+            ("{{count:2 count:3}}", 0, 19),
+            ("{{bukets:[1]}}", 0, 14),
+            ("{{count:2}}+{{schema:-53 custom_values:[1]}}x2", 0, 46),
         ] {
             let fault = values(text).expect_err(text);
             assert_eq!((fault.at, fault.length), (at, length), "{text}: {fault:?}");

@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 use watchkeep_rules::promql;
 use watchkeep_rules::promql::ast::{Expr, Span, ValueType};
 use watchkeep_rules::promql::eval::{self, EvalError, Evaluated, Settings};
+use watchkeep_rules::promql::histogram::Histogram;
 use watchkeep_rules::promql::labels::Labels;
 
 use super::{ApiState, Asked, CUT, Fault, off_thread, truncate};
@@ -179,14 +180,26 @@ fn answer(mut evaluated: Evaluated, text: &str, at: i64, limit: usize) -> Value 
         eval::Value::Scalar(value) => ("scalar", pair(at, *value)),
         eval::Value::String(text) => ("string", json!([at as f64 / 1_000.0, text])),
         eval::Value::Vector(samples) => {
-            let sample =
-                |sample: &eval::Sample| json!({"metric": metric(&sample.labels), "value": pair(at, sample.value)});
+            let sample = |sample: &eval::Sample| match &sample.histogram {
+                None => json!({"metric": metric(&sample.labels), "value": pair(at, sample.value)}),
+                Some(held) => json!({"metric": metric(&sample.labels), "histogram": histogram(at, held)}),
+            };
             ("vector", samples.iter().map(sample).collect())
         }
         eval::Value::Matrix(series) => {
             let of = |series: &promql::series::Series| {
+                let mut shown = json!({"metric": metric(&series.labels)});
                 let values: Vec<Value> = series.points.iter().map(|point| pair(point.at, point.value)).collect();
-                json!({"metric": metric(&series.labels), "values": values})
+                let histograms = series.histograms.iter().map(|held| histogram(held.at, &held.histogram));
+                let histograms: Vec<Value> = histograms.collect();
+                // As in Prometheus: a key for what there is, and never none.
+                if !values.is_empty() || histograms.is_empty() {
+                    shown["values"] = values.into();
+                }
+                if !histograms.is_empty() {
+                    shown["histograms"] = histograms.into();
+                }
+                shown
             };
             ("matrix", series.iter().map(of).collect())
         }
@@ -208,14 +221,30 @@ pub(super) fn metric(labels: &Labels) -> Value {
 
 /// `[seconds, "value"]`: JSON has no infinities, so values are texts.
 fn pair(at: i64, value: f64) -> Value {
-    let text = if value.is_nan() {
+    json!([at as f64 / 1_000.0, text(value)])
+}
+
+/// `[seconds, {count, sum, buckets: [[boundaries, lower, upper, count], …]}]`
+fn histogram(at: i64, histogram: &Histogram) -> Value {
+    let mut shown = json!({"count": text(histogram.count), "sum": text(histogram.sum)});
+    let buckets = histogram.intervals().into_iter().map(|interval| {
+        json!([interval.boundaries(), text(interval.lower), text(interval.upper), text(interval.count)])
+    });
+    let buckets: Vec<Value> = buckets.collect();
+    if !buckets.is_empty() {
+        shown["buckets"] = buckets.into();
+    }
+    json!([at as f64 / 1_000.0, shown])
+}
+
+fn text(value: f64) -> String {
+    if value.is_nan() {
         "NaN".to_owned()
     } else if value.is_infinite() {
         if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
     } else {
         value.to_string()
-    };
-    json!([at as f64 / 1_000.0, text])
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +258,19 @@ mod tests {
         let fault = parse("sum(up)\n  + )").expect_err("it has a fault");
         assert_eq!((fault.kind, fault.status), ("bad_data", StatusCode::BAD_REQUEST));
         assert!(fault.message.starts_with("2:5: "), "{}", fault.message);
+    }
+
+    #[test]
+    fn a_histogram_is_written_as_prometheus_writes_it() {
+        let held =
+            Histogram::parse("count:4 sum:2.5 z_bucket:1 z_bucket_w:0.5 offset:1 buckets:[1] n_offset:1 n_buckets:[2]");
+        assert_eq!(
+            histogram(1_500, &held.expect("a histogram")),
+            json!([1.5, {"count": "4", "sum": "2.5", "buckets": [
+                [1, "-2", "-1", "2"], [3, "-0.5", "0.5", "1"], [0, "1", "2", "1"],
+            ]}])
+        );
+        assert_eq!(histogram(0, &Histogram::default()), json!([0.0, {"count": "0", "sum": "0"}]));
     }
 
     #[test]

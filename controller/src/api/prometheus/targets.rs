@@ -160,7 +160,7 @@ mod tests {
         let labels = Labels::new([("__name__", "up"), ("instance", "web-1"), ("job", "nginx")]);
         let stale = Point { at: 3_000, value: f64::from_bits(STALE) };
         let health = |points: Vec<Point>| {
-            let series = Series { labels: labels.clone(), points };
+            let series = Series::new(labels.clone(), points);
             let [target] = targets_of(&agent(), Some(&vec![&series])).try_into().expect("one target");
             (target["health"].clone(), target["lastScrape"].clone(), target["scrapePool"].clone())
         };

@@ -120,7 +120,7 @@ fn one_series(series: &Value) -> Option<Series> {
         let at = (pair[0].as_f64()? * 1_000.0).round() as i64;
         Some(Point { at, value: pair[1].as_str()?.parse().ok()? })
     });
-    Some(Series { labels: Labels::new(labels.collect::<Option<Vec<_>>>()?), points: points.collect::<Option<_>>()? })
+    Some(Series::new(Labels::new(labels.collect::<Option<Vec<_>>>()?), points.collect::<Option<_>>()?))
 }
 
 /// What there is to tell.
@@ -235,7 +235,7 @@ mod tests {
         // Down from the 10th minute to the 19th, and from the 50th on.
         let value = |minute: i64| if (10..20).contains(&minute) || minute >= 50 { 0.0 } else { 1.0 };
         let points = (0..=60).map(|minute| Point { at: from + minute * MINUTE, value: value(minute) }).collect();
-        let series = Series { labels: Labels::new([("__name__", "up"), ("instance", "web-1")]), points };
+        let series = Series::new(Labels::new([("__name__", "up"), ("instance", "web-1")]), points);
         replay.go_on(&[series], to).expect("it fits");
         let told = told(&book, &replay, from, to);
         let text = told.table();

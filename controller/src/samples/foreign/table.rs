@@ -190,7 +190,7 @@ impl Table {
                 continue;
             }
             points += of_series.len();
-            found.push(Series { labels: series.labels.clone(), points: of_series });
+            found.push(Series::new(series.labels.clone(), of_series));
             question.fits(found.len(), points)?;
         }
         Ok(found)

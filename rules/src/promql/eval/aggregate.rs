@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::grouping::Signature;
+use super::native;
 use super::node::Evaluator;
 use super::steps::{Steps, Vectors};
 use super::{EvalError, Sample, sums};
@@ -32,25 +33,35 @@ impl Evaluator<'_> {
                 for warning in phis.iter().filter_map(|phi| sums::quantile_warning(*phi)) {
                     self.warnings.add(needed()?.span, warning);
                 }
-                self.reduced(inner, grouping, steps, |step, values| sums::quantile(phis[step], values))
+                self.reduced(span, op, inner, grouping, steps, |step, values| sums::quantile(phis[step], values))
             }
-            op => self.reduced(inner, grouping, steps, |_, values| reduced(op, values.into_iter())),
+            op => self.reduced(span, op, inner, grouping, steps, |_, values| reduced(op, values.into_iter())),
         }
     }
 
     fn reduced(
         &mut self,
+        span: Span,
+        op: AggregateOp,
         inner: &Expr,
         grouping: &Grouping,
         steps: Steps,
         reduce: impl Fn(usize, Vec<f64>) -> f64,
     ) -> Result<Vectors, EvalError> {
-        let vectors = self.vectors(inner, steps)?;
+        let mut vectors = self.vectors(inner, steps)?;
+        match op {
+            AggregateOp::Count | AggregateOp::Group => {}
+            AggregateOp::Sum | AggregateOp::Avg if native::any(&vectors) => {
+                return Ok(self.totals(span, op, grouping, &vectors));
+            }
+            op => self.floats_alone(span, op.as_str(), &mut vectors),
+        }
         let reduced = vectors.iter().enumerate().map(|(step, vector)| {
             let groups = groups(grouping, vector).into_values();
             let reduced = groups.map(|group| Sample {
                 labels: group[0].labels.filtered(|name| grouping.counts(name)),
                 value: reduce(step, group.iter().map(|sample| sample.value).collect()),
+                histogram: None,
             });
             reduced.collect()
         });

@@ -2,6 +2,7 @@
 
 use super::grouping::nameless;
 use super::matching::Matched;
+use super::native::{self, Remarks};
 use super::node::{Evaluator, relabelled, same_labelset};
 use super::steps::{Steps, Vectors};
 use super::{EvalError, Sample};
@@ -77,8 +78,12 @@ impl Evaluator<'_> {
         }
         let numbers = self.scalars(scalar, steps)?;
         let vectors = self.vectors(vector, steps)?;
+        let mut remarks = Remarks::default();
         let filtered = vectors.into_iter().zip(numbers).map(|(vector, number)| {
             let kept = vector.into_iter().filter_map(|sample| {
+                if sample.histogram.is_some() {
+                    return native::with_scalar(binary, sample, number, scalar_left, &mut remarks);
+                }
                 let (lhs, rhs) = if scalar_left { (number, sample.value) } else { (sample.value, number) };
                 // What a comparison keeps is the vector's value, on whichever side it stands.
                 let value = binary.op.apply(lhs, rhs).value(binary.return_bool, sample.value)?;
@@ -86,14 +91,16 @@ impl Evaluator<'_> {
             });
             kept.collect()
         });
-        self.without_name(span, binary, filtered.collect())
+        let filtered = filtered.collect();
+        self.tell(span, remarks);
+        self.without_name(span, binary, filtered)
     }
 
     fn without_name(&self, span: Span, binary: &Binary, vectors: Vectors) -> Result<Vectors, EvalError> {
         if !binary.drops_name() {
             return Ok(vectors);
         }
-        let bare = |sample: &Sample| Sample { labels: nameless(&sample.labels), value: sample.value };
+        let bare = |sample: &Sample| Sample { labels: nameless(&sample.labels), ..sample.clone() };
         relabelled(span, vectors, bare)
     }
 
@@ -101,17 +108,20 @@ impl Evaluator<'_> {
         let lhs = self.vectors(&binary.lhs, steps)?;
         let rhs = self.vectors(&binary.rhs, steps)?;
         let both = lhs.into_iter().zip(rhs);
-        both.map(|(lhs, rhs)| {
+        let mut remarks = Remarks::default();
+        let made = both.map(|(lhs, rhs)| {
             let vector = match binary.op {
                 BinaryOp::And => and(binary, lhs, &rhs),
                 BinaryOp::Unless => unless(binary, lhs, &rhs),
                 BinaryOp::Or => or(binary, lhs, rhs),
-                _ => Matched::new(binary, &lhs, &rhs)?.combined()?,
+                _ => Matched::new(binary, &lhs, &rhs)?.combined(&mut remarks)?,
             };
             self.spend(vector.len(), span)?;
             distinct(span, vector)
-        })
-        .collect()
+        });
+        let made = made.collect();
+        self.tell(span, remarks);
+        made
     }
 }
 

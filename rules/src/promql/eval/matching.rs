@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grouping::{Signature, is_metadata};
+use super::native::{self, Remarks};
 use super::{EvalError, Sample};
 use crate::promql::ast::{Binary, Card, Grouping};
 use crate::promql::labels::Labels;
@@ -49,7 +50,7 @@ impl<'a> Matched<'a> {
     /// # Errors
     /// Two elements match the same partner without `group_left`, or give the same labels with it; also where a
     /// comparison drops them.
-    pub fn combined(&self) -> Result<Vec<Sample>, EvalError> {
+    pub fn combined(&self, remarks: &mut Remarks) -> Result<Vec<Sample>, EvalError> {
         let mut seen: BTreeSet<(Signature<'_>, Option<Labels>)> = BTreeSet::new();
         let mut found = Vec::new();
         for sample in self.many {
@@ -63,14 +64,19 @@ impl<'a> Matched<'a> {
             if !seen.insert((signature, key)) {
                 return Err(self.twice(&labels));
             }
-            found.extend(self.value(sample.value, partner.value).map(|value| Sample { labels, value }));
+            let value = self.value(sample, partner, remarks);
+            found.extend(value.map(|(value, histogram)| Sample { labels, value, histogram }));
         }
         Ok(found)
     }
 
-    fn value(&self, many: f64, one: f64) -> Option<f64> {
+    fn value(&self, many: &Sample, one: &Sample, remarks: &mut Remarks) -> Option<native::Either> {
         let (lhs, rhs) = if self.binary.matching.card == Card::OneToMany { (one, many) } else { (many, one) };
-        self.binary.op.apply(lhs, rhs).value(self.binary.return_bool, lhs)
+        if lhs.histogram.is_some() || rhs.histogram.is_some() {
+            return native::apply(self.binary, &native::either(lhs), &native::either(rhs), remarks);
+        }
+        let value = self.binary.op.apply(lhs.value, rhs.value).value(self.binary.return_bool, lhs.value)?;
+        Some((value, None))
     }
 
     fn twice(&self, labels: &Labels) -> EvalError {

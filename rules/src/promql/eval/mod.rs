@@ -1,4 +1,4 @@
-//! The plain evaluator: what an expression means, with the semantics of Prometheus 3 over floats.
+//! The plain evaluator: what an expression means, with the semantics of Prometheus 3.
 //!
 //! It is the oracle: whatever else evaluates expressions must give what it gives. Each file stands beside a page of
 //! Prometheus's documentation ("Querying: basics, operators, functions"): [`selectors`](self) and staleness, [`windows`](self)
@@ -9,13 +9,15 @@
 //! same bits. The metric's name goes as soon as a function or operator changes what the value means, as in Prometheus
 //! without `promql-delayed-name-removal`.
 //!
-//! Not here: native histograms, and what Prometheus calls experimental (except `first_over_time`).
+//! Native histograms stand beside floats: a sample or a point is the one or the other. What floats alone do passes them by
+//! at the cost of one look.
 
 mod aggregate;
 mod binary;
 mod functions;
 mod grouping;
 mod matching;
+mod native;
 mod node;
 mod notes;
 mod numbers;
@@ -27,6 +29,9 @@ mod sums;
 mod windows;
 
 use super::ast::{Expr, Span, ValueType};
+use std::sync::Arc;
+
+use super::histogram::Histogram;
 use super::labels::Labels;
 use super::series::{Samples, Series};
 use node::Evaluator;
@@ -68,7 +73,17 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub labels: Labels,
+    /// 0 where the element is a histogram.
     pub value: f64,
+    /// A native histogram, instead of the number.
+    pub histogram: Option<Arc<Histogram>>,
+}
+
+impl Sample {
+    /// An element that is a number.
+    pub fn new(labels: Labels, value: f64) -> Self {
+        Self { labels, value, histogram: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +155,7 @@ pub fn range(
     let series = match expr.value_type() {
         ValueType::Scalar => {
             let values = evaluator.scalars(expr, steps)?;
-            steps.series(values.into_iter().map(|value| vec![Sample { labels: Labels::default(), value }]).collect())
+            steps.series(values.into_iter().map(|value| vec![Sample::new(Labels::default(), value)]).collect())
         }
         ValueType::Vector => steps.series(evaluator.vectors(expr, steps)?),
         ValueType::String | ValueType::Matrix => {

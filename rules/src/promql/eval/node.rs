@@ -2,6 +2,7 @@
 
 use super::functions;
 use super::grouping::nameless;
+use super::native;
 use super::notes::Notes;
 use super::steps::{Steps, Vectors};
 use super::{EvalError, Evaluated, Sample, Settings, Value};
@@ -72,7 +73,10 @@ impl<'a> Evaluator<'a> {
 
     fn negated(&mut self, inner: &Expr, steps: Steps) -> Result<Vectors, EvalError> {
         let vectors = self.vectors(inner, steps)?;
-        relabelled(inner.span, vectors, |sample| Sample { labels: nameless(&sample.labels), value: -sample.value })
+        relabelled(inner.span, vectors, |sample| match &sample.histogram {
+            None => Sample::new(nameless(&sample.labels), -sample.value),
+            Some(histogram) => native::scaled(nameless(&sample.labels), histogram, -1.0),
+        })
     }
 }
 

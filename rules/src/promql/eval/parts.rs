@@ -18,6 +18,11 @@ pub(crate) fn reduced(op: AggregateOp, values: impl Iterator<Item = f64>) -> f64
     super::aggregate::reduced(op, values)
 }
 
+/// A sum that keeps the digits which additions lose.
+pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    super::sums::sum(values)
+}
+
 /// The labels that count, by name.
 pub(crate) fn signature<'a>(grouping: &Grouping, labels: &'a Labels) -> Signature<'a> {
     grouping.signature(labels)

@@ -38,7 +38,9 @@ impl Evaluator<'_> {
         order: Order,
     ) -> Result<Vectors, EvalError> {
         let counts = self.scalars(param, steps)?;
-        let vectors = self.vectors(inner, steps)?;
+        let mut vectors = self.vectors(inner, steps)?;
+        let op = if order == Order::Falling { "topk" } else { "bottomk" };
+        self.floats_alone(inner.span, op, &mut vectors);
         if counts.iter().all(|count| *count < 1.0) {
             return Ok(vec![Vec::new(); steps.count()]);
         }
@@ -74,12 +76,13 @@ impl Evaluator<'_> {
         let counted = self.vectors(inner, steps)?.into_iter().map(|vector| {
             let labelled = vector.into_iter();
             let labelled: Vec<Sample> = labelled
-                .map(|sample| Sample { labels: sample.labels.with(label, &written(sample.value)), ..sample })
+                .map(|sample| Sample { labels: sample.labels.with(label, &shown(&sample)), ..sample })
                 .collect();
             let groups = groups(&grouping, &labelled).into_values();
             let counted = groups.map(|group| Sample {
                 labels: group[0].labels.filtered(|name| grouping.counts(name)),
                 value: group.len() as f64,
+                histogram: None,
             });
             counted.collect()
         });
@@ -130,6 +133,10 @@ impl Evaluator<'_> {
         }
         Ok(vectors)
     }
+}
+
+fn shown(sample: &Sample) -> String {
+    sample.histogram.as_ref().map_or_else(|| written(sample.value), |histogram| histogram.to_string())
 }
 
 /// Between 0 and 1, even over many series, the same for the same labels (FNV-1a, its bits mixed once more).

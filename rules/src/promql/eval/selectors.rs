@@ -42,7 +42,8 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Series>, EvalError> {
         let found = self.samples.select(matchers, after, until);
         let mut series = found.map_err(|message| EvalError::new(span, format!("read {matchers}: {message}")))?;
-        self.spend(series.iter().map(|series| series.points.len() + 1).sum(), span)?;
+        let held = |series: &Series| series.histograms.iter().map(|held| held.histogram.weight()).sum::<usize>();
+        self.spend(series.iter().map(|series| series.points.len() + held(series) + 1).sum(), span)?;
         if !series.is_sorted_by(|one, next| one.labels < next.labels) {
             series.sort_by(|one, other| one.labels.cmp(&other.labels));
         }
@@ -63,14 +64,45 @@ impl Evaluator<'_> {
         let series = self.select(span, &selector.matchers, first.saturating_sub(lookback), last)?;
         self.spend(series.len().saturating_mul(steps.count()), span)?;
         let mut vectors: Vectors = vec![Vec::new(); steps.count()];
-        for Series { labels, points } in &series {
+        for series @ Series { labels, points, histograms } in &series {
+            if !histograms.is_empty() {
+                newest_of_both(series, steps.iter().map(|step| place.at(step)), lookback, &value_of, &mut vectors);
+                continue;
+            }
             for (step, vector) in steps.iter().zip(&mut vectors) {
                 if let Some(point) = newest_at(points, place.at(step), lookback) {
-                    vector.push(Sample { labels: labels.clone(), value: value_of(point) });
+                    vector.push(Sample::new(labels.clone(), value_of(point)));
                 }
             }
         }
         Ok(vectors)
+    }
+}
+
+/// Of a series that has histograms: at each instant the newest of these and of its floats.
+fn newest_of_both(
+    series: &Series,
+    instants: impl Iterator<Item = i64>,
+    lookback: i64,
+    value_of: &impl Fn(Point) -> f64,
+    vectors: &mut Vectors,
+) {
+    for (at, vector) in instants.zip(vectors) {
+        let held = series.histograms[..series.histograms.partition_point(|held| held.at <= at)].last();
+        let float = series.points[..series.points.partition_point(|point| point.at <= at)].last();
+        let held = held.filter(|held| float.is_none_or(|float| float.at < held.at));
+        match held {
+            Some(held) if held.at > at.saturating_sub(lookback) => vector.push(Sample {
+                labels: series.labels.clone(),
+                value: value_of(Point { at: held.at, value: 0.0 }),
+                histogram: Some(std::sync::Arc::clone(&held.histogram)),
+            }),
+            Some(_) => {}
+            None => {
+                let found = newest_at(&series.points, at, lookback);
+                vector.extend(found.map(|point| Sample::new(series.labels.clone(), value_of(point))));
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Sample;
 use crate::promql::labels::Labels;
-use crate::promql::series::{Point, Series};
+use crate::promql::series::{HistogramPoint, Point, Series};
 
 /// One vector for each step.
 pub(super) type Vectors = Vec<Vec<Sample>>;
@@ -44,12 +44,16 @@ impl Steps {
 
     /// The same elements by series, in the order of their labels.
     pub fn series(self, vectors: Vectors) -> Vec<Series> {
-        let mut found: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
+        let mut found: BTreeMap<Labels, (Vec<Point>, Vec<HistogramPoint>)> = BTreeMap::new();
         for (at, vector) in self.iter().zip(vectors) {
-            for Sample { labels, value } in vector {
-                found.entry(labels).or_default().push(Point { at, value });
+            for Sample { labels, value, histogram } in vector {
+                let series = found.entry(labels).or_default();
+                match histogram {
+                    None => series.0.push(Point { at, value }),
+                    Some(histogram) => series.1.push(HistogramPoint { at, histogram }),
+                }
             }
         }
-        found.into_iter().map(|(labels, points)| Series { labels, points }).collect()
+        found.into_iter().map(|(labels, (points, histograms))| Series { labels, points, histograms }).collect()
     }
 }

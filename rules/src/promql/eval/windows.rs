@@ -5,7 +5,7 @@ use super::node::Evaluator;
 use super::selectors::Place;
 use super::steps::Steps;
 use crate::promql::ast::{Expr, ExprKind, Span, When};
-use crate::promql::series::{Point, Series};
+use crate::promql::series::{HistogramPoint, Point, Series};
 
 /// Series with all the points that their windows need, by labels. No stale markers.
 pub(super) struct Windows {
@@ -37,11 +37,22 @@ impl Windows {
         (!points.is_empty()).then_some(Window { points, from, to, at: step })
     }
 
+    /// The histograms of the series in its window at a step, and that window's bounds.
+    pub fn histograms<'a>(&self, series: &'a Series, step: i64) -> (&'a [HistogramPoint], i64, i64) {
+        let to = self.place.at(step);
+        let from = to.saturating_sub(self.range);
+        let start = series.histograms.partition_point(|held| held.at <= from);
+        let end = series.histograms.partition_point(|held| held.at <= to);
+        (&series.histograms[start..end.max(start)], from, to)
+    }
+
     /// The range vector itself, where it is what was asked for.
     pub fn at_instant(self, at: i64) -> Vec<Series> {
         let windowed = self.series.iter().filter_map(|series| {
-            let points = self.window(series, at)?.points.to_vec();
-            Some(Series { labels: series.labels.clone(), points })
+            let points = self.window(series, at).map(|window| window.points.to_vec()).unwrap_or_default();
+            let histograms = self.histograms(series, at).0.to_vec();
+            let is_empty = points.is_empty() && histograms.is_empty();
+            (!is_empty).then(|| Series { labels: series.labels.clone(), points, histograms })
         });
         windowed.collect()
     }

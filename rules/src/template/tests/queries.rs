@@ -4,7 +4,7 @@ use super::*;
 use crate::promql::labels::{Labels, NAME};
 
 fn sample(host: &str, value: f64) -> Sample {
-    Sample { labels: Labels::new([(NAME, "up"), ("host", host), ("__value__", "text")]), value }
+    Sample::new(Labels::new([(NAME, "up"), ("host", host), ("__value__", "text")]), value)
 }
 
 /// Renders with a store that knows `up` of three hosts.

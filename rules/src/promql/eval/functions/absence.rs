@@ -16,7 +16,12 @@ pub(super) fn absent(evaluator: &mut Evaluator<'_>, arg: &Expr, steps: Steps) ->
 
 pub(super) fn absent_over_time(evaluator: &mut Evaluator<'_>, arg: &Expr, steps: Steps) -> Result<Vectors, EvalError> {
     let windows = evaluator.windows(arg, steps)?;
-    let present = |step| windows.series.iter().any(|series| windows.window(series, step).is_some());
+    let present = |step| {
+        windows
+            .series
+            .iter()
+            .any(|series| windows.window(series, step).is_some() || !windows.histograms(series, step).0.is_empty())
+    };
     Ok(where_none(arg, steps.iter().map(present)))
 }
 
@@ -24,7 +29,7 @@ fn where_none(arg: &Expr, present: impl Iterator<Item = bool>) -> Vectors {
     let labels = labels_of(arg);
     let element = |is_present: bool| match is_present {
         true => Vec::new(),
-        false => vec![Sample { labels: labels.clone(), value: 1.0 }],
+        false => vec![Sample::new(labels.clone(), 1.0)],
     };
     present.map(element).collect()
 }

@@ -61,7 +61,8 @@ fn by_step(
         .enumerate()
         .map(|(step, vector)| {
             let made = vector.iter().filter_map(|sample| {
-                function(step, sample.value).map(|value| Sample { labels: nameless(&sample.labels), value })
+                let value = function(step, sample.value).filter(|_| sample.histogram.is_none());
+                value.map(|value| Sample::new(nameless(&sample.labels), value))
             });
             made.collect()
         })

@@ -37,7 +37,7 @@ pub(super) fn parts(
         Some(arg) => mapped(span, evaluator.vectors(arg, steps)?, |value| part_at(part, value)),
         None => {
             let values = steps.iter().map(|at| part_at(part, seconds(at)));
-            Ok(values.map(|value| vec![Sample { labels: Labels::default(), value }]).collect())
+            Ok(values.map(|value| vec![Sample::new(Labels::default(), value)]).collect())
         }
     }
 }

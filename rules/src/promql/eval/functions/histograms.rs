@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::grouping::is_metadata;
-use super::super::node::{Evaluator, text};
+use super::super::grouping::{is_metadata, nameless};
+use super::super::node::{Evaluator, same_labelset, text};
 use super::super::steps::{Steps, Vectors};
 use super::super::sums::quantile_warning;
 use super::super::{EvalError, Sample};
 use crate::promql::ast::{Expr, Span};
+use crate::promql::histogram::Histogram;
 use crate::promql::labels::{Labels, NAME};
 use crate::quote::quoted;
 
@@ -36,11 +37,13 @@ pub(super) fn quantile(
         evaluator.warnings.add(phi.span, warning);
     }
     let mut forced = false;
-    let vectors = of_histograms(evaluator, arg, steps, |step, buckets| {
+    let of_buckets = |step: usize, buckets| {
         let (value, was_forced) = bucket_quantile(phis[step], buckets);
         forced |= was_forced;
         value
-    })?;
+    };
+    let of_native = |step: usize, histogram: &Histogram| histogram.quantile(phis[step]);
+    let vectors = of_histograms(evaluator, arg, steps, of_buckets, of_native)?;
     if forced {
         let remark = "input to histogram_quantile needed to be fixed for monotonicity \
                       (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
@@ -87,7 +90,9 @@ pub(super) fn fraction(
 ) -> Result<Vectors, EvalError> {
     let lower = evaluator.scalars(lower, steps)?;
     let upper = evaluator.scalars(upper, steps)?;
-    of_histograms(evaluator, arg, steps, |step, buckets| bucket_fraction(lower[step], upper[step], buckets))
+    let of_buckets = |step: usize, buckets| bucket_fraction(lower[step], upper[step], buckets);
+    let of_native = |step: usize, histogram: &Histogram| histogram.fraction(lower[step], upper[step]);
+    of_histograms(evaluator, arg, steps, of_buckets, of_native)
 }
 
 /// One element for each histogram: the buckets that differ in `le` alone. `reduce` gets at least one, by bound.
@@ -96,18 +101,37 @@ fn of_histograms(
     arg: &Expr,
     steps: Steps,
     mut reduce: impl FnMut(usize, Vec<Bucket>) -> f64,
+    of_native: impl Fn(usize, &Histogram) -> f64,
 ) -> Result<Vectors, EvalError> {
     let vectors = evaluator.vectors(arg, steps)?;
     let mut found = Vec::with_capacity(vectors.len());
     for (step, vector) in vectors.iter().enumerate() {
         let mut histograms: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
+        let mut natives: BTreeMap<Labels, f64> = BTreeMap::new();
         for sample in vector {
+            if let Some(histogram) = &sample.histogram {
+                let labels = nameless(&sample.labels);
+                let value = of_native(step, histogram);
+                if natives.insert(labels, value).is_some() {
+                    return Err(same_labelset(arg.span, &nameless(&sample.labels)));
+                }
+                continue;
+            }
             let Some(upper) = bound(evaluator, arg.span, &sample.labels) else { continue };
             let labels = sample.labels.filtered(|name| name != BOUND && !is_metadata(name));
             histograms.entry(labels).or_default().push(Bucket { upper, count: sample.value });
         }
-        let reduced = histograms.into_iter();
-        found.push(reduced.map(|(labels, buckets)| Sample { labels, value: reduce(step, merged(buckets)) }).collect());
+        let both: Vec<Labels> = natives.keys().filter(|labels| histograms.contains_key(labels)).cloned().collect();
+        for labels in both {
+            // Which of the two is meant nobody can say.
+            natives.remove(&labels);
+            histograms.remove(&labels);
+            evaluator.warnings.add(arg.span, "vector contains a mix of classic and native histograms");
+        }
+        for (labels, buckets) in histograms {
+            natives.insert(labels, reduce(step, merged(buckets)));
+        }
+        found.push(natives.into_iter().map(|(labels, value)| Sample::new(labels, value)).collect());
     }
     Ok(found)
 }

@@ -59,7 +59,7 @@ pub(super) fn info(
                 Some(_) => labels,
                 None => labels.with(label, value),
             });
-            Some(Sample { labels, value: sample.value })
+            Some(Sample { labels, ..sample.clone() })
         });
         joined.collect()
     });

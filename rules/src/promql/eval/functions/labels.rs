@@ -27,7 +27,7 @@ pub(super) fn replace(
         let Some(found) = regex.captures(sample.labels.get(source).unwrap_or("")) else { return sample.clone() };
         let mut value = String::new();
         found.expand(replacement, &mut value);
-        Sample { labels: sample.labels.with(destination, &value), value: sample.value }
+        Sample { labels: sample.labels.with(destination, &value), ..sample.clone() }
     })
 }
 
@@ -46,7 +46,7 @@ pub(super) fn join(
     let vectors = evaluator.vectors(arg, steps)?;
     relabelled(span, vectors, |sample| {
         let values: Vec<&str> = sources.iter().map(|source| sample.labels.get(source).unwrap_or("")).collect();
-        Sample { labels: sample.labels.with(destination, &values.join(separator)), value: sample.value }
+        Sample { labels: sample.labels.with(destination, &values.join(separator)), ..sample.clone() }
     })
 }
 

@@ -7,6 +7,7 @@ mod histograms;
 mod info;
 mod labels;
 mod math;
+mod native;
 mod over_time;
 mod rates;
 mod trends;
@@ -18,6 +19,7 @@ use super::steps::{Steps, Vectors};
 use super::windows::Window;
 use super::{EvalError, Sample};
 use crate::promql::ast::{Expr, ExprKind, Span};
+use crate::promql::histogram::Histogram;
 use crate::promql::labels::Labels;
 
 /// What a function makes of one window: none where it has too few points.
@@ -58,7 +60,7 @@ pub(super) fn scalars(
         ("scalar", [arg]) => {
             let vectors = evaluator.vectors(arg, steps)?;
             let only = vectors.iter().map(|vector| match vector.as_slice() {
-                [sample] => sample.value,
+                [sample] if sample.histogram.is_none() => sample.value,
                 _ => f64::NAN,
             });
             Ok(only.collect())
@@ -101,10 +103,11 @@ pub(super) fn vectors(
         ("round", [arg, nearest]) => clamps::round(evaluator, span, arg, Some(nearest), steps),
         ("histogram_quantile", [phi, arg]) => histograms::quantile(evaluator, phi, arg, steps),
         ("histogram_fraction", [lower, upper, arg]) => histograms::fraction(evaluator, lower, upper, arg, steps),
-        // Floats are no native histograms: these pass over them.
-        ("histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum", [arg]) => {
-            Ok(evaluator.vectors(arg, steps)?.into_iter().map(|_| Vec::new()).collect())
-        }
+        ("histogram_avg", [arg]) => native::told(evaluator, span, arg, steps, |held| held.sum / held.count),
+        ("histogram_count", [arg]) => native::told(evaluator, span, arg, steps, |held| held.count),
+        ("histogram_sum", [arg]) => native::told(evaluator, span, arg, steps, |held| held.sum),
+        ("histogram_stddev", [arg]) => native::told(evaluator, span, arg, steps, |held| held.variance().sqrt()),
+        ("histogram_stdvar", [arg]) => native::told(evaluator, span, arg, steps, Histogram::variance),
         ("histogram_quantiles", [arg, label, phis @ ..]) => {
             histograms::quantiles(evaluator, span, arg, label, phis, steps)
         }
@@ -121,7 +124,7 @@ pub(super) fn vectors(
         ("timestamp", [arg]) => timestamp(evaluator, span, arg, steps),
         ("vector", [arg]) => {
             let values = evaluator.scalars(arg, steps)?.into_iter();
-            Ok(values.map(|value| vec![Sample { labels: Labels::default(), value }]).collect())
+            Ok(values.map(|value| vec![Sample::new(Labels::default(), value)]).collect())
         }
         _ => Err(unknown(span, name)),
     }
@@ -141,8 +144,9 @@ fn seconds(ms: i64) -> f64 {
 }
 
 /// Each value by `function`; the name goes.
-fn mapped(span: Span, vectors: Vectors, function: impl Fn(f64) -> f64) -> Result<Vectors, EvalError> {
-    let make = |sample: &Sample| Sample { labels: nameless(&sample.labels), value: function(sample.value) };
+fn mapped(span: Span, mut vectors: Vectors, function: impl Fn(f64) -> f64) -> Result<Vectors, EvalError> {
+    super::native::drop_all(&mut vectors);
+    let make = |sample: &Sample| Sample::new(nameless(&sample.labels), function(sample.value));
     relabelled(span, vectors, make)
 }
 
@@ -165,11 +169,18 @@ pub(super) fn over_windows(
         let labels = if keeps_name { series.labels.clone() } else { nameless(&series.labels) };
         let mut any = false;
         for (place, step) in steps.iter().enumerate() {
+            if !series.histograms.is_empty()
+                && let Some(made) = native::of_window(evaluator, name, range.span, &windows, series, step)?
+            {
+                any |= !matches!(made, native::Made::Nothing);
+                vectors[place].extend(made.sample(&labels));
+                continue;
+            }
             let Some(window) = windows.window(series, step) else { continue };
             evaluator.spend(window.points.len(), range.span)?;
             let value = function(place, &window);
             any |= value.is_some();
-            vectors[place].extend(value.map(|value| Sample { labels: labels.clone(), value }));
+            vectors[place].extend(value.map(|value| Sample::new(labels.clone(), value)));
         }
         if any {
             rates::remark(evaluator, name, range.span, &series.labels);
@@ -193,6 +204,7 @@ fn sorted(
         evaluator.warnings.add(span, warning);
     }
     let mut vectors = evaluator.vectors(arg, steps)?;
+    super::native::drop_all(&mut vectors);
     for vector in &mut vectors {
         vector.sort_by(|one, other| order.compare(one.value, other.value));
     }
@@ -206,12 +218,13 @@ fn timestamp(evaluator: &mut Evaluator<'_>, span: Span, arg: &Expr, steps: Steps
         inner = within;
     }
     if let ExprKind::Vector(selector) = &inner.kind {
-        let vectors = evaluator.newest(inner.span, selector, steps, |point| seconds(point.at))?;
+        let mut vectors = evaluator.newest(inner.span, selector, steps, |point| seconds(point.at))?;
+        vectors.iter_mut().flatten().for_each(|sample| sample.histogram = None);
         return mapped(span, vectors, |at| at);
     }
     let mut vectors = evaluator.vectors(inner, steps)?;
     for (at, vector) in steps.iter().zip(&mut vectors) {
-        vector.iter_mut().for_each(|sample| sample.value = seconds(at));
+        vector.iter_mut().for_each(|sample| (sample.value, sample.histogram) = (seconds(at), None));
     }
     mapped(span, vectors, |at| at)
 }

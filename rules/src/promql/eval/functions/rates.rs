@@ -61,6 +61,12 @@ pub(crate) struct Sampled {
 
 /// Seconds and numbers are multiplied in Prometheus's order, so that results are equal to the last bit.
 pub(crate) fn stretch(found: &Sampled, from: i64, to: i64, kind: Kind, per_second: bool) -> f64 {
+    found.change * factor(found, from, to, kind, per_second)
+}
+
+/// What the change is multiplied by.
+#[inline]
+pub(super) fn factor(found: &Sampled, from: i64, to: i64, kind: Kind, per_second: bool) -> f64 {
     let Sampled { first, last, count, change } = *found;
     let sampled = seconds_between(first.at, last.at);
     let spacing = sampled / (count - 1) as f64;
@@ -77,7 +83,7 @@ pub(crate) fn stretch(found: &Sampled, from: i64, to: i64, kind: Kind, per_secon
     if per_second {
         factor /= seconds_between(from, to);
     }
-    change * factor
+    factor
 }
 
 /// From the last two points alone.
@@ -88,7 +94,7 @@ fn instant(window: &Window<'_>, kind: Kind) -> Option<f64> {
     Some(if kind == Kind::Counter { change / seconds_between(before.at, last.at) } else { change })
 }
 
-fn seconds_between(from: i64, to: i64) -> f64 {
+pub(super) fn seconds_between(from: i64, to: i64) -> f64 {
     to.saturating_sub(from) as f64 / 1000.0
 }
 

@@ -7,6 +7,7 @@ mod experimental;
 mod functions;
 mod histograms;
 mod names;
+mod native;
 mod operators;
 mod rates;
 mod selectors;
@@ -61,7 +62,11 @@ fn evaluated(memory: &Memory, text: &str, at: i64) -> Result<Evaluated, EvalErro
 
 fn shown(value: Value) -> String {
     let vector = |samples: Vec<Sample>| {
-        let shown: Vec<String> = samples.iter().map(|sample| format!("{} {}", sample.labels, sample.value)).collect();
+        let shown = samples.iter().map(|sample| match &sample.histogram {
+            None => format!("{} {}", sample.labels, sample.value),
+            Some(histogram) => format!("{} {}", sample.labels, histogram.notation()),
+        });
+        let shown: Vec<String> = shown.collect();
         shown.join("; ")
     };
     match value {
