@@ -55,13 +55,23 @@ impl Scope<'_> {
 
 pub(super) fn steps(check: &mut Checker<'_>, node: &Node, what: &str, scope: &mut Scope<'_>) -> Vec<Step> {
     let mut found = Vec::new();
+    let mut named = BTreeSet::new();
     let items = check.list(node);
     let registered = items.iter().filter_map(|step| step.get("register").and_then(Node::scalar));
     scope.all_registered.extend(registered.map(str::to_owned));
     for (place, node) in items.iter().enumerate() {
         let name = node.get("name").and_then(Node::scalar).unwrap_or_default();
         let shown = if name.is_empty() { format!("{what} {}", place + 1) } else { format!("{what} '{name}'") };
-        found.extend(check.within(shown, |check| step(check, node, place, scope)));
+        let is_twice = !name.is_empty() && !named.insert(name);
+        found.extend(check.within(shown, |check| {
+            if let Some(node) = node.get("name").filter(|_| is_twice) {
+                check.fault(
+                    node,
+                    format!("a {what} before this one is named '{name}' already; a run tells steps by name"),
+                );
+            }
+            step(check, node, place, scope)
+        }));
     }
     found
 }
