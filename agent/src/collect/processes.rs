@@ -33,6 +33,8 @@ const LIMITS: [(&str, Family<'_>); 2] = [
 pub struct Processes {
     proc: PathBuf,
     limits: PathBuf,
+    /// In the order of [`LIMITS`].
+    allowed: [Option<f64>; LIMITS.len()],
     seen: Counts,
     readings: u32,
 }
@@ -48,7 +50,7 @@ struct Counts {
 impl Processes {
     pub fn new(root: &Root) -> Self {
         let (proc, limits) = (root.join("proc"), root.join("proc/sys/kernel"));
-        Self { proc, limits, seen: Counts::default(), readings: 0 }
+        Self { proc, limits, allowed: Default::default(), seen: Counts::default(), readings: 0 }
     }
 
     fn look(&self) -> Result<Counts, CollectError> {
@@ -84,10 +86,11 @@ impl Sparse for Processes {
     fn read(&mut self, families: &mut Families<'_>) -> Result<(), CollectError> {
         if self.readings.is_multiple_of(SLOW_READINGS) {
             self.seen = self.look()?;
+            self.allowed = LIMITS.map(|(file, _)| Attribute::once(&self.limits, file)?.number());
         }
         self.readings = self.readings.wrapping_add(1);
-        for (file, family) in LIMITS {
-            if let Some(limit) = Attribute::once(&self.limits, file).and_then(|line| line.number()) {
+        for ((_, family), limit) in LIMITS.into_iter().zip(self.allowed) {
+            if let Some(limit) = limit {
                 families.set(family, &[], limit);
             }
         }

@@ -94,14 +94,23 @@ impl Attribute {
         if let Some(Held(file)) = &self.0 {
             match file.read_at(&mut bytes, 0) {
                 Ok(length) => return Ok(Line { bytes, length }),
+                Err(fault) if says_nothing(&fault) => return Err(fault),
                 Err(_) => self.0 = None,
             }
         }
         let file = File::open(folder.join(name))?;
-        let length = file.read_at(&mut bytes, 0)?;
-        self.0 = Held::keep(file);
-        Ok(Line { bytes, length })
+        let read = file.read_at(&mut bytes, 0);
+        if read.as_ref().map_or_else(says_nothing, |_| true) {
+            self.0 = Held::keep(file);
+        }
+        read.map(|length| Line { bytes, length })
     }
+}
+
+/// The device is there and has no value for this now (`EINVAL`), as the speed of a link that is down: opening the file again
+/// would bring no other.
+fn says_nothing(fault: &io::Error) -> bool {
+    fault.kind() == io::ErrorKind::InvalidInput
 }
 
 /// How often a folder of hardware is listed, and what a collector did not want is shown to it again: once in so many looks.

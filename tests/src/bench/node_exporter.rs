@@ -119,7 +119,9 @@ fn compare(exporter: &Exporter) -> Result<Vec<Figure>> {
         (first.min(last) - slack..=first.max(last) + slack).contains(&value)
     };
     let shared = || ours.iter().filter(|(series, _)| after.contains_key(**series));
-    let other_values = shared().filter(|(series, value)| !is_near(series, **value));
+    // What a collector took is each one's own.
+    let comparable = || shared().filter(|(series, _)| !series.starts_with("node_scrape_collector_duration_seconds"));
+    let other_values = comparable().filter(|(series, value)| !is_near(series, **value));
     let other_types =
         their_types.iter().filter(|(family, kind)| our_types.get(*family).is_some_and(|ours| ours != *kind));
     let mut figures = vec![
