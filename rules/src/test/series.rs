@@ -109,10 +109,12 @@ fn histograms(item: &str, into: &mut Vec<Option<Given>>) -> Result<(), Wrong> {
     };
     let (step, times) = step.map_or((None, after), |(step, after)| (Some(step), after));
     let times = times.strip_prefix('x').and_then(count).ok_or_else(|| not_one(form()))?;
-    if times > HISTOGRAMS_MAX {
-        return Err(not_one(format!("more than {HISTOGRAMS_MAX} histograms in one series")));
-    }
     let step = step.map(Histogram::parse).transpose().map_err(not_one)?;
+    let weight = next.weight() + step.as_ref().map_or(0, Histogram::weight);
+    if times > HISTOGRAMS_MAX || times.saturating_mul(weight) > VALUES_MAX {
+        let most = format!("more than {HISTOGRAMS_MAX} histograms, or than {VALUES_MAX} buckets in them, in one item");
+        return Err(not_one(most));
+    }
     for _ in 0..=times {
         into.push(Some(Given::Histogram(Arc::new(next.clone()))));
         let Some(step) = &step else { continue };
@@ -292,6 +294,7 @@ mod tests {
             ("1 {{schema:9 count:2}} 3", 2, 20),
             ("{{count:2}", 0, 10),
             ("{{count:2}}+1x2", 0, 15),
+            ("{{count:2}}x10001", 0, 17),
             ("{{count:2 count:3}}", 0, 19),
             ("{{bukets:[1]}}", 0, 14),
             ("{{count:2}}+{{schema:-53 custom_values:[1]}}x2", 0, 46),
