@@ -10,6 +10,7 @@ pub mod auth;
 mod changes;
 mod ci_names;
 mod cis;
+mod console;
 mod extract;
 mod fleet;
 mod generations;
@@ -109,7 +110,7 @@ pub fn router(state: ApiState) -> axum::Router {
         .merge(status::open_routes())
         .merge(axum::Router::from(session::open_routes()))
         .route("/api/openapi.json", get(|| async move { Json(document) }))
-        .fallback(|| async { Problem::not_found("such route; /api/openapi.json lists all") })
+        .fallback(console::serve)
         .method_not_allowed_fallback(|| async {
             let detail = "this route does not take that method; /api/openapi.json lists what it takes";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)

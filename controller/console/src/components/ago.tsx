@@ -1,0 +1,21 @@
+import { Tooltip } from "@mantine/core";
+import { useEffect, useState } from "react";
+
+import { age } from "../words";
+
+/** How long ago, with the exact time on hover and for screen readers. */
+export function Ago({ at }: { at: number }) {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 10_000);
+    return () => clearInterval(timer);
+  }, []);
+  const exact = new Date(at).toLocaleString();
+  return (
+    <Tooltip label={exact} events={{ hover: true, focus: true, touch: true }}>
+      <time dateTime={new Date(at).toISOString()} title={exact}>
+        {age(now - at)}
+      </time>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,138 @@
+/** All that the console says, in one place: what is to be translated, or told better, is here. */
+export const words = {
+  product: "Watchkeep",
+  pages: {
+    login: "Log in",
+    now: "Now",
+    incident: "Incident",
+    problem: "Problem",
+    runs: "Runs",
+    cmdb: "CMDB",
+    ci: "Item",
+    fleet: "Fleet",
+    ledger: "Ledger",
+  },
+  shell: {
+    search: "Go to… (Ctrl K)",
+    searchShort: "Go to a page, or type INC-7",
+    nothingFound: "No page of that name. INC-7 and PRB-2 open a record.",
+    live: "Live",
+    lost: "Connection lost: what you see may be old. Trying again.",
+    skip: "Skip to the page",
+    menu: "Menu",
+    theme: "Light or dark",
+    logOut: "Log out",
+  },
+  login: {
+    name: "Name",
+    password: "Password",
+    submit: "Log in",
+    following: "Logging in with the link…",
+    lost: "No password yet, or lost? On the controller's host:",
+    command: "watchkeep user link admin",
+  },
+  now: {
+    problems: "Problems",
+    incidents: "Open incidents",
+    alone: "By themselves",
+    changed: "What changed in the last hour",
+    running: "Runs in progress",
+    fleet: "Fleet",
+    quiet: "Nothing is open. Rules watch; what they find appears here by itself.",
+    quietTry: "To see one, on a host with an agent: watchkeep-agent event send demonstration",
+    nothingChanged: "No change was recorded.",
+    nothingRuns: "No runbook runs or waits.",
+    filter: "Title, rule or host",
+    priority: "Priority",
+    filtered: "No open incident matches the filter.",
+  },
+  incident: {
+    since: "since",
+    opened: "opened",
+    by: "on",
+    priorityWhy: "Why this priority",
+    alerts: "What fires",
+    around: "What it stands on",
+    needs: "needs",
+    changed: "Changed before it",
+    samples: "Samples and threshold",
+    noSamples: "An event opened this; there is no threshold to draw.",
+    runs: "Runs",
+    noRuns: "No runbook was run for it.",
+    timeline: "Timeline",
+    also: "What else opened",
+    why: "Why was it opened?",
+    approve: "Approve",
+    approveAsk: (run: string, agent: string, steps: number) =>
+      `${run} will carry out ${steps} ${steps === 1 ? "step" : "steps"} on ${agent}:`,
+    reject: "Reject",
+    rejected: "rejected in the console",
+    output: "Output",
+    act: { acknowledge: "Acknowledge", progress: "Take up", note: "Note", resolve: "Resolve" },
+    actAsk: {
+      acknowledge: "Says that somebody has seen it. It still resolves by itself when its condition is over.",
+      progress: "From now on it does not resolve by itself: you do.",
+      note: "Is added to the timeline.",
+      resolve: "Ends it as mended by a person. It opens again if its condition goes on.",
+    },
+    noteLabel: "Note",
+    workaround: "How to live with it",
+    gone: "There is no such incident.",
+    resolved: "Resolved",
+  },
+  columns: {
+    name: "Name",
+    host: "Host",
+    state: "State",
+    run: "Run",
+    runbook: "Runbook",
+    title: "Title",
+    agent: "Host",
+    opened: "Ago",
+    since: "Since",
+    away: "Away as",
+    version: "Version",
+    when: "Ago",
+    what: "What",
+    about: "About",
+    who: "By",
+  },
+  cmdb: {
+    more: (count: number, beyond: boolean) => `${count}${beyond ? " and more" : ""} further relations are not drawn.`,
+    search: "Name",
+    selector: "Selector",
+    class: "Class",
+    empty: "Nothing matches. Agents fill the CMDB by themselves; a selector looks like {version=~\"1.22.*\"}.",
+    attributes: "Attributes",
+    relations: "Relations",
+    history: "History",
+  },
+  fleet: {
+    search: "Name",
+    standing: "Standing",
+    empty: "No agent is here. Enrol one: watchkeep agent token create, then on the host watchkeep-agent enroll --token-file FILE",
+  },
+  runs: { empty: "No runbook was run. A rule's runbook: block starts one, or: watchkeep runbook run NAME --incident INC-1" },
+  ledger: {
+    kind: "Kind, as incident. or run.finished",
+    subject: "Subject, as incident:INC-7",
+    empty: "No fact matches.",
+    verify: "Verify the chain",
+  },
+  list: { more: "Next page", first: "First page", of: "All" },
+  fault: { title: "That did not work", retry: "Try again" },
+  close: "Cancel",
+  yes: "Do it",
+} as const;
+
+/** `since 3 h`: the largest whole unit. */
+export function age(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** `in_progress` as people write it. */
+export const plain = (word: string) => word.replaceAll("_", " ");
