@@ -41,6 +41,9 @@ pub const FAULTS_MAX: usize = 200;
 /// Characters of a source line that are shown.
 const LINE_SHOWN_MAX: usize = 160;
 
+/// How the fault of a file that cannot be read begins.
+pub(crate) const UNREADABLE: &str = "this cannot be read: ";
+
 impl Fault {
     /// A fault over the bytes `from..to` of a file.
     pub fn at(source: &Source, from: usize, to: usize, message: impl Into<String>) -> Self {
@@ -71,6 +74,11 @@ impl Fault {
             rule: None,
             within: None,
         }
+    }
+
+    /// Whether the file could not be read at all.
+    pub fn is_unreadable(&self) -> bool {
+        self.line == 0 && self.message.starts_with(UNREADABLE)
     }
 
     /// `did you mean 'word'?`, where there is a near word.

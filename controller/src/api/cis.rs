@@ -11,6 +11,8 @@ use utoipa_axum::routes;
 use watchkeep_desk::Millis;
 use watchkeep_desk::cmdb::{Ci, Class};
 use watchkeep_desk::input::ActBody;
+use watchkeep_rules::model::CI_CLASSES;
+use watchkeep_rules::near::near;
 use watchkeep_rules::selector::Selector;
 
 use super::auth::Caller;
@@ -52,14 +54,17 @@ struct Wanted {
     cursor: Option<String>,
 }
 
+/// Says which classes there are, and which may be meant.
+fn no_class(word: &str) -> Problem {
+    let near = near(word, CI_CLASSES).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    Problem::invalid(format!("\"{word}\" is no class of the CMDB; there are {}{near}", CI_CLASSES.join(", ")))
+}
+
 /// Configuration items, by name.
 #[utoipa::path(get, path = "/api/v1/cis", tag = "cmdb", params(Wanted), responses((status = 200, body = Value)))]
 async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
     let limit = PageQuery::checked_limit(wanted.limit)?;
-    let class = wanted
-        .class
-        .as_deref()
-        .map(|word| Class::parse(word).ok_or_else(|| Problem::invalid(format!("\"{word}\" is no class of the CMDB"))));
+    let class = wanted.class.as_deref().map(|word| Class::parse(word).ok_or_else(|| no_class(word)));
     let selector = wanted.selector.as_deref().map(Selector::parse).transpose();
     let filter = cis::Filter {
         class: class.transpose()?,

@@ -65,9 +65,13 @@ async fn list(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Re
         Some(list) => words(Some(list))?,
         None => IncidentState::ALL.iter().copied().filter(|state| is_open(*state)).collect(),
     };
+    let priorities: Vec<u8> = words(wanted.priority.as_deref())?;
+    if let Some(none) = priorities.iter().find(|priority| !(1..=5).contains(*priority)) {
+        return Err(Problem::invalid(format!("priority is {none}; it goes from 1 (worst) to 5")));
+    }
     let filter = incidents::Filter {
         states,
-        priorities: words(wanted.priority.as_deref())?,
+        priorities,
         text: wanted.search,
         key: wanted.key,
         agent: wanted.agent,

@@ -28,8 +28,12 @@ impl ClientError {
         match self {
             Self::Context(_) | Self::Unreachable { .. } | Self::Strange { .. } => exit::UNREACHABLE,
             Self::Problem(problem) if problem.status == 404 => exit::NOT_FOUND,
-            // What was typed makes no sense to the controller: an unknown state, a limit out of range.
-            Self::Problem(problem) if problem.status == 400 => exit::USAGE,
+            // The controller looked at its files.
+            Self::Problem(problem) if problem.code == "faults" => exit::FOUND_WANTING,
+            // What was typed makes no sense to the controller, or not all was: an unknown state, a run of nothing.
+            Self::Problem(problem) if problem.status == 400 || ["missing", "invalid"].contains(&&*problem.code) => {
+                exit::USAGE
+            }
             Self::Problem(_) => exit::REFUSED,
         }
     }
@@ -158,6 +162,22 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_refusal_ends_with_the_code_of_the_table() {
+        let code = |status, code: &str| ClientError::Problem(Problem::new(status, code, "said")).exit_code();
+        for (status, word, expected) in [
+            (StatusCode::UNPROCESSABLE_ENTITY, "faults", exit::FOUND_WANTING),
+            (StatusCode::UNPROCESSABLE_ENTITY, "missing", exit::USAGE),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid", exit::USAGE),
+            (StatusCode::BAD_REQUEST, "invalid", exit::USAGE),
+            (StatusCode::NOT_FOUND, "not_found", exit::NOT_FOUND),
+            (StatusCode::CONFLICT, "not_allowed_in_state", exit::REFUSED),
+            (StatusCode::FORBIDDEN, "forbidden", exit::REFUSED),
+        ] {
+            assert_eq!(code(status, word), expected, "{status} {word}");
+        }
+    }
 
     #[test]
     fn a_name_stays_one_segment_of_a_path() {

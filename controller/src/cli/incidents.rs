@@ -19,7 +19,7 @@ pub enum Incidents {
         #[arg(long)]
         state: Vec<String>,
         /// 1 (worst) to 5; repeatable
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
         priority: Vec<u8>,
         /// Words in the title or key
         #[arg(long)]
@@ -97,6 +97,7 @@ pub enum Incidents {
         /// INC-7, as "incident list" names it
         incident: String,
         /// 1 (worst) to 5
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=5))]
         priority: u8,
         /// Why
         #[arg(long)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::load;
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, UNREADABLE};
 use crate::model::RuleBook;
 
 /// Files that one directory may bring.
@@ -67,5 +67,5 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>, faults: &mut Vec<
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::of_file(path.display().to_string(), format!("this cannot be read: {error}"))
+    Fault::of_file(path.display().to_string(), format!("{UNREADABLE}{error}"))
 }

@@ -204,3 +204,11 @@ fn a_directory_is_read_without_its_tests() {
     let faults = read(&[folder.path().join("nothing.yaml")]).expect_err("there is no such file");
     assert!(faults.to_string().contains("nothing.yaml: this cannot be read: "), "{faults}");
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_from_one_with_faults() {
+    let missing = super::read_files(&["nowhere/at-all.yaml".into()]).expect_err("it is not there");
+    assert!(missing.faults.iter().all(crate::fault::Fault::is_unreadable), "{missing}");
+    let wrong = super::load(&[("rules.yaml".into(), "groups: 5\n".to_owned())]).expect_err("it has faults");
+    assert!(!wrong.faults.iter().any(crate::fault::Fault::is_unreadable), "{wrong}");
+}

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
+use watchkeep_rules::fault::Fault;
 use watchkeep_rules::{Faults, explain, load};
 
 pub use check::check;
@@ -68,5 +69,7 @@ fn found(faults: &Faults, format: Format) -> Failure {
         Format::Table => eprintln!("{faults}"),
         Format::Json | Format::Yaml => output::one(format, &json!({"faults": faults}), |_| String::new()),
     }
-    Failure::said(exit::FOUND_WANTING)
+    // Where nothing but a file could not be read, no file was found wanting.
+    let is_unreadable = !faults.faults.is_empty() && faults.faults.iter().all(Fault::is_unreadable);
+    Failure::said(if is_unreadable { exit::ENVIRONMENT } else { exit::FOUND_WANTING })
 }
