@@ -99,7 +99,7 @@ impl Samples for Coarsely<'_> {
         }
         let series = found.into_iter().map(|(labels, buckets)| {
             let points = buckets.into_iter().map(|(at, bucket)| Point { at, value: bucket.value(aggregate) });
-            Series { labels, points: points.filter(|point| point.at <= until).collect() }
+            Series::new(labels, points.filter(|point| point.at <= until).collect())
         });
         Ok(series.filter(|series| !series.points.is_empty()).collect())
     }
@@ -107,7 +107,7 @@ impl Samples for Coarsely<'_> {
 
 impl Coarsely<'_> {
     fn put(&self, series: Vec<Series>, found: &mut Found) {
-        for Series { labels, points } in series {
+        for Series { labels, points, .. } in series {
             let buckets = found.entry(labels).or_default();
             for point in points.into_iter().filter(|point| !point.is_stale()) {
                 add(buckets, self.resolution.end_of(point.at), Bucket::of(point.at, point.value));
