@@ -19,7 +19,7 @@ test: tools lint console ## every test; as root it first installs the Debian pac
 	packaging/build-deb
 	cargo build --workspace --bins
 	cargo nextest run --workspace
-	cd $(CONSOLE) && npm test
+	cd $(CONSOLE) && npm test && WATCHKEEP_PROGRAMS=$(abspath $(BUILT)) npm run e2e
 
 bench:           ## measure, and print the figures (BENCH="fleet --hosts 1000 --minutes 10"; BENCH=--help tells more)
 	tests/bin/packages debian-packages-bench

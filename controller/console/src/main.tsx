@@ -9,6 +9,8 @@ import { router } from "./app/router";
 import "./app/styles";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? "";
+// The library that keeps the page still behind a dialog takes the number for its styles from here.
+Object.assign(globalThis, { __webpack_nonce__: nonce });
 const theme = createTheme({ primaryColor: "blue", primaryShade: { light: 8, dark: 9 }, autoContrast: true });
 const queries = new QueryClient({
   defaultOptions: {
