@@ -183,6 +183,16 @@ fn history(dies_at: i64) -> (bool, BTreeMap<String, Vec<f64>>) {
     (died, world.read())
 }
 
+/// A world in which an agent's ten reports are in a file; the ack that says so has not come through.
+fn sealed(folder: &Folder) -> (World, Agent) {
+    let mut world = World::new(folder);
+    let mut agent = Agent { first: 0, taken: 0, next: 10 };
+    world.now = 20 * STEP;
+    agent.connect(&mut world);
+    assert!(world.seal());
+    (world, agent)
+}
+
 #[test]
 fn a_controller_killed_at_any_step_of_sealing_loses_no_sample_and_doubles_none() {
     assert_eq!(history(0), (false, every(60)));
@@ -270,11 +280,7 @@ fn past_a_bound_of_what_cannot_be_sealed_agents_hold_their_reports_until_it_can(
 fn a_damaged_file_is_set_aside_and_its_samples_come_again_from_the_agent() {
     for damage in [0, 30, 200] {
         let (_dir, folder) = folder();
-        let mut world = World::new(&folder);
-        let mut agent = Agent { first: 0, taken: 0, next: 10 };
-        world.now = 20 * STEP;
-        agent.connect(&mut world);
-        assert!(world.seal());
+        let (mut world, mut agent) = sealed(&folder);
         let name = folder.list().expect("the folder can be read").pop().expect("a file");
         let path = folder.path(&name);
         let mut bytes = std::fs::read(&path).expect("it can be read");
@@ -296,11 +302,7 @@ fn a_damaged_file_is_set_aside_and_its_samples_come_again_from_the_agent() {
 fn the_end_that_a_goodbye_set_is_there_after_a_kill() {
     for is_in_a_file in [false, true] {
         let (_dir, folder) = folder();
-        let mut world = World::new(&folder);
-        let mut agent = Agent { first: 0, taken: 0, next: 10 };
-        world.now = 20 * STEP;
-        agent.connect(&mut world);
-        assert!(world.seal());
+        let (mut world, _agent) = sealed(&folder);
         let peer = Peer {
             agent: "db-1".to_owned(),
             serial: String::new(),
@@ -328,11 +330,7 @@ fn the_end_that_a_goodbye_set_is_there_after_a_kill() {
 #[test]
 fn an_instance_that_went_while_the_controller_was_away_ends() {
     let (_dir, folder) = folder();
-    let mut world = World::new(&folder);
-    let mut agent = Agent { first: 0, taken: 0, next: 10 };
-    world.now = 20 * STEP;
-    agent.connect(&mut world);
-    assert!(world.seal());
+    let (mut world, mut agent) = sealed(&folder);
     world.restart();
     let host = |world: &World| world.shard.host("db-1").map(|host| host.samples.newest_at());
     assert_eq!(host(&world), Some(Some(9 * STEP)));

@@ -4,6 +4,8 @@
 //! those before it may go. `position` says how far it is sent: number of the segment, offset in it, and a CRC-32C of both, 8, 8
 //! and 4 bytes, little-endian. Past its bytes the oldest segment is dropped, and what was not sent of it counted.
 
+mod segment;
+
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,15 +16,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use prost::Message as _;
 use tokio::sync::Notify;
 
-use super::marks::{Marks, Written};
+use self::segment::{
+    MARKS, REQUEST, REQUEST_HEAD, Records, Segment, begin, i64_at, look_through, path, u32_at, u64_at,
+};
+use super::marks::Marks;
 use crate::ledger::crc32c;
-use crate::samples::foreign::log::{self, HEAD};
+use crate::samples::foreign::log;
 
-/// Kinds of records.
-const REQUEST: u8 = 1;
-const MARKS: u8 = 2;
-/// In front of a request's body: samples and the newest instant.
-const REQUEST_HEAD: usize = 12;
 /// A larger segment is the last of its kind; of a small queue it is an eighth.
 const SEGMENT_BYTES: u64 = 8 << 20;
 const POSITION: &str = "position";
@@ -78,13 +78,6 @@ struct State {
     bytes_max: u64,
     dropped: u64,
     marks: Marks,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Segment {
-    number: u64,
-    bytes: u64,
-    samples: u64,
 }
 
 impl Queue {
@@ -304,92 +297,6 @@ impl State {
             tracing::warn!(%error, folder = %self.folder.display(), "a restart would send again what is sent");
         }
     }
-}
-
-/// Begins a segment; how long it is with the marks at its head.
-fn begin(folder: &Path, number: u64, marks: &mut Marks) -> io::Result<(File, u64)> {
-    let mut segment = log::begin(folder, number)?;
-    let head = log::framed(MARKS, &marks.all().encode_to_vec())?;
-    segment.write_all(&head)?;
-    Ok((segment, head.len() as u64))
-}
-
-/// What a segment holds, and its marks; what is torn at its end is cut off.
-fn look_through(folder: &Path, number: u64, marks: &mut Marks) -> io::Result<Segment> {
-    let file = path(folder, number);
-    let mut records = Records::of(&file)?;
-    let mut segment = Segment { number, ..Segment::default() };
-    while let Some((length, kind)) = records.head(segment.bytes)? {
-        match kind {
-            REQUEST => segment.samples += u64::from(records.samples(segment.bytes)?),
-            _ => {
-                let found = records.whole(segment.bytes)?;
-                let written = found.and_then(|(_, (_, body))| Written::decode(body.as_slice()).ok());
-                written.into_iter().for_each(|written| marks.take(written));
-            }
-        }
-        segment.bytes += length;
-    }
-    if records.length > segment.bytes {
-        OpenOptions::new().write(true).open(file)?.set_len(segment.bytes)?;
-    }
-    Ok(segment)
-}
-
-/// Records of a segment, by offset.
-struct Records {
-    file: File,
-    length: u64,
-}
-
-impl Records {
-    fn of(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        Ok(Self { file, length })
-    }
-
-    /// Length and kind of the record that begins at `offset`; none where there is no whole one.
-    fn head(&mut self, offset: u64) -> io::Result<Option<(u64, u8)>> {
-        if offset + HEAD as u64 > self.length {
-            return Ok(None);
-        }
-        let mut head = [0; HEAD];
-        self.file.read_exact_at(&mut head, offset)?;
-        let found = log::head(head).map(|(length, kind)| (length as u64, kind));
-        Ok(found.filter(|(length, _)| offset + length <= self.length))
-    }
-
-    /// Samples of the request that begins at `offset`.
-    fn samples(&mut self, offset: u64) -> io::Result<u32> {
-        let mut samples = [0; 4];
-        self.file.read_exact_at(&mut samples, offset + HEAD as u64)?;
-        Ok(u32::from_le_bytes(samples))
-    }
-
-    /// The record at `offset`, and where the next one begins; none where it is damaged.
-    fn whole(&mut self, offset: u64) -> io::Result<Option<(u64, log::Record)>> {
-        let Some((length, _)) = self.head(offset)? else { return Ok(None) };
-        let mut bytes = vec![0; length as usize];
-        self.file.read_exact_at(&mut bytes, offset)?;
-        Ok(log::record(&bytes).map(|(record, _)| (offset + length, record)))
-    }
-}
-
-fn path(folder: &Path, number: u64) -> PathBuf {
-    log::path(folder, number)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
-}
-
-fn i64_at(bytes: &[u8], at: usize) -> i64 {
-    i64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 #[cfg(test)]

@@ -2,19 +2,31 @@
 //!
 //! The head is a plain table, row behind row as reports bring them. An instance that comes gets a column behind the others,
 //! one that goes keeps its column until the head is cut; so a change of the layout costs one copy of the head at most.
+//!
+//! - [`packing`]: from open rows to chunks, block files and back.
+//! - [`reading`]: what is asked of them.
+//! - [`window`]: a stretch of time of all that a block holds.
+
+mod packing;
+mod reading;
+mod window;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchkeep_protocol::layout::{Flag, Instance};
 use watchkeep_rules::promql::labels::{Labels, Pair};
-use watchkeep_rules::promql::series::{Point, STALE};
+use watchkeep_rules::promql::series::STALE;
 
-use super::chunk::{Chunk, Rows, StoredChunk};
+use super::chunk::Chunk;
+use super::gap;
 use super::progress::Progress;
 use super::template::Indexed;
-use super::{gap, is_gap};
+
+pub use reading::LiveRow;
+#[cfg(test)]
+pub use reading::{instance_labels, labels_of};
 
 /// Rows of the head, and of what came late, after which it is cut without waiting for the seal: a host that catches up
 /// brings thousands.
@@ -54,15 +66,6 @@ struct SlotLabels {
     own: Box<[Pair]>,
     /// By metric; made when first asked for.
     by_metric: Box<[OnceCell<Labels>]>,
-}
-
-impl SlotLabels {
-    fn new(indexed: &Indexed, instance: &Instance) -> Self {
-        Self {
-            own: instance_labels(indexed, instance).collect(),
-            by_metric: indexed.template.metrics.iter().map(|_| OnceCell::new()).collect(),
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -315,126 +318,6 @@ impl Columns {
             || self.chunks.iter().filter(in_chunk).any(|chunk| chunk.times().binary_search(&at).is_ok())
     }
 
-    /// Packs what is open into chunks.
-    pub fn cut(&mut self) {
-        self.cut_late();
-        self.cut_head();
-    }
-
-    fn cut_head(&mut self) {
-        let metrics = self.indexed.metrics();
-        let head = &self.head;
-        let rows = Rows { slots: &head.order, metrics, times: &head.times, values: &head.values };
-        let Some(chunk) = Chunk::pack(&rows) else { return };
-        self.chunks.push(Arc::new(chunk));
-        // The newest row stays at hand, for the live columns and those whose end is not written yet.
-        let going: Vec<u32> = head.going.iter().map(|place| head.order[*place as usize]).collect();
-        let mut order = self.live.clone();
-        order.sort_unstable();
-        order.dedup();
-        if order.len() == self.live.len() {
-            order.clone_from(&self.live);
-        }
-        order.extend(&going);
-        let before = self.newest_row().map(|(at, row)| {
-            let of_slot = |slot: &u32| {
-                let place = self.head.order.iter().position(|known| known == slot).unwrap_or_default() * metrics;
-                row[place..place + metrics].iter().copied()
-            };
-            (at, order.iter().flat_map(of_slot).collect())
-        });
-        let place_of = |slot: &u32| order.iter().position(|known| known == slot).unwrap_or_default() as u32;
-        let places: Vec<u32> = self.live.iter().map(place_of).collect();
-        let places = unless_same(places, order.len());
-        let going = going.iter().map(place_of).collect();
-        self.head = Head { order, places, going, before, ..Head::default() };
-    }
-
-    fn cut_late(&mut self) {
-        let late = std::mem::take(&mut self.late);
-        let metrics = self.indexed.metrics();
-        let mut slots: Vec<u32> = late.values().flat_map(|row| row.slots.iter().copied()).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        let (mut times, mut values) = (Vec::new(), Vec::new());
-        for (at, row) in &late {
-            let from = values.len();
-            times.push(*at);
-            values.resize(from + slots.len() * metrics, gap());
-            for (place, slot) in row.slots.iter().enumerate() {
-                let target = from + slots.binary_search(slot).unwrap_or_default() * metrics;
-                values[target..target + metrics].copy_from_slice(&row.values[place * metrics..(place + 1) * metrics]);
-            }
-        }
-        let chunk = Chunk::pack(&Rows { slots: &slots, metrics, times: &times, values: &values });
-        self.chunks.extend(chunk.map(Arc::new));
-    }
-
-    /// Packs what is open and gives what is in no file yet, each with its instances.
-    pub fn hand_over(&mut self) -> Vec<(Vec<&Instance>, Arc<Chunk>)> {
-        self.cut();
-        let slots = &self.slots;
-        let with_instances = |chunk: &Arc<Chunk>| {
-            let instances = chunk.slots.iter().map(|slot| &slots[slot].instance).collect();
-            (instances, Arc::clone(chunk))
-        };
-        self.progress.hand_over(&self.chunks).iter().map(with_instances).collect()
-    }
-
-    /// What was handed over is in a file.
-    pub fn sealed(&mut self) {
-        self.progress.sealed();
-    }
-
-    /// Bytes that were handed over and are in no file.
-    pub fn unsealed(&self) -> usize {
-        self.progress.unsealed(&self.chunks)
-    }
-
-    /// Takes a chunk that a file held, of a block with these instances.
-    ///
-    /// # Errors
-    /// What does not fit together.
-    pub fn restore(&mut self, instances: &[Instance], stored: StoredChunk) -> Result<(), String> {
-        let slots = self.slots_of(instances);
-        self.chunks.push(Arc::new(Chunk::restore(stored, &slots, self.indexed.metrics())?));
-        self.progress.restored(&self.chunks);
-        Ok(())
-    }
-
-    /// After all chunks were restored: goes on from their newest row, with the instances that had not ended but for `stops`,
-    /// when the agent was stopped and all ended together ([`Columns::end`]).
-    pub fn go_on(&mut self, stops: &[i64]) {
-        let Some(until) = self.chunks.iter().map(|chunk| chunk.until).max() else { return };
-        let (metrics, window) = (self.indexed.metrics(), Window::of(self, i64::MIN, until));
-        let (mut order, mut values) = (Vec::new(), Vec::new());
-        for slot in self.slots.keys() {
-            let said = |point: &Point| !(point.is_stale() && stops.contains(&point.at));
-            let newest = |metric| window.points(*slot, metric).into_iter().filter(said).max_by_key(|point| point.at);
-            let newest: Vec<Option<Point>> = (0..metrics).map(newest).collect();
-            if newest.iter().flatten().any(|point| !point.is_stale()) {
-                let of_newest_row = |point: &Option<Point>| point.filter(|point| point.at == until);
-                order.push(*slot);
-                values.extend(newest.iter().map(|point| of_newest_row(point).map_or_else(gap, |point| point.value)));
-            }
-        }
-        self.live.clone_from(&order);
-        self.head = Head { order, before: Some((until, values)), ..Head::default() };
-    }
-
-    /// Drops sealed chunks that end before `before`, and the instances that nothing is held of; whether there was any.
-    pub fn forget(&mut self, before: i64) -> bool {
-        let any = self.progress.forget(&mut self.chunks, before);
-        if any {
-            let late = self.late.values().flat_map(|row| &row.slots);
-            let in_chunks = self.chunks.iter().flat_map(|chunk| chunk.slots.iter());
-            let held: BTreeSet<u32> =
-                self.head.order.iter().chain(&self.live).chain(late).chain(in_chunks).copied().collect();
-            self.slots.retain(|slot, _| held.contains(slot));
-        }
-        any
-    }
-
     /// Whether nothing is held and no layout has it.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.chunks.is_empty()
@@ -453,114 +336,6 @@ impl Columns {
         let text = |slot: &Slot| slot.instance.values.iter().map(|value| value.len() + 24).sum::<usize>() + 64;
         let slots: usize = self.slots.values().map(text).sum();
         size_of::<Self>() + head + before + late + slots + self.chunks.iter().map(|chunk| chunk.bytes()).sum::<usize>()
-    }
-
-    /// The newest values of the metric's live columns that were read in the newest row.
-    pub fn newest<'a>(&'a self, metric: &'a str, base: &'a Labels) -> impl Iterator<Item = (Labels, Point)> + 'a {
-        let metrics = self.indexed.metrics();
-        let row = self.newest_row();
-        let columns = if row.is_some() { self.indexed.columns(Some(metric)) } else { Vec::new() };
-        columns.into_iter().flat_map(move |column| {
-            self.live.iter().enumerate().filter_map(move |(row_place, slot)| {
-                let place = self.head.places.as_ref().map_or(row_place, |places| places[row_place] as usize);
-                let (at, values) = row?;
-                let value = *values.get(place * metrics + column as usize)?;
-                let read = !is_gap(value) && value.to_bits() != STALE;
-                read.then(|| (self.labels(*slot, column, base), Point { at, value }))
-            })
-        })
-    }
-
-    /// Labels of the layout's columns whose metric is `wanted`, none of the others; in the order of the newest row.
-    pub fn live_labels<'a>(
-        &'a self,
-        base: &'a Labels,
-        wanted: &'a dyn Fn(&str) -> bool,
-    ) -> impl Iterator<Item = Option<Labels>> + 'a {
-        self.live.iter().flat_map(move |slot| {
-            let metrics = (0..).zip(&self.indexed.template.metrics);
-            metrics.map(move |(column, metric)| wanted(&metric.name).then(|| self.labels(*slot, column, base)))
-        })
-    }
-
-    /// The layout's columns in the row of `at`, if that is the newest row.
-    pub fn live_row(&self, at: i64) -> Option<LiveRow<'_>> {
-        let (_, values) = self.newest_row().filter(|(newest, _)| *newest == at)?;
-        Some(LiveRow { values, places: self.head.places.as_deref(), metrics: self.indexed.metrics() })
-    }
-
-    /// Every column whose metric is `name` (or any) and whose labels `takes`, with its points in `(after, until]`, in any order
-    /// of time.
-    pub fn select(
-        &self,
-        name: Option<&str>,
-        base: &Labels,
-        takes: &mut dyn FnMut(&Labels) -> bool,
-        (after, until): (i64, i64),
-        found: &mut Vec<(Labels, Vec<Point>)>,
-    ) {
-        let columns = self.indexed.columns(name);
-        if columns.is_empty() {
-            return;
-        }
-        let window = Window::of(self, after, until);
-        for slot in self.slots.keys() {
-            for column in &columns {
-                let labels = self.labels(*slot, *column, base);
-                if takes(&labels) {
-                    let points = window.points(*slot, *column as usize);
-                    if !points.is_empty() {
-                        found.push((labels, points));
-                    }
-                }
-            }
-        }
-    }
-
-    fn labels(&self, slot: u32, column: u32, base: &Labels) -> Labels {
-        let held = &self.slots[&slot];
-        let made = held.labels.get_or_init(|| SlotLabels::new(&self.indexed, &held.instance));
-        let of_instance = || made.own.iter().cloned();
-        made.by_metric[column as usize].get_or_init(|| labels_of(&self.indexed, of_instance(), column, base)).clone()
-    }
-
-    /// Forgets the labels that were made: those of the host are others now.
-    pub fn relabel(&mut self) {
-        for slot in self.slots.values_mut() {
-            slot.labels = OnceCell::new();
-        }
-    }
-}
-
-/// The template's labels, the instance's, the host's; of two of one name the series' own stands. Their texts are shared with
-/// what gave them.
-pub fn labels_of(indexed: &Indexed, of_instance: impl Iterator<Item = Pair>, column: u32, base: &Labels) -> Labels {
-    let (name, own) = indexed.labels(column);
-    Labels::layered(base.pairs().chain(own.iter().cloned()).chain(of_instance).chain([name.clone()]))
-}
-
-/// An instance's own labels.
-pub fn instance_labels(indexed: &Indexed, instance: &Instance) -> impl Iterator<Item = Pair> {
-    indexed.instance_labels().iter().cloned().zip(instance.values.iter().map(|value| Arc::from(value.as_str())))
-}
-
-/// The newest row, as the layout has its columns.
-#[derive(Clone, Copy, Debug)]
-pub struct LiveRow<'a> {
-    values: &'a [f64],
-    /// Of each instance; none: as they stand in the layout.
-    places: Option<&'a [u32]>,
-    metrics: usize,
-}
-
-impl LiveRow<'_> {
-    /// The value of this column of the layout; none where nothing was read.
-    pub fn value(&self, column: usize) -> Option<f64> {
-        let place = match self.places {
-            None => column,
-            Some(places) => places[column / self.metrics] as usize * self.metrics + column % self.metrics,
-        };
-        Some(self.values[place]).filter(|value| !is_gap(*value))
     }
 }
 
@@ -586,54 +361,5 @@ fn flag(values: &mut [f64], flags: &[u8]) {
         } else if *flag == Flag::Ended as u8 {
             *value = f64::from_bits(STALE);
         }
-    }
-}
-
-/// What of a block lies in a stretch of time, its times unpacked once for all columns.
-struct Window<'a> {
-    after: i64,
-    until: i64,
-    chunks: Vec<(&'a Chunk, Vec<i64>)>,
-    late: Vec<(i64, &'a LateRow)>,
-    head: &'a Head,
-    metrics: usize,
-    places: BTreeMap<u32, usize>,
-}
-
-impl<'a> Window<'a> {
-    fn of(columns: &'a Columns, after: i64, until: i64) -> Self {
-        let overlaps = |chunk: &&Arc<Chunk>| chunk.from <= until && chunk.until > after;
-        let chunks = columns.chunks.iter().filter(overlaps).map(|chunk| (chunk.as_ref(), chunk.times())).collect();
-        let late = match after < until {
-            true => columns.late.range(after.saturating_add(1)..=until).map(|(at, row)| (*at, row)).collect(),
-            false => Vec::new(),
-        };
-        let places = columns.head.order.iter().copied().zip(0..).collect();
-        Self { after, until, chunks, late, head: &columns.head, metrics: columns.indexed.metrics(), places }
-    }
-
-    fn points(&self, slot: u32, metric: usize) -> Vec<Point> {
-        let mut points = Vec::new();
-        let within = |at: i64| at > self.after && at <= self.until;
-        for (chunk, times) in &self.chunks {
-            let column = chunk.points(times, slot, metric).filter(|(at, _)| within(*at));
-            points.extend(column.map(|(at, value)| Point { at, value }));
-        }
-        for (at, row) in &self.late {
-            let place = row.slots.iter().position(|known| *known == slot);
-            let value = place.map(|place| row.values[place * self.metrics + metric]);
-            points.extend(value.filter(|value| !is_gap(*value)).map(|value| Point { at: *at, value }));
-        }
-        if let Some(place) = self.places.get(&slot) {
-            let width = self.places.len() * self.metrics;
-            let from = self.head.times.partition_point(|at| *at <= self.after);
-            for (row, at) in self.head.times.iter().enumerate().skip(from).take_while(|(_, at)| **at <= self.until) {
-                let value = self.head.values[row * width + place * self.metrics + metric];
-                if !is_gap(value) {
-                    points.push(Point { at: *at, value });
-                }
-            }
-        }
-        points
     }
 }

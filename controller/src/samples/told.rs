@@ -192,7 +192,7 @@ pub fn stale() -> f64 {
     f64::from_bits(STALE)
 }
 
-/// The labels of [`columns::labels_of`], without a copy of their texts.
+/// The labels of `columns::labels_of`, without a copy of their texts.
 fn labels_into<'a>(
     pairs: &mut Vec<(&'a str, &'a str)>,
     indexed: &'a Indexed,
