@@ -106,13 +106,18 @@ const RULE_EVALUATIONS: (&str, &str) = (
 );
 
 impl Metrics {
-    /// `counts` reads the running parts; `lag` is observed by them.
-    pub fn new(lag: Histogram, counts: impl Fn() -> Counts + Send + Sync + 'static) -> Self {
+    /// `counts` reads the running parts; the histograms are observed by them.
+    pub fn new(
+        histograms: impl IntoIterator<Item = Histogram>,
+        counts: impl Fn() -> Counts + Send + Sync + 'static,
+    ) -> Self {
         let registry = Registry::new();
         let listed = LIST.iter().map(|entry| entry.registered(&registry)).collect();
         let rule_failures = counters(&registry, RULE_FAILURES, "rule_group");
         let rule_evaluations = counters(&registry, RULE_EVALUATIONS, "way");
-        registry.register(Box::new(lag)).expect("it is not in the list");
+        for histogram in histograms {
+            registry.register(Box::new(histogram)).expect("it is not in the list");
+        }
         let remote_write = RemoteWrite::registered(&registry);
         let process = Process::registered(&registry);
         let (turn, counts) = (Arc::new(Mutex::new(())), Arc::new(counts));

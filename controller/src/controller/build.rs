@@ -227,7 +227,7 @@ impl Controller {
 fn metrics(engine: &Engine, broker: &Reached) -> Metrics {
     let (figures, inlet, aside, samples) = (broker.figures(), engine.inlet(), engine.aside(), engine.sample_counts());
     let coarse = engine.coarse();
-    Metrics::new(samples.lag(), move || Counts {
+    Metrics::new(samples.histograms(), move || Counts {
         broker: figures(),
         ingest_dropped: inlet.dropped(),
         set_aside: aside.load(Ordering::Relaxed),

@@ -154,6 +154,7 @@ impl Engine {
             surroundings,
             life: 0,
             told,
+            sample_counts: Arc::clone(&sample_counts),
             caution: Caution::default(),
             careful,
             aside: Arc::clone(&aside),

@@ -1,6 +1,7 @@
 //! What a shard proposes: inputs for the desk, rows that commit with them, and what goes down to the agent after.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use watchkeep_desk::InputBody;
@@ -34,6 +35,8 @@ pub struct Proposal {
     pub answers: Vec<oneshot::Sender<()>>,
     /// The life of the engine in which it was made; a proposal of a life before is dropped.
     pub life: u64,
+    /// When the oldest message came that its alerts may follow from; none: it has no alerts. To be measured, not decided by.
+    pub alerts_since: Option<Instant>,
 }
 
 impl Proposal {
@@ -41,6 +44,11 @@ impl Proposal {
     pub fn is_empty(&self) -> bool {
         let nothing_kept = self.events.is_empty() && self.marks.is_empty() && self.row.is_none();
         nothing_kept && self.inputs.is_empty() && self.answers.is_empty()
+    }
+
+    /// Whether the desk is told of alerts.
+    pub fn has_alerts(&self) -> bool {
+        self.inputs.iter().any(|input| matches!(input, InputBody::Alert(_) | InputBody::Alerts { .. }))
     }
 
     /// Whether `down` may go out at once. Not with an acknowledgement: it names the mark in memory, which a proposal of the

@@ -8,7 +8,7 @@ use super::*;
 
 fn metrics() -> Metrics {
     let lag = Histogram::with_opts(HistogramOpts::new("watchkeep_samples_lag_seconds", "How late samples are."));
-    Metrics::new(lag.expect("a metric name"), Counts::default)
+    Metrics::new([lag.expect("a metric name")], Counts::default)
 }
 
 fn text(metrics: &Metrics) -> String {

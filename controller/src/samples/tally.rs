@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts};
 use serde::Serialize;
@@ -11,6 +12,10 @@ use super::{Held, Receipt, Taken};
 
 /// Upper bounds of the lag's buckets, seconds: from what nobody notices to what an agent brings after an outage.
 const LAGS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0];
+/// Upper bounds of the buckets for how long alerts take to be durable, seconds: about a disk's answer, where it should be, and far off.
+const DURABLE: [f64; 18] = [
+    0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
 
 /// What became of samples, a step or a start long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub struct Unsealed {
 pub struct SampleCounts {
     /// From a report's reading on its host, by the corrected clock, to its being taken.
     lag: Histogram,
+    /// From a message's arrival to the commit of the alerts that follow from it.
+    durable: Histogram,
     taken: AtomicU64,
     late: AtomicU64,
     again: AtomicU64,
@@ -81,11 +88,17 @@ impl Default for SampleCounts {
             "From the reading of samples on their host to their being taken, report by report.",
         );
         let lag = Histogram::with_opts(named.buckets(LAGS.to_vec())).expect("a metric name and rising bounds");
+        let named = HistogramOpts::new(
+            "watchkeep_alerts_durable_seconds",
+            "From the arrival of samples or an event to the commit of the alerts that follow, with their incidents.",
+        );
+        let durable = Histogram::with_opts(named.buckets(DURABLE.to_vec())).expect("a metric name and rising bounds");
         let (bytes, series) = (Default::default(), Default::default());
         let [taken, late, again, refused, asked, given_up, held_back] = Default::default();
         let [files, file_bytes, file_samples, failed, handing_over_us, writing_us] = Default::default();
         Self {
             lag,
+            durable,
             taken,
             late,
             again,
@@ -133,9 +146,14 @@ impl SampleCounts {
         }
     }
 
-    /// The histogram of lags, to be registered with what is scraped.
-    pub fn lag(&self) -> Histogram {
-        self.lag.clone()
+    /// The histograms, to be registered with what is scraped.
+    pub fn histograms(&self) -> [Histogram; 2] {
+        [self.lag.clone(), self.durable.clone()]
+    }
+
+    /// Alerts are durable so long after what they follow from came.
+    pub fn durable(&self, after: Duration) {
+        self.durable.observe(after.as_secs_f64());
     }
 
     /// Reports were taken so long after they were read, ms.

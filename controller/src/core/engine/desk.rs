@@ -18,6 +18,7 @@ use crate::core::aside::{Caution, Suspect};
 use crate::core::committer::{Committed, Committer, CoreError, Opened};
 use crate::core::handle::Work;
 use crate::ingest::KeptHost;
+use crate::samples::SampleCounts;
 use crate::store::{StoreError, lease};
 
 /// How often the store is opened anew before the engine gives up; with the pauses about ten minutes.
@@ -31,6 +32,7 @@ pub(super) struct DeskThread {
     pub surroundings: Surroundings,
     pub life: u64,
     pub told: watch::Sender<u64>,
+    pub sample_counts: Arc<SampleCounts>,
     pub caution: Caution,
     /// Tells workers to propose message by message.
     pub careful: Arc<AtomicBool>,
@@ -142,6 +144,7 @@ impl DeskThread {
                 // Whoever waited may have gone.
                 let _gone = answer.send(());
             }
+            proposal.alerts_since.into_iter().for_each(|since| self.sample_counts.durable(since.elapsed()));
             send_down(&self.surroundings.downlinks, proposal);
         }
         for kept in std::mem::take(&mut committed.kept) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use watchkeep_protocol::topic::shard_of;
@@ -42,7 +43,7 @@ impl Inlet {
     /// Hands over without waiting; false: the worker's queue is full, and it was dropped and counted.
     pub fn hand_over(&self, agent: &str, incoming: Incoming) -> bool {
         let worker = shard_of(agent) as usize % self.workers.len();
-        match self.workers[worker].try_send(ToWorker::Incoming(incoming)) {
+        match self.workers[worker].try_send(ToWorker::Incoming(incoming, Instant::now())) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);

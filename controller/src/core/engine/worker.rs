@@ -30,7 +30,8 @@ const ASKING: Duration = Duration::from_secs(2);
 const COUNT: Duration = Duration::from_secs(10);
 
 pub(super) enum ToWorker {
-    Incoming(Incoming),
+    /// What came, and when.
+    Incoming(Incoming, Instant),
     /// There is a question.
     Asked,
     Stop,
@@ -79,14 +80,17 @@ impl Worker {
     fn run(&mut self, queue: &Receiver<ToWorker>) {
         let mut ticked = Instant::now();
         loop {
-            let mut batch = Vec::new();
+            let (mut batch, mut came) = (Vec::new(), None);
             let patience = if self.waiting.is_empty() { TICK } else { LOOK_FOR_ROOM };
             match queue.recv_timeout(patience.min(TICK.saturating_sub(ticked.elapsed()))) {
-                Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+                Ok(ToWorker::Incoming(incoming, at)) => {
+                    came = Some(at);
+                    batch.push(incoming);
+                }
                 Ok(ToWorker::Asked) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(ToWorker::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            let stop = take_more(queue, &mut batch);
+            let stop = take_more(queue, &mut batch, &mut came);
             if self.waiting.hand_on().is_err() {
                 return;
             }
@@ -105,7 +109,7 @@ impl Worker {
                 rules
             });
             batch.splice(0..0, news.incoming(begun));
-            let goes_on = self.step(batch) && !stop;
+            let goes_on = self.step(batch, came) && !stop;
             self.answer_all();
             if !goes_on {
                 return;
@@ -184,8 +188,8 @@ impl Worker {
         self.sample_counts.receipt(self.number, &receipt, (unsealed, self.shard.holds_back()));
     }
 
-    /// One step of the shard; false once the desk has ended.
-    fn step(&mut self, batch: Vec<Incoming>) -> bool {
+    /// One step of the shard, with messages of which the oldest came at `came`; false once the desk has ended.
+    fn step(&mut self, batch: Vec<Incoming>, came: Option<Instant>) -> bool {
         let now = (self.now)();
         let proposals: Vec<Proposal> = if self.careful.load(Ordering::Acquire) {
             batch.into_iter().flat_map(|incoming| self.shard.step(incoming, now)).collect()
@@ -200,6 +204,7 @@ impl Worker {
                 continue;
             }
             proposal.life = self.life;
+            proposal.alerts_since = came.filter(|_| proposal.has_alerts());
             self.waiting.push(proposal);
         }
         self.waiting.hand_on().is_ok()
@@ -224,11 +229,14 @@ impl Worker {
     }
 }
 
-/// What else waits, up to [`BATCH`]; whether to stop after it.
-fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>) -> bool {
+/// What else waits, up to [`BATCH`], and when the oldest of it came; whether to stop after it.
+fn take_more(queue: &Receiver<ToWorker>, batch: &mut Vec<Incoming>, came: &mut Option<Instant>) -> bool {
     while batch.len() < BATCH {
         match queue.try_recv() {
-            Ok(ToWorker::Incoming(incoming)) => batch.push(incoming),
+            Ok(ToWorker::Incoming(incoming, at)) => {
+                came.get_or_insert(at);
+                batch.push(incoming);
+            }
             Ok(ToWorker::Asked) => {}
             Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => return true,
             Err(TryRecvError::Empty) => return false,
