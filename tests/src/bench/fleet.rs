@@ -32,17 +32,8 @@ const TOLD: [u32; 7] = [1, 2, 5, 10, 20, 30, 60];
 fn run(size: &Size) -> Result<Vec<Figure>> {
     let files = vec![("watchkeep.yaml".to_owned(), SETTINGS.to_owned())];
     let controller = Controller::start(Setup { files, ..Setup::default() })?;
-    let (interval, series) = (size.interval.to_string(), size.series.to_string());
     let began = Instant::now();
-    let mut fleet = Fleet::start(&controller, size.hosts, &["--interval", &interval, "--series", &series])?;
-    let arrival = ARRIVAL_LEAST.max(ARRIVAL * u32::try_from(size.hosts)?);
-    wait::until(arrival, "all hosts to be connected", || {
-        fleet.ensure_runs()?;
-        std::thread::sleep(Duration::from_secs(1));
-        let there = Reading::take(&controller)?.of("watchkeep_agents_connected")?;
-        ensure!(there >= size.hosts as f64, "{there} of {} are", size.hosts);
-        Ok(())
-    })?;
+    let mut fleet = connected(&controller, size, size.interval, &[])?;
     let arrived = began.elapsed();
     // Everything has reported, and inventories are taken.
     std::thread::sleep(Duration::from_secs_f64(size.interval));
@@ -82,6 +73,25 @@ fn run(size: &Size) -> Result<Vec<Figure>> {
     said.lines().filter(|line| line.starts_with("in all:")).for_each(|line| println!("the fleet says {line}"));
     // The last block file is written when the controller stops; its bytes are read from the folder.
     Ok(figures)
+}
+
+/// Hosts of this size, all of them enrolled and connected, that report every so many seconds; with more options of the program.
+///
+/// # Errors
+/// They did not arrive in time.
+pub fn connected(controller: &Controller, size: &Size, interval: f64, options: &[&str]) -> Result<Fleet> {
+    let (interval, series) = (interval.to_string(), size.series.to_string());
+    let all = [&["--interval", &interval, "--series", &series], options].concat();
+    let mut fleet = Fleet::start(controller, size.hosts, &all)?;
+    let arrival = ARRIVAL_LEAST.max(ARRIVAL * u32::try_from(size.hosts)?);
+    wait::until(arrival, "all hosts to be connected", || {
+        fleet.ensure_runs()?;
+        std::thread::sleep(Duration::from_secs(1));
+        let there = Reading::take(controller)?.of("watchkeep_agents_connected")?;
+        ensure!(there >= size.hosts as f64, "{there} of {} are", size.hosts);
+        Ok(())
+    })?;
+    Ok(fleet)
 }
 
 fn over_all(first: &Reading, last: &Reading, seconds: f64) -> Result<Vec<Figure>> {

@@ -11,12 +11,12 @@ use crate::controller::free_port;
 use crate::process::Process;
 use crate::wait;
 
-/// A server that takes remote write and answers PromQL.
+/// A server that takes what is written to it, and answers questions about it.
 pub struct Peer {
     pub name: &'static str,
     // Before the folder: what runs in it ends first.
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
     address: SocketAddr,
     pub write: &'static str,
     pub query: &'static str,
@@ -34,6 +34,54 @@ impl Peer {
             command.arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()));
             command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
             command.arg(format!("--web.listen-address={address}")).arg("--web.enable-remote-write-receiver");
+            Ok(command)
+        })
+    }
+
+    /// The same, with rules once [`Peer::give_rules`] gives it some, whose alerts go to this Alertmanager.
+    ///
+    /// # Errors
+    /// It is not installed, or did not start.
+    pub fn prometheus_with_rules(alertmanager: &Self) -> Result<Self> {
+        let settings = serde_json::json!({
+            "global": {"evaluation_interval": format!("{}s", super::beside::EVALUATION.as_secs())},
+            "rule_files": ["rules/*.yaml"],
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.address.to_string()]}]}]},
+        });
+        Self::start("prometheus", ["/api/v1/write", "/api/v1/query"], |folder, address| {
+            // JSON is YAML.
+            std::fs::write(folder.path().join("prometheus.yml"), settings.to_string()).context("write its settings")?;
+            let mut command = Command::new("prometheus");
+            command.arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()));
+            command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+            command.arg(format!("--web.listen-address={address}"));
+            command.args(["--web.enable-remote-write-receiver", "--web.enable-lifecycle"]);
+            Ok(command)
+        })
+    }
+
+    /// Writes a file of rules where it reads them when it is told to reload.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn give_rules(&self, rules: &str) -> Result<()> {
+        let folder = self.folder.path().join("rules");
+        std::fs::create_dir_all(&folder).context("make the folder of rules")?;
+        std::fs::write(folder.join("usual.yaml"), rules).context("write the rules")
+    }
+
+    /// Debian's Alertmanager, which tells nobody.
+    ///
+    /// # Errors
+    /// It is not installed, or did not start.
+    pub fn alertmanager() -> Result<Self> {
+        Self::start("prometheus-alertmanager", ["/api/v2/alerts", "/api/v2/alerts"], |folder, address| {
+            let settings = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
+            std::fs::write(folder.path().join("alertmanager.yml"), settings).context("write its settings")?;
+            let mut command = Command::new("prometheus-alertmanager");
+            command.arg(format!("--config.file={}", folder.path().join("alertmanager.yml").display()));
+            command.arg(format!("--storage.path={}", folder.path().join("data").display()));
+            command.arg(format!("--web.listen-address={address}")).arg("--cluster.listen-address=");
             Ok(command)
         })
     }
@@ -66,7 +114,7 @@ impl Peer {
             std::net::TcpStream::connect(address).map(drop).with_context(|| format!("connect to {address}"))
         })?;
         ensure!(process.ended()?.is_none(), "{name} ended: {}", process.log());
-        Ok(Self { name, process, _folder: folder, address, write, query })
+        Ok(Self { name, process, folder, address, write, query })
     }
 
     pub fn url(&self) -> String {

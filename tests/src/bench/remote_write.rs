@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use prost::Message;
 use serde_json::Value;
 
 use super::peers::Peer;
-use super::{Figure, Row, Size};
+use super::write::{self, BATCH, Label, Sample, TimeSeries, WriteRequest};
+use super::{Figure, Row, Size, Target, floors};
 use crate::process::Process;
 use crate::{Controller, Setup};
 
@@ -21,8 +21,6 @@ pub const ROW: Row = Row {
     run,
 };
 
-/// Series of a request; Prometheus's `max_samples_per_send`.
-const BATCH: usize = 2_000;
 /// How long a server may go on working after the last request was taken, for it to count.
 const SETTLES: Duration = Duration::from_secs(5);
 
@@ -40,8 +38,11 @@ fn run(size: &Size) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let ours = ours.measure(&stream, &mut figures)?;
     drop(controller);
-    for peer in [Peer::prometheus, Peer::victoria_metrics] {
-        let peer = peer()?;
+    let floor = floors::WRITTEN_SAMPLE.as_secs_f64() * stream.samples() as f64;
+    figures.push(Figure::new("watchkeep, over the floor", ours.cpu / floor, "×"));
+    let peers =
+        [(Peer::prometheus()?, Target::at_least(3.0, 23.0)), (Peer::victoria_metrics()?, Target::at_least(1.0, 6.0))];
+    for (peer, target) in peers {
         let server = Server {
             name: peer.name,
             write: format!("{}{}", peer.url(), peer.write),
@@ -50,7 +51,8 @@ fn run(size: &Size) -> Result<Vec<Figure>> {
             process: peer.process(),
         };
         let theirs = server.measure(&stream, &mut figures)?;
-        figures.push(Figure::new(format!("samples a CPU second, × {}", peer.name), theirs.cpu / ours.cpu, "×"));
+        let ratio = Figure::new(format!("samples a CPU second, × {}", peer.name), theirs.cpu / ours.cpu, "×");
+        figures.push(ratio.against(target));
         figures.push(Figure::new(format!("memory, × {}", peer.name), ours.memory / theirs.memory, "×"));
     }
     Ok(figures)
@@ -87,12 +89,7 @@ impl Server<'_> {
         let (cpu, memory) = (self.process.cpu_seconds()?, self.process.resident_bytes()?);
         for round in 0..stream.size.reports {
             for first in (0..stream.series()).step_by(BATCH) {
-                let request = client.post(&self.write).bearer_auth(&self.token).body(stream.request(round, first)?);
-                let request = request.header("content-type", "application/x-protobuf");
-                let request = request.header("content-encoding", "snappy");
-                let answer = request.header("x-prometheus-remote-write-version", "0.1.0").send().await?;
-                let (status, said) = (answer.status(), answer.text().await?);
-                ensure!(status.is_success(), "{status}: {said}");
+                write::send(&client, &self.write, &self.token, stream.request(round, first)?).await?;
             }
         }
         tokio::time::sleep(SETTLES).await;
@@ -151,8 +148,7 @@ impl Stream<'_> {
             let samples = vec![Sample { value: (number % 97 * round + number) as f64, timestamp }];
             TimeSeries { labels: self.labels(number), samples }
         });
-        let message = WriteRequest { timeseries: timeseries.collect() };
-        snap::raw::Encoder::new().compress_vec(&message.encode_to_vec()).context("pack a request")
+        WriteRequest { timeseries: timeseries.collect() }.packed()
     }
 
     fn labels(&self, number: usize) -> Vec<Label> {
@@ -167,35 +163,4 @@ impl Stream<'_> {
         ];
         pairs.into_iter().map(|(name, value)| Label { name: name.to_owned(), value }).collect()
     }
-}
-
-/// <https://prometheus.io/docs/specs/prw/remote_write_spec/>
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, PartialEq, Eq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
 }

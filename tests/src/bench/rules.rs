@@ -1,7 +1,8 @@
-//! The packs' rules and sixty usual ones over many hosts: what judging a report costs as it streams, and what it costs the
-//! plain evaluator alone.
+//! Sixty usual rules over many hosts: what judging a report costs as it streams, what it costs the plain evaluator alone, and
+//! what evaluating the same rules over the same values costs Prometheus.
 //!
-//! One thread, nothing around it: rows are in their columns already when the clock begins to run. Both live the same life.
+//! Here one thread, nothing around it: rows are in their columns already when the clock begins to run. Both ways live the same
+//! life. There what [`super::beside`] counts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,30 +14,24 @@ use watchkeep::detect::metrics::{HostMetrics, Judged, MetricGroups, RuleHealth};
 use watchkeep::generation::Generation;
 use watchkeep::samples::{HeldLayout, HostSeries, Templates};
 use watchkeep_desk::Millis;
-use watchkeep_protocol::layout::Row as Values;
-use watchkeep_protocol::{Layout, Report};
+use watchkeep_protocol::Report;
 
 use super::cpu::CpuClock;
-use super::once::{SYSTEM, System};
-use super::{Figure, Row, Size};
-use crate::chance::Chance;
-use crate::fleet::estate::Estate;
-use crate::fleet::shape::Shape;
+use super::generated::Generated;
+use super::{Figure, Row, Size, Target, beside, floors};
 
 pub const ROW: Row = Row {
     name: "rules",
-    what: "rules of linux-host and systemd and 60 usual ones, judged with each report as it streams and by the plain evaluator",
+    what: "60 usual rules judged with each report, as it streams and by the plain evaluator, and by Prometheus",
     run,
 };
 
-const SETTINGS: &str = "packs:\n  - use: linux-host\n  - use: systemd\n";
-const USUAL: &str = include_str!("usual-rules.yaml");
-pub const BEGAN: i64 = 1_800_000_000_000;
+/// Rules as users of node_exporter have them.
+pub const USUAL: &str = include_str!("usual-rules.yaml");
+const BEGAN: i64 = 1_800_000_000_000;
 
 fn run(size: &Size) -> Result<Vec<Figure>> {
-    let files = [("watchkeep.yaml", SETTINGS), ("rules/usual.yaml", USUAL)];
-    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let generation = Generation::check(BTreeMap::from(files)).context("check the packs and the usual rules")?;
+    let generation = Generation::check(BTreeMap::from([usual()])).context("check the usual rules")?;
     let streaming = Rules::new(&generation).metrics;
     let plain = MetricGroups { streaming: Arc::default(), ..streaming.clone() };
     let rules: usize = streaming.hosts.iter().map(|group| group.rules.len()).sum();
@@ -46,13 +41,25 @@ fn run(size: &Size) -> Result<Vec<Figure>> {
     ensure!(of_plain.told == of_streaming.told, "{} changes told, streaming {}", of_plain.told, of_streaming.told);
     let ratio = of_plain.report.as_secs_f64() / of_streaming.report.as_secs_f64();
     let Judged { streamed, plain } = of_streaming.judged;
+    let theirs = beside::costs(size)?;
+    let ours = of_streaming.report.as_secs_f64() * size.hosts as f64;
+    let floor = floors::THRESHOLDS_OF_1000_HOSTS.as_secs_f64() * size.hosts as f64 / 1_000.0;
     figures.extend([
+        Figure::new("prometheus, a round of all hosts", theirs.round * 1e3, "CPU ms"),
+        Figure::new("a round, of prometheus's", ours / theirs.round, "×")
+            .against(Target::at_most(1.0 / 50.0, 1.0 / 340.0)),
+        Figure::new("a round, over the floor", ours / floor, "×"),
         Figure::new("plain over streaming", ratio, "times"),
         Figure::new("streaming, bytes more a host", of_streaming.bytes - of_plain.bytes, "bytes"),
         Figure::new("evaluations that the stream decided", streamed as f64 / (streamed + plain) as f64 * 100.0, "%"),
         Figure::new("alerts told by both", of_plain.told as f64, ""),
     ]);
     Ok(figures)
+}
+
+/// The file of the rules, as the configuration directory has it.
+pub fn usual() -> (String, String) {
+    ("rules/usual.yaml".to_owned(), USUAL.to_owned())
 }
 
 /// What one way of judging came to.
@@ -102,18 +109,17 @@ struct Fleet {
 }
 
 struct Host {
-    agent: String,
     metrics: HostMetrics,
     series: HostSeries,
-    shape: Shape,
+    generated: Generated,
     layout: Arc<HeldLayout>,
-    system: System,
 }
 
 impl Fleet {
     fn new(size: &Size, groups: &MetricGroups) -> Self {
         let mut templates = Templates::default();
-        let hosts = (0..size.hosts).map(|index| Host::new(index, size.series, groups, &mut templates)).collect();
+        let host = |generated| Host::new(generated, groups, &mut templates);
+        let hosts = Generated::fleet(size, BEGAN).into_iter().map(host).collect();
         let interval = (size.interval * 1_000.0) as i64;
         Self { hosts, health: RuleHealth::default(), at: BEGAN, interval, told: 0 }
     }
@@ -126,7 +132,8 @@ impl Fleet {
         }
         let (clock, at) = (CpuClock::start(), Millis(self.at));
         for host in &mut self.hosts {
-            let (changes, _) = host.metrics.report(&host.agent, &mut host.series, at, at, &mut self.health);
+            let agent = &host.generated.agent;
+            let (changes, _) = host.metrics.report(agent, &mut host.series, at, at, &mut self.health);
             self.told += changes.len();
         }
         clock.spent()
@@ -134,33 +141,27 @@ impl Fleet {
 }
 
 impl Host {
-    fn new(index: usize, series: usize, groups: &MetricGroups, templates: &mut Templates) -> Self {
-        let agent = format!("sim-{}", index + 1);
-        let estate = Estate::new(&agent, index, Shape::units_of(series.saturating_sub(SYSTEM.len())));
-        let shape = Shape::new(estate.units(), Chance::of(index as u64 + 1));
-        let layout = Layout::whole(shape.blocks().iter().cloned().chain([System::block()]).collect());
+    fn new(generated: Generated, groups: &MetricGroups, templates: &mut Templates) -> Self {
         Self {
             metrics: HostMetrics::restore(groups, Default::default()),
-            series: HostSeries::new(&agent, &BTreeMap::new()),
-            agent,
-            shape,
-            layout: Arc::new(HeldLayout::new(&layout, templates)),
-            system: System::new(),
+            series: HostSeries::new(&generated.agent, &BTreeMap::new()),
+            layout: Arc::new(HeldLayout::new(&generated.layout(), templates)),
+            generated,
         }
     }
 
     fn take(&mut self, at_ms: i64, seconds: f64) {
-        self.shape.advance(seconds);
-        self.system.advance(seconds);
-        let mut rows = self.shape.rows();
-        rows.push(Values { block: rows.len() as u32, values: self.system.0.clone(), flags: Vec::new() });
-        let report = Report { at_ms, rows, ..Report::default() };
+        self.generated.advance(seconds);
+        let report = Report { at_ms, rows: self.generated.rows(), ..Report::default() };
         self.series.take(&report, &self.layout, at_ms);
     }
 }
 
 /// Bytes that this process has in memory: proc(5), `statm`, in pages of 4 KiB.
-fn resident() -> Result<u64> {
+///
+/// # Errors
+/// The file cannot be read.
+pub fn resident() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").context("read /proc/self/statm")?;
     let pages: u64 = text.split(' ').nth(1).context("/proc/self/statm has two numbers")?.parse()?;
     Ok(pages * 4_096)

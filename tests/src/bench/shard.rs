@@ -87,7 +87,7 @@ impl Simulated {
     fn new(index: usize, series: usize) -> Self {
         let agent = format!("sim-{}", index + 1);
         let estate = Estate::new(&agent, index, Shape::units_of(series));
-        let shape = Shape::new(estate.units(), Chance::of(index as u64 + 1));
+        let shape = Shape::new(estate.units(), BEGAN as f64 / 1_000.0 - 4e6, Chance::of(index as u64 + 1));
         let session = ((index as u128 + 1) << 64 | 1).to_be_bytes();
         let layout = Layout::whole(shape.blocks().to_vec());
         Self { agent, session, counter: 0, shape, layout, number: 0 }

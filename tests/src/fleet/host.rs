@@ -31,6 +31,8 @@ use crate::chance::Chance;
 
 /// Reports whose making is remembered, for the lag.
 const REMEMBERED: usize = 10_000;
+/// How long ago it booted, seconds.
+const UP: f64 = 4e6;
 /// What is not delivered within this after being told to stop is left.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -88,7 +90,7 @@ impl SimulatedHost {
             }),
             is_up: false,
             began: Instant::now(),
-            shape: Shape::new(estate.units(), Chance::of(chance.draw())),
+            shape: Shape::new(estate.units(), wall_ms() as f64 / 1_000.0 - UP, Chance::of(chance.draw())),
             chance,
             estate,
             layout: None,

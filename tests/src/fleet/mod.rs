@@ -3,6 +3,7 @@
 //!
 //! - [`host`]: one agent: its loop over a connection, with a spool in memory.
 //! - [`shape`]: what it measures: blocks like a real host's, whose values move and whose instances come and go.
+//! - [`system`]: of that, what there is once of a host: load, clock, reboots.
 //! - [`estate`]: what is on it: packages, units, listeners, connections.
 //! - [`scenes`]: what happens to some of the hosts at a set time: an upgrade, a unit that fails and is mended.
 //! - [`figures`]: what is counted of all of them.
@@ -16,6 +17,7 @@ pub mod host;
 pub mod program;
 pub mod scenes;
 pub mod shape;
+pub mod system;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use watchkeep_protocol::layout::{Instance, Row, Template};
 use watchkeep_protocol::{Block, Metric, MetricKind};
 
+use super::system;
 use crate::chance::Chance;
 
-/// Series of the blocks other than units: 4 × 8 + 8 + 4 × 6 + 3 × 7 + 3 × 8.
-const WITHOUT_UNITS: usize = 109;
+/// Series of the blocks other than units: 4 × 8 + 8 + 4 × 6 + 3 × 7 + 3 × 8, and what there is once.
+const WITHOUT_UNITS: usize = 109 + system::SYSTEM.len();
 const STATES: [&str; 5] = ["activating", "active", "deactivating", "failed", "inactive"];
 const MODES: [&str; 8] = ["idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"];
 const MEMORY: [&str; 8] = [
@@ -51,6 +52,7 @@ const NETWORK: [&str; 8] = [
 /// Blocks in their order.
 const NETWORK_BLOCK: usize = 4;
 const UNITS_BLOCK: usize = 5;
+const SYSTEM_BLOCK: usize = 6;
 /// Interfaces of containers that come and go, at most.
 const CONTAINERS: usize = 8;
 
@@ -65,8 +67,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A host with about so many series, and these units among them.
-    pub fn new(units: &[String], mut chance: Chance) -> Self {
+    /// A host with these units, which booted at that instant, seconds since 1970.
+    pub fn new(units: &[String], booted: f64, mut chance: Chance) -> Self {
         let blocks = vec![
             block("cpu", moded("node_cpu_seconds_total"), &["cpu"], (0..4).map(|cpu| vec![cpu.to_string()])),
             block("memory", plain(&MEMORY), &[], std::iter::once(Vec::new())),
@@ -89,8 +91,10 @@ impl Shape {
                 &["name", "type"],
                 units.iter().map(|unit| vec![unit.clone(), "simple".to_owned()]),
             ),
+            system::block(),
         ];
-        let values = blocks.iter().map(|block| first_values(block, &mut chance)).collect();
+        let mut values: Vec<Vec<f64>> = blocks.iter().map(|block| first_values(block, &mut chance)).collect();
+        values[SYSTEM_BLOCK] = system::first_values(booted);
         Self { blocks, values, chance, containers: 0 }
     }
 
@@ -116,6 +120,7 @@ impl Shape {
                 *value = moved(metric, *value, drawn, seconds);
             }
         }
+        system::advance(&mut self.values[SYSTEM_BLOCK], seconds);
     }
 
     /// A container's interface comes, or the oldest goes.
@@ -232,7 +237,7 @@ mod tests {
 
     fn shape() -> Shape {
         let units: Vec<String> = (0..Shape::units_of(300)).map(|unit| format!("unit-{unit}.service")).collect();
-        Shape::new(&units, Chance::of(7))
+        Shape::new(&units, 1.78e9, Chance::of(7))
     }
 
     #[test]

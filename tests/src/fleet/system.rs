@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use watchkeep_protocol::layout::{Instance, Template};
 use watchkeep_protocol::{Block, Metric, MetricKind};
 
-use super::rules::BEGAN;
+/// Its value is the instant that the host is said to have booted at, seconds since 1970.
+const BOOTED: &str = "node_boot_time_seconds";
 
 /// Name, first value, and how much it rises a second.
 pub const SYSTEM: [(&str, f64, f64); 22] = [
     ("node_load1", 0.7, 0.0),
     ("node_load5", 0.8, 0.0),
     ("node_load15", 0.9, 0.0),
-    ("node_boot_time_seconds", BEGAN as f64 / 1_000.0 - 4e6, 0.0),
+    (BOOTED, 0.0, 0.0),
     ("node_timex_offset_seconds", 0.0001, 0.0),
     ("node_timex_sync_status", 1.0, 0.0),
     ("node_timex_maxerror_seconds", 0.2, 0.0),
@@ -33,27 +34,25 @@ pub const SYSTEM: [(&str, f64, f64); 22] = [
     ("node_sockstat_TCP_inuse", 40.0, 0.0),
 ];
 
-/// The values of now.
-pub struct System(pub Vec<f64>);
+/// Its block.
+pub fn block() -> Block {
+    let metric = |(name, _, a_second): (&str, f64, f64)| Metric {
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        kind: if a_second > 0.0 { MetricKind::Counter } else { MetricKind::Gauge } as i32,
+        help: String::new(),
+    };
+    let metrics = SYSTEM.into_iter().map(metric).collect();
+    let template = Template { collector: "system".to_owned(), metrics, instance_labels: Vec::new() };
+    Block { template, instances: vec![Instance { values: Vec::new() }] }
+}
 
-impl System {
-    pub fn new() -> Self {
-        Self(SYSTEM.iter().map(|(_, first, _)| *first).collect())
-    }
+/// What it begins with on a host that booted then, seconds since 1970.
+pub fn first_values(booted: f64) -> Vec<f64> {
+    SYSTEM.iter().map(|(name, first, _)| if *name == BOOTED { booted } else { *first }).collect()
+}
 
-    pub fn advance(&mut self, seconds: f64) {
-        self.0.iter_mut().zip(SYSTEM).for_each(|(value, (_, _, a_second))| *value += a_second * seconds);
-    }
-
-    pub fn block() -> Block {
-        let metric = |(name, _, a_second): (&str, f64, f64)| Metric {
-            name: name.to_owned(),
-            labels: BTreeMap::new(),
-            kind: if a_second > 0.0 { MetricKind::Counter } else { MetricKind::Gauge } as i32,
-            help: String::new(),
-        };
-        let metrics = SYSTEM.into_iter().map(metric).collect();
-        let template = Template { collector: "system".to_owned(), metrics, instance_labels: Vec::new() };
-        Block { template, instances: vec![Instance { values: Vec::new() }] }
-    }
+/// So many seconds later.
+pub fn advance(values: &mut [f64], seconds: f64) {
+    values.iter_mut().zip(SYSTEM).for_each(|(value, (_, _, a_second))| *value += a_second * seconds);
 }
