@@ -3,7 +3,7 @@
 //! Agents' reports carry it as rows of a layout; to the peers it is written as a Prometheus would that scraped the same hosts:
 //! with `instance` and `job`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use watchkeep_protocol::Layout;
@@ -46,6 +46,12 @@ impl Generated {
 
     pub fn series(&self) -> usize {
         self.shape.series()
+    }
+
+    /// Names of its metrics, each once.
+    pub fn names(&self) -> BTreeSet<String> {
+        let metrics = self.shape.blocks().iter().flat_map(|block| &block.template.metrics);
+        metrics.map(|metric| metric.name.clone()).collect()
     }
 
     /// So many seconds pass.

@@ -64,13 +64,8 @@ fn run(size: &Size) -> Result<Vec<Figure>> {
 fn queryable(hosts: &[Generated], held: &[(HostSeries, Arc<HeldLayout>)], until: i64) -> Result<usize> {
     let mut found = 0;
     for (host, (series, _)) in hosts.iter().zip(held) {
-        let layout = host.layout();
-        let mut names: Vec<&str> =
-            layout.blocks.iter().flat_map(|block| block.template.metrics.iter().map(|it| it.name.as_str())).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let answer = series.select(&Selector::of_metric(name), BEGAN, until).map_err(anyhow::Error::msg);
+        for name in host.names() {
+            let answer = series.select(&Selector::of_metric(&name), BEGAN, until).map_err(anyhow::Error::msg);
             found += answer.context("ask for a metric")?.iter().map(|series| series.points.len()).sum::<usize>();
         }
     }
