@@ -1,11 +1,13 @@
 //! What a decoded message must hold to be believed: sizes, names, counts. Decoding says that bytes are protobuf; this says
 //! that they make sense. Both sides call it on what comes in; the agent also on what it is about to spool.
 
+mod action;
+
 use std::collections::BTreeMap;
 
 use prost::Message;
 
-use crate::command::{Action, Run, Service};
+use crate::command::Action;
 use crate::layout::{Block, Template};
 use crate::matter::{MatterBody, Will};
 use crate::session::{Hello, Resync, Span, Unsent};
@@ -14,6 +16,8 @@ use crate::{
     Ack, Command, CommandBody, CommandResult, Envelope, Event, Inventory, Item, Layout, LayoutChange, Matter, Offer,
     Open, Outcome, Proof, Report, Status, WireError, limits,
 };
+
+pub use action::{FILE_STATES, PACKAGE_STATES, SERVICE_STATES};
 
 /// A message that can say whether it makes sense.
 pub trait Check {
@@ -410,41 +414,10 @@ impl Check for CommandBody {
         match &self.action {
             Some(Action::Run(run)) => run.check(),
             Some(Action::Service(service)) => service.check(),
+            Some(Action::Script(script)) => script.check(),
+            Some(Action::Package(package)) => package.check(),
+            Some(Action::File(file)) => file.check(),
             None => Err(invalid("action", "none that is known here")),
         }
     }
 }
-
-impl Check for Run {
-    fn check(&self) -> Result<(), WireError> {
-        count_of("arguments", self.argv.len(), 256)?;
-        name_of("argv[0]", self.argv.first().map_or("", String::as_str), limits::TEXT_BYTES)?;
-        self.argv.iter().try_for_each(|argument| {
-            text_of("argument", argument, limits::TEXT_BYTES)?;
-            ensure(!argument.contains('\0'), "argument", || "has a zero byte".to_owned())
-        })?;
-        count_of("environment", self.environment.len(), limits::LABELS)?;
-        self.environment.iter().try_for_each(|(name, value)| {
-            ensure(is_label_name(name), "environment name", || format!("{:?}", shortened(name)))?;
-            ensure(!value.contains('\0') && value.len() <= limits::TEXT_BYTES, "environment value", || name.clone())
-        })
-    }
-}
-
-impl Check for Service {
-    fn check(&self) -> Result<(), WireError> {
-        name_of("unit", &self.name, 256)?;
-        ensure(
-            !self.name.starts_with('-')
-                && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b":-_.\\@".contains(&b)),
-            "unit",
-            || format!("{:?} is no name of a unit", shortened(&self.name)),
-        )?;
-        ensure(SERVICE_STATES.contains(&self.state.as_str()), "state", || {
-            format!("{:?}, not one of {}", shortened(&self.state), SERVICE_STATES.join(", "))
-        })
-    }
-}
-
-/// What `service` brings a unit to.
-pub const SERVICE_STATES: [&str; 4] = ["started", "stopped", "restarted", "reloaded"];

@@ -57,7 +57,7 @@ pub struct CommandBody {
     /// How long the action itself may take.
     #[prost(uint64, tag = "10")]
     pub timeout_ms: u64,
-    #[prost(oneof = "Action", tags = "11, 12")]
+    #[prost(oneof = "Action", tags = "11, 12, 13, 14, 15")]
     pub action: Option<Action>,
 }
 
@@ -68,6 +68,12 @@ pub enum Action {
     Run(Run),
     #[prost(message, tag = "12")]
     Service(Service),
+    #[prost(message, tag = "13")]
+    Script(Script),
+    #[prost(message, tag = "14")]
+    Package(Package),
+    #[prost(message, tag = "15")]
+    File(File),
 }
 
 /// A program with its arguments; never a shell. `argv[0]` without a slash resolves on the host's fixed PATH.
@@ -86,6 +92,51 @@ pub struct Service {
     pub name: String,
     #[prost(string, tag = "2")]
     pub state: String,
+}
+
+/// A script, which its interpreter reads from a file: `argv` is the interpreter and its options, the file's path and `arguments`
+/// follow. What varies travels in the arguments, so that the content has one hash, which a policy can name.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Script {
+    /// As of [`Run`].
+    #[prost(string, repeated, tag = "1")]
+    pub argv: Vec<String>,
+    #[prost(string, tag = "2")]
+    pub content: String,
+    #[prost(string, repeated, tag = "3")]
+    pub arguments: Vec<String>,
+}
+
+/// Packages of the host's own package manager brought to a state: `present`, `latest`, `absent`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Package {
+    #[prost(string, repeated, tag = "1")]
+    pub names: Vec<String>,
+    #[prost(string, tag = "2")]
+    pub state: String,
+}
+
+/// A file brought to a state: `file`, `directory`, `absent`. What is not said is left as it is, and of a new one as the system
+/// makes it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct File {
+    /// Absolute, without `.` and `..`.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    #[prost(string, tag = "2")]
+    pub state: String,
+    /// Of a file: the whole of it.
+    #[prost(string, optional, tag = "3")]
+    pub content: Option<String>,
+    /// Permission bits, at most 0o7777.
+    #[prost(uint32, optional, tag = "4")]
+    pub mode: Option<u32>,
+    /// A user's name or number.
+    #[prost(string, tag = "5")]
+    pub owner: String,
+    /// A group's name or number.
+    #[prost(string, tag = "6")]
+    pub group: String,
 }
 
 /// What became of a command; a matter, so it is never lost.

@@ -22,3 +22,5 @@ pub const TEXT_BYTES: usize = 8 << 10;
 pub const BLOCKS: usize = 1_024;
 /// The largest number in a stream: at a million a second, 146,000 years.
 pub const NUMBER_MAX: u64 = 1 << 62;
+/// The content of a script, or of a file that a command writes.
+pub const CONTENT_BYTES: usize = 32 << 10;

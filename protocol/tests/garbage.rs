@@ -193,7 +193,15 @@ fn each_example_is_accepted() {
     ] {
         assert_eq!(open(&wrap(bytes), kind), Ok(()), "{kind:?}");
     }
-    assert_eq!(examples::command_run().check(), Ok(()));
+    for command in [
+        examples::command_run(),
+        examples::command_service(),
+        examples::command_script(),
+        examples::command_package(),
+        examples::command_file(),
+    ] {
+        assert_eq!(command.check(), Ok(()), "{:?}", command.action);
+    }
     assert_eq!(examples::report().check_against(&examples::blocks()), Ok(()));
 }
 
@@ -230,6 +238,26 @@ fn each_fault_is_named() {
     let service = |name: &str, state: &str| said(&command::Service { name: name.into(), state: state.into() });
     assert_eq!(service("--root=/x", "started"), "unit: \"--root=/x\" is no name of a unit");
     assert_eq!(service("a.service", "gone"), "state: \"gone\", not one of started, stopped, restarted, reloaded");
+    let package = |name: &str| said(&command::Package { names: vec![name.into()], state: "latest".into() });
+    assert_eq!(package("--allow-downgrades"), "package: \"--allow-downgrades\" is no name of a package");
+    assert_eq!(package("./evil.deb"), "package: \"./evil.deb\" is no name of a package");
+    assert_eq!(package("nginx=1.0"), "package: \"nginx=1.0\" is no name of a package");
+    let path =
+        |path: &str| said(&command::File { path: path.into(), state: "absent".into(), ..command::File::default() });
+    for wrong in ["etc/x", "/etc/../root/x", "/etc//x", "/etc/./x", "/", "/etc/"] {
+        assert_eq!(path(wrong), format!("path: {wrong:?} is no plain absolute path"));
+    }
+    let directory = command::File { path: "/a".into(), state: "directory".into(), ..command::File::default() };
+    assert_eq!(
+        said(&command::File { content: Some("x".into()), ..directory.clone() }),
+        "content: of what shall be directory"
+    );
+    assert_eq!(said(&command::File { mode: Some(0o10000), ..directory }), "mode: more than permission bits");
+    let script = |content: &str| {
+        said(&command::Script { argv: vec!["sh".into()], content: content.into(), arguments: Vec::new() })
+    };
+    assert_eq!(script(""), "content: empty");
+    assert_eq!(script(&"x".repeat(32_769)), "content: 32769 bytes, at most 32768 are taken");
 
     let mut report = examples::report();
     report.rows[1].values.pop();

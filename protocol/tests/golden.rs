@@ -57,6 +57,9 @@ fn every_released_message_still_reads_the_same() {
     check("command", &examples::command());
     check("command-service", &examples::command_service());
     check("command-run", &examples::command_run());
+    check("command-script", &examples::command_script());
+    check("command-package", &examples::command_package());
+    check("command-file", &examples::command_file());
     check("envelope", &examples::envelope());
     check("open", &examples::open());
     check("offer", &examples::offer());

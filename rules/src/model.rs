@@ -255,6 +255,11 @@ pub struct Step {
     pub attach: Option<String>,
 }
 
+/// States that `service` brings a unit to, `package` packages and `file` a path.
+pub const SERVICE_STATES: [&str; 4] = ["started", "stopped", "restarted", "reloaded"];
+pub const PACKAGE_STATES: [&str; 3] = ["present", "latest", "absent"];
+pub const FILE_STATES: [&str; 3] = ["file", "directory", "absent"];
+
 /// What a step does. Strings are Jinja templates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -265,6 +270,25 @@ pub enum StepAction {
     Service {
         name: String,
         state: String,
+    },
+    /// A script for an interpreter. Its content is no template: what varies travels in the arguments, where no shell reads it.
+    Script {
+        interpreter: Vec<String>,
+        content: String,
+        args: Vec<String>,
+    },
+    Package {
+        names: Vec<String>,
+        state: String,
+    },
+    File {
+        path: String,
+        state: String,
+        content: Option<String>,
+        /// Permission bits.
+        mode: Option<u32>,
+        owner: Option<String>,
+        group: Option<String>,
     },
     /// Until a condition over the host's newest samples has held for `held` ms.
     WaitFor {

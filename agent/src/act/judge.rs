@@ -165,13 +165,12 @@ fn settled(action: Action) -> Result<Action, String> {
             if let Some(name) = run.environment.keys().find(|name| !ENVIRONMENT.contains(&name.as_str())) {
                 return Err(format!("no policy allows setting {name}; {} may be set", ENVIRONMENT.join(", ")));
             }
-            let program = run.argv.first().cloned().unwrap_or_default();
-            let found = programs::resolve(&program);
-            run.argv[0] = found.ok_or_else(|| format!("no program \"{program}\" on {}", programs::PATH))?;
-            if run.argv[0].split('/').any(|part| part == "..") {
-                return Err(format!("\"{program}\" leads upwards; name the program by its plain path"));
-            }
+            resolve(&mut run.argv)?;
             Ok(Action::Run(run))
+        }
+        Action::Script(mut script) => {
+            resolve(&mut script.argv)?;
+            Ok(Action::Script(script))
         }
         Action::Service(mut service) => {
             if !service.name.contains('.') {
@@ -179,7 +178,19 @@ fn settled(action: Action) -> Result<Action, String> {
             }
             Ok(Action::Service(service))
         }
+        Action::Package(_) | Action::File(_) => Ok(action),
     }
+}
+
+/// The program by its whole path.
+fn resolve(argv: &mut [String]) -> Result<(), String> {
+    let program = argv.first().cloned().unwrap_or_default();
+    let found = programs::resolve(&program).ok_or_else(|| format!("no program \"{program}\" on {}", programs::PATH))?;
+    if found.split('/').any(|part| part == "..") {
+        return Err(format!("\"{program}\" leads upwards; name the program by its plain path"));
+    }
+    argv[0] = found;
+    Ok(())
 }
 
 impl Refusal {

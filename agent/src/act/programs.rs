@@ -39,6 +39,20 @@ fn user_in(passwd: &str, wanted: &str) -> Option<User> {
     })
 }
 
+/// The number of the group of this name or number, from `/etc/group`.
+pub fn group(wanted: &str) -> Option<u32> {
+    group_in(&std::fs::read_to_string("/etc/group").unwrap_or_default(), wanted)
+}
+
+fn group_in(groups: &str, wanted: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        let number = gid.parse().ok()?;
+        (name == wanted || gid == wanted).then_some(number)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +72,13 @@ mod tests {
         assert_eq!(user_in(passwd, "watchkeep-run"), Some(run.clone()));
         assert_eq!(user_in(passwd, "998"), Some(run));
         assert_eq!(user_in(passwd, "nobody"), None);
+    }
+
+    #[test]
+    fn groups_are_found_by_name_and_number() {
+        let groups = "root:x:0:\nbroken\nwww-data:x:33:alice\n";
+        assert_eq!(group_in(groups, "www-data"), Some(33));
+        assert_eq!(group_in(groups, "33"), Some(33));
+        assert_eq!(group_in(groups, "alice"), None);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use prost::Message as _;
 use ring::digest::{SHA256, digest};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use watchkeep_protocol::command::{Run, signed_bytes};
+use watchkeep_protocol::command::{File, Run, Script, signed_bytes};
 use watchkeep_protocol::{Action, Command, CommandBody, CommandResult, Outcome, Signature};
 
 use super::client::{Client, News};
@@ -280,6 +280,81 @@ fn a_command_in_the_middle_when_act_goes_down_is_unknown() {
         assert_eq!(result.run, "RUN-7");
         assert!(result.reason.contains("nobody knows how it ended"), "{}", result.reason);
     });
+}
+
+#[test]
+fn a_script_reads_its_arguments_and_leaves_no_file() {
+    let host = Host::new();
+    let own = rustix::process::getuid().as_raw();
+    let policy = format!("allow:\n  - script: {{interpreter: [sh, -eu], sha256: '*'}}\nuser: '{own}'\n");
+    std::fs::write(host.settings().policy, policy).expect("written");
+    let content = "echo \"$0\"; printf '%s|' \"$@\"; exit 4\n";
+    let file = std::env::temp_dir().join(format!("watchkeep-{}", "a1".repeat(16)));
+    host.live(async |client| {
+        let script = Script {
+            argv: vec!["sh".into(), "-eu".into()],
+            content: content.into(),
+            arguments: vec!["a b".into(), "$(id)".into()],
+        };
+        let ordered = CommandBody { action: Some(Action::Script(script)), ..order(0xa1, &nonce(client).await, "") };
+        client.command(signed(&ordered, &key(1)));
+        let (_, result) = outcome(client).await;
+        assert_eq!((word(&result).0, result.exit), (Outcome::Failed, Some(4)), "{}", result.reason);
+        let said = String::from_utf8_lossy(&result.stdout).into_owned();
+        assert_eq!(said, format!("{}\na b|$(id)|", file.display()));
+    });
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_file_is_brought_to_its_state_once_and_never_through_a_link() {
+    let host = Host::new();
+    let folder = std::fs::canonicalize(host.folder.path()).expect("a folder");
+    let policy = format!("allow:\n  - file: {{path: '{}/*', state: [file, directory, absent]}}\n", folder.display());
+    std::fs::write(host.settings().policy, policy).expect("written");
+    let (wanted, link) = (folder.join("limits.conf"), folder.join("link"));
+    std::os::unix::fs::symlink("/etc", &link).expect("a link");
+    let file = |path: &Path, state: &str, content: Option<&str>, mode| File {
+        path: path.display().to_string(),
+        state: state.into(),
+        content: content.map(str::to_owned),
+        mode,
+        ..File::default()
+    };
+    // What is ordered, what becomes of it, and what is said.
+    let cases = [
+        (file(&wanted, "file", None, None), Outcome::Failed, "is not there, and no content is given"),
+        (file(&wanted, "file", Some("a\n"), Some(0o640)), Outcome::Done, "wrote 2 bytes"),
+        (file(&wanted, "file", Some("a\n"), Some(0o640)), Outcome::Done, "it was so already"),
+        (file(&wanted, "file", Some("bc\n"), None), Outcome::Done, "wrote 3 bytes"),
+        (file(&wanted, "directory", None, None), Outcome::Failed, "is a file"),
+        (file(&folder.join("a"), "directory", None, Some(0o750)), Outcome::Done, "made"),
+        (file(&folder.join("a/b"), "file", Some("x"), None), Outcome::Done, "wrote 1 bytes"),
+        (file(&folder.join("a"), "absent", None, None), Outcome::Failed, "not empty"),
+        (file(&folder.join("nosuch/b"), "file", Some("x"), None), Outcome::Failed, "No such file or directory"),
+        (file(&link.join("motd"), "file", Some("x"), None), Outcome::Failed, "name the path by that"),
+        (file(&link, "file", Some("x"), None), Outcome::Failed, "is a symbolic link"),
+        (file(&link, "absent", None, None), Outcome::Done, "removed"),
+        (file(&link, "absent", None, None), Outcome::Done, "it was so already"),
+    ];
+    host.live(async |client| {
+        let nonce = nonce(client).await;
+        for (number, (action, expected, said)) in (1..).zip(cases) {
+            let ordered = CommandBody { action: Some(Action::File(action)), ..order(number, &nonce, "") };
+            client.command(signed(&ordered, &key(1)));
+            let (ticket, result) = outcome(client).await;
+            let told = format!("{}{}", result.reason, String::from_utf8_lossy(&result.stdout));
+            assert_eq!(word(&result).0, expected, "{number}: {told}");
+            assert!(told.contains(said), "{number}: {told}");
+            assert_eq!(result.changed, !result.stdout.is_empty(), "{number}: {told}");
+            client.kept(ticket);
+        }
+    });
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::read_to_string(&wanted).expect("is there"), "bc\n");
+    let mode = std::fs::metadata(&wanted).expect("is there").permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o640, "what is not said stays as it was");
+    assert!(Path::new("/etc/passwd").exists());
 }
 
 #[test]

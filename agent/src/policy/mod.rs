@@ -19,7 +19,7 @@ pub struct Policy {
     file: String,
     allow: Vec<Line>,
     deny: Vec<Line>,
-    /// Whom `run` actions run as, where their line does not say.
+    /// Whom programs and scripts run as, where their line does not say.
     user: Option<String>,
 }
 
@@ -27,6 +27,8 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     number: u64,
+    /// It stands under `deny`, where one package that it names is enough.
+    denies: bool,
     what: Pattern,
     user: Option<String>,
 }
@@ -37,8 +39,12 @@ enum Pattern {
     Service { names: Vec<String>, states: Vec<String> },
     /// A glob an argument; a last `*` matches any further ones.
     Run { argv: Vec<String> },
-    /// Kept for what this version does not do yet: it allows nothing.
-    Package,
+    /// A glob an argument of the interpreter; SHA-256 of contents in hexadecimal, `*` for any.
+    Script { interpreter: Vec<String>, sha256: Vec<String> },
+    /// Globs of names, of which every package must fit one; states, none for any.
+    Package { names: Vec<String>, states: Vec<String> },
+    /// Globs of paths; states, none for any.
+    File { paths: Vec<String>, states: Vec<String> },
 }
 
 /// What the policy says of one action.
@@ -77,27 +83,54 @@ impl Policy {
 
 impl Line {
     fn matches(&self, action: &Action) -> bool {
+        let any = |globs: &[String], name: &str| globs.iter().any(|pattern| glob(pattern, name));
+        let among = |states: &[String], state: &String| states.is_empty() || states.contains(state);
         match (&self.what, action) {
             (Pattern::Service { names, states }, Action::Service(service)) => {
-                names.iter().any(|name| glob(name, &service.name))
-                    && (states.is_empty() || states.contains(&service.state))
+                any(names, &service.name) && among(states, &service.state)
             }
             (Pattern::Run { argv }, Action::Run(run)) => pattern::argv(argv, &run.argv),
+            (Pattern::Script { interpreter, sha256 }, Action::Script(script)) => {
+                pattern::argv(interpreter, &script.argv) && any(sha256, &hash_of(&script.content))
+            }
+            (Pattern::Package { names, states }, Action::Package(package)) => {
+                let fits = |name: &String| any(names, name);
+                let named = if self.denies { package.names.iter().any(fits) } else { package.names.iter().all(fits) };
+                named && among(states, &package.state)
+            }
+            (Pattern::File { paths, states }, Action::File(file)) => {
+                any(paths, &file.path) && among(states, &file.state)
+            }
             _ => false,
         }
     }
+}
+
+/// SHA-256 in hexadecimal, as `sha256sum` prints it.
+fn hash_of(content: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The action in a few words; long arguments are cut.
 pub fn describe(action: &Action) -> String {
     match action {
         Action::Service(service) => format!("service {} {}", service.name, service.state),
-        Action::Run(run) => {
-            let words: Vec<String> = run.argv.iter().take(12).map(|word| word.chars().take(80).collect()).collect();
-            let more = if run.argv.len() > 12 { " …" } else { "" };
-            format!("run {}{more}", words.join(" "))
+        Action::Run(run) => format!("run {}", words(&run.argv)),
+        Action::Script(script) => {
+            let arguments = if script.arguments.is_empty() { "" } else { " with " };
+            let hash = hash_of(&script.content);
+            format!("script {} of {}{arguments}{}", hash, words(&script.argv), words(&script.arguments))
         }
+        Action::Package(package) => format!("package {} {}", words(&package.names), package.state),
+        Action::File(file) => format!("file {} {}", file.path, file.state),
     }
+}
+
+fn words(words: &[String]) -> String {
+    let shown: Vec<String> = words.iter().take(12).map(|word| word.chars().take(80).collect()).collect();
+    let more = if words.len() > 12 { " …" } else { "" };
+    format!("{}{more}", shown.join(" "))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use watchkeep_protocol::Action;
-use watchkeep_protocol::command::{Run, Service};
+use watchkeep_protocol::command::{File, Package, Run, Script, Service};
 
 use super::{Policy, Verdict, glob};
 
@@ -59,6 +59,72 @@ fn each_decision_names_its_line() {
     }
 }
 
+const THINGS: &str = "\
+allow:
+  - package: {name: [nginx*, openssl], state: [latest, present]}
+  - file: {path: '/etc/nginx/*.conf', state: file}
+  - script: {sha256: 98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4, user: root}
+  - script: {interpreter: [/usr/bin/python3, -I], sha256: '*'}
+deny:
+  - package: {name: nginx-extras}
+  - file: {path: '*/secret.conf'}
+";
+
+#[test]
+fn packages_files_and_scripts_are_judged_by_what_they_name() {
+    let policy = Policy::parse("policy.yaml", THINGS).expect("a policy");
+    let package = |names: &[&str], state: &str| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Action::Package(Package { names, state: state.into() })
+    };
+    let file =
+        |path: &str, state: &str| Action::File(File { path: path.into(), state: state.into(), ..File::default() });
+    let script = |argv: &[&str], content: &str| {
+        let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+        Action::Script(Script { argv, content: content.into(), arguments: vec!["/srv".into()] })
+    };
+    let hi = "98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4";
+    let cases = [
+        (package(&["nginx", "openssl"], "latest"), "policy.yaml:2 allows package nginx openssl latest".to_owned()),
+        (package(&["nginx", "bash"], "latest"), "no line of policy.yaml allows package nginx bash latest".to_owned()),
+        (package(&["openssl"], "absent"), "no line of policy.yaml allows package openssl absent".to_owned()),
+        (
+            package(&["nginx", "nginx-extras"], "present"),
+            "policy.yaml:7 denies package nginx nginx-extras present".to_owned(),
+        ),
+        (file("/etc/nginx/a.conf", "file"), "policy.yaml:3 allows file /etc/nginx/a.conf file".to_owned()),
+        (file("/etc/nginx/a.conf", "absent"), "no line of policy.yaml allows file /etc/nginx/a.conf absent".to_owned()),
+        (file("/etc/nginx/secret.conf", "file"), "policy.yaml:8 denies file /etc/nginx/secret.conf file".to_owned()),
+        (file("/etc/passwd", "file"), "no line of policy.yaml allows file /etc/passwd file".to_owned()),
+        (script(&["/bin/sh"], "hi\n"), format!("policy.yaml:4 allows script {hi} of /bin/sh with /srv")),
+    ];
+    for (action, expected) in cases {
+        let said = match policy.judge(&action) {
+            Verdict::Allowed { by, .. } => by,
+            Verdict::Denied { why } => why,
+        };
+        assert_eq!(said, expected);
+    }
+    let allowed = |action: &Action| matches!(policy.judge(action), Verdict::Allowed { .. });
+    assert!(!allowed(&script(&["/bin/sh"], "hi \n")), "one byte more is another script");
+    assert!(allowed(&script(&["/usr/bin/python3", "-I"], "print(1)")));
+    assert!(!allowed(&script(&["/usr/bin/python3"], "print(1)")));
+    let Verdict::Allowed { user, .. } = policy.judge(&script(&["/bin/sh"], "hi\n")) else { panic!("denied") };
+    assert_eq!(user.as_deref(), Some("root"));
+}
+
+#[test]
+fn what_a_script_is_must_be_said() {
+    let text = "allow:\n  - script: {interpreter: /bin/sh}\n  - script: {sha256: [abc]}\n  - file: {path: /x}\n  - package: {state: latest}\n";
+    let faults = Policy::parse("policy.yaml", text).expect_err("faults").to_string();
+    let expected = "\
+policy.yaml:2:13: \"script\" names no content; write its sha256, as sha256sum prints it (a plan shows it too), or '*' for any script
+policy.yaml:3:23: \"abc\" is no SHA-256 as sha256sum prints it, and not '*'
+policy.yaml:4:11: \"file\" allows no state; write for example state: [file, absent]
+policy.yaml:5:14: \"package\" names no package; write for example name: [nginx, openssl]";
+    assert_eq!(faults, expected);
+}
+
 #[test]
 fn the_user_is_the_lines_or_the_files() {
     let policy = Policy::parse("policy.yaml", POLICY).expect("a policy");
@@ -104,7 +170,7 @@ policy.yaml:5:14: \"service\" names no unit; write for example name: nginx.servi
 policy.yaml:6:14: \"service\" allows no state; write for example state: [started, restarted]
 policy.yaml:7:10: \"run\" names no program; write for example argv: [/usr/bin/journalctl, '*']
 policy.yaml:8:18: no program \"no-such-program-anywhere\" on /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; name it by its whole path
-policy.yaml:9:5: an entry of \"allow\" is one action: service, run, package
+policy.yaml:9:5: an entry of \"allow\" is one action: service, run, script, package, file
 policy.yaml:10:5: \"allow\" is a single value, not keys with values
 policy.yaml:12:30: unknown key \"user\" in \"run\"; known here: argv
 policy.yaml:12:42: unknown key \"extra\" in \"run\"; known here: argv

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::fact::{Fact, Subject};
 use crate::ids::{CiId, CommandId, IncidentId, NoticeId, ProblemId, RunId, SilenceId};
@@ -59,8 +60,61 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    Run { argv: Vec<String> },
-    Service { name: String, state: String },
+    Run {
+        argv: Vec<String>,
+    },
+    Service {
+        name: String,
+        state: String,
+    },
+    Script {
+        interpreter: Vec<String>,
+        content: String,
+        args: Vec<String>,
+    },
+    Package {
+        names: Vec<String>,
+        state: String,
+    },
+    File {
+        path: String,
+        state: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+        /// Permission bits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+    },
+}
+
+impl Action {
+    /// In a line, for people: what is done, without contents.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Run { argv } => argv.join(" "),
+            Self::Service { name, state } => format!("service {name} {state}"),
+            Self::Script { interpreter, content, args } => {
+                let lines = content.lines().count();
+                let arguments = if args.is_empty() { String::new() } else { format!(" with {}", args.join(" ")) };
+                format!(
+                    "script of {lines} lines for {}{arguments}, SHA-256 {}",
+                    interpreter.join(" "),
+                    hash_of(content)
+                )
+            }
+            Self::Package { names, state } => format!("package {} {state}", names.join(" ")),
+            Self::File { path, state, .. } => format!("file {path} {state}"),
+        }
+    }
+}
+
+/// As `sha256sum` prints it, and as a host's policy names a script.
+fn hash_of(content: &str) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A page, or news of one.

@@ -73,6 +73,22 @@ fn body(order: &Order, binding: &Binding) -> Result<CommandBody, SignError> {
             Action::Service { name, state } => {
                 command::Action::Service(command::Service { name: name.clone(), state: state.clone() })
             }
+            Action::Script { interpreter, content, args } => command::Action::Script(command::Script {
+                argv: interpreter.clone(),
+                content: content.clone(),
+                arguments: args.clone(),
+            }),
+            Action::Package { names, state } => {
+                command::Action::Package(command::Package { names: names.clone(), state: state.clone() })
+            }
+            Action::File { path, state, content, mode, owner, group } => command::Action::File(command::File {
+                path: path.clone(),
+                state: state.clone(),
+                content: content.clone(),
+                mode: *mode,
+                owner: owner.clone().unwrap_or_default(),
+                group: group.clone().unwrap_or_default(),
+            }),
         }),
     })
 }
@@ -101,6 +117,54 @@ mod tests {
             action: Action::Service { name: "nginx.service".to_owned(), state: "restarted".to_owned() },
             valid_for_ms: 60_000,
             timeout_ms: 30_000,
+        }
+    }
+
+    #[test]
+    fn each_action_is_signed_as_it_was_ordered() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let cases = [
+            (
+                Action::Script {
+                    interpreter: words(&["/bin/sh"]),
+                    content: "df \"$1\"".to_owned(),
+                    args: words(&["/srv"]),
+                },
+                command::Action::Script(command::Script {
+                    argv: words(&["/bin/sh"]),
+                    content: "df \"$1\"".to_owned(),
+                    arguments: words(&["/srv"]),
+                }),
+            ),
+            (
+                Action::Package { names: words(&["nginx", "curl"]), state: "latest".to_owned() },
+                command::Action::Package(command::Package {
+                    names: words(&["nginx", "curl"]),
+                    state: "latest".to_owned(),
+                }),
+            ),
+            (
+                Action::File {
+                    path: "/etc/motd".to_owned(),
+                    state: "file".to_owned(),
+                    content: Some(String::new()),
+                    mode: Some(0o640),
+                    owner: None,
+                    group: Some("adm".to_owned()),
+                },
+                command::Action::File(command::File {
+                    path: "/etc/motd".to_owned(),
+                    state: "file".to_owned(),
+                    content: Some(String::new()),
+                    mode: Some(0o640),
+                    owner: String::new(),
+                    group: "adm".to_owned(),
+                }),
+            ),
+        ];
+        for (action, expected) in cases {
+            let body = body(&Order { action, ..order() }, &binding()).expect("a body");
+            assert_eq!(body.action, Some(expected));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use watchkeep_protocol::command::{Run, Service};
+use watchkeep_protocol::command::{File, Package, Run, Script, Service};
 use watchkeep_protocol::inventory::{ItemRef, section_hash};
 use watchkeep_protocol::layout::{Flag, Instance};
 use watchkeep_protocol::token::Token;
@@ -260,6 +260,29 @@ pub fn command_run() -> CommandBody {
     body(Action::Run(Run {
         argv: vec!["journalctl".into(), "--lines".into(), "200".into()],
         environment: map(&[("LANG", "C")]),
+    }))
+}
+
+pub fn command_script() -> CommandBody {
+    body(Action::Script(Script {
+        argv: vec!["/bin/sh".into(), "-eu".into()],
+        content: "df -P \"$1\"\n".into(),
+        arguments: vec!["/srv".into()],
+    }))
+}
+
+pub fn command_package() -> CommandBody {
+    body(Action::Package(Package { names: vec!["nginx".into(), "libssl3".into()], state: "latest".into() }))
+}
+
+pub fn command_file() -> CommandBody {
+    body(Action::File(File {
+        path: "/etc/nginx/conf.d/limits.conf".into(),
+        state: "file".into(),
+        content: Some("client_max_body_size 8m;\n".into()),
+        mode: Some(0o640),
+        owner: "root".into(),
+        group: "www-data".into(),
     }))
 }
 

@@ -44,8 +44,24 @@ pub(crate) const REMOTE_WRITE_QUEUE: [&str; 5] =
 pub(crate) const RETENTION: [&str; 8] =
     ["samples", "samples_5m", "samples_1h", "events", "inputs", "output", "notices", "facts"];
 pub(crate) const GUARD: [&str; 4] = ["approval", "max_per_host", "concurrency", "cooldown_after_failure"];
-pub(crate) const STEP: [&str; 10] =
-    ["name", "when", "timeout", "retries", "register", "idempotent", "attach", "run", "service", "wait_for"];
+pub(crate) const STEP: [&str; 13] = [
+    "name",
+    "when",
+    "timeout",
+    "retries",
+    "register",
+    "idempotent",
+    "attach",
+    "run",
+    "script",
+    "service",
+    "package",
+    "file",
+    "wait_for",
+];
+pub(crate) const SCRIPT: [&str; 3] = ["content", "interpreter", "args"];
+pub(crate) const KEPT: [&str; 2] = ["name", "state"];
+pub(crate) const FILE: [&str; 6] = ["path", "state", "content", "mode", "owner", "group"];
 pub(crate) const TEST_FILE: [&str; 5] =
     ["rule_files", "evaluation_interval", "group_eval_order", "tests", "fuzzy_compare"];
 pub(crate) const TEST: [&str; 11] = [

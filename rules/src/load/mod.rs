@@ -3,6 +3,7 @@
 //! A file with `groups:` holds rules, one with `runbook:` holds a runbook. Runbooks are read first, so that a rule's
 //! `runbook.use` and `with` are checked against them. [`load`] is pure; [`read`] is the one place that touches files.
 
+mod actions;
 mod check;
 mod event;
 mod groups;

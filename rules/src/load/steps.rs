@@ -2,21 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::actions;
 use super::runbook::CONTEXT;
-use super::{Checker, Fields, keys};
+use super::{Checker, keys};
 use crate::jinja::Names;
-use crate::model::{Condition, Hook, Parameter, Step, StepAction};
-use crate::near::near;
+use crate::model::{Hook, Parameter, Step, StepAction};
 use crate::selector::is_label_name;
-use crate::yaml::{Kind, Node};
+use crate::yaml::Node;
 
-const ACTIONS: [&str; 3] = ["run", "service", "wait_for"];
-
-const NO_ACTION_YET: &str = "this action is not carried out yet; there are run, service and wait_for";
-const LATER: [(&str, &str); 12] = [
-    ("script", NO_ACTION_YET),
-    ("package", NO_ACTION_YET),
-    ("file", NO_ACTION_YET),
+pub(super) const NO_ACTION_YET: &str =
+    "this action is not carried out yet; there are run, script, service, package, file and wait_for";
+pub(super) const LATER: [(&str, &str); 9] = [
     ("http", NO_ACTION_YET),
     ("approve", NO_ACTION_YET),
     ("notify", NO_ACTION_YET),
@@ -29,8 +25,9 @@ const LATER: [(&str, &str); 12] = [
 ];
 
 const TIMEOUT_DEFAULT: i64 = 60_000;
+/// Packages are fetched from elsewhere, and a manager that is ended half-way has to be mended by hand.
+const PACKAGE_TIMEOUT_DEFAULT: i64 = 600_000;
 const RETRIES_MAX: u32 = 10;
-const STATES: [&str; 4] = ["started", "stopped", "restarted", "reloaded"];
 /// States that a person works an incident in; the others come by acts and by recovery.
 const INCIDENT_STATES: [&str; 3] = ["acknowledged", "in_progress", "on_hold"];
 
@@ -82,7 +79,7 @@ fn step(check: &mut Checker<'_>, node: &Node, place: usize, scope: &mut Scope<'_
     let name = fields.get("name").and_then(|node| check.name(node)).unwrap_or_else(|| format!("step {}", place + 1));
     let when = fields.get("when").and_then(|node| check.jinja_expression(node, &names));
     let timeout = fields.get("timeout").and_then(|node| check.positive_duration(node));
-    let (action, waiting) = action(check, &fields, scope, &names).unzip();
+    let (action, waiting) = actions::action(check, &fields, scope, &names).unzip();
     if let (Some(Some(_)), Some(node)) = (&waiting, fields.key("timeout")) {
         check.fault(node, "the time to wait is said twice; keep 'timeout' in wait_for");
     }
@@ -96,7 +93,9 @@ fn step(check: &mut Checker<'_>, node: &Node, place: usize, scope: &mut Scope<'_
     }
     let register = fields.get("register").and_then(|node| register(check, node, scope));
     let attach = fields.get("attach").and_then(|node| check.jinja_expression(node, &scope.names()));
-    let timeout = waiting.flatten().or(timeout).unwrap_or(TIMEOUT_DEFAULT);
+    let usual =
+        if matches!(action, Some(StepAction::Package { .. })) { PACKAGE_TIMEOUT_DEFAULT } else { TIMEOUT_DEFAULT };
+    let timeout = waiting.flatten().or(timeout).unwrap_or(usual);
     Some(Step { name, when, action: action?, timeout, retries, register, idempotent, attach })
 }
 
@@ -112,102 +111,6 @@ fn register(check: &mut Checker<'_>, node: &Node, scope: &mut Scope<'_>) -> Opti
         check.fault(node, format!("a step before this one registers '{name}' already"));
     }
     Some(name)
-}
-
-/// The one action, and for a wait its own timeout.
-fn action(
-    check: &mut Checker<'_>,
-    fields: &Fields<'_>,
-    scope: &Scope<'_>,
-    names: &Names,
-) -> Option<(StepAction, Option<i64>)> {
-    let given: Vec<&str> = ACTIONS.into_iter().filter(|action| fields.key(action).is_some()).collect();
-    let [kind] = given.as_slice() else {
-        no_single_action(check, fields, &given);
-        return None;
-    };
-    let node = fields.required(check, kind, "a step")?;
-    match *kind {
-        "run" => argv(check, node, names).map(|argv| (StepAction::Run { argv }, None)),
-        "service" => service(check, node, names).map(|action| (action, None)),
-        _ => wait_for(check, node, scope),
-    }
-}
-
-fn no_single_action(check: &mut Checker<'_>, fields: &Fields<'_>, given: &[&str]) {
-    if let [_, second, ..] = given {
-        let message = format!("a step does one thing; this has {}", given.join(" and "));
-        let node = fields.key(second).unwrap_or(fields.node);
-        check.fault(node, message);
-        return;
-    }
-    let Kind::Map(entries) = &fields.node.kind else { return };
-    let later = |key: &Node| LATER.iter().any(|(word, why)| *why == NO_ACTION_YET && key.scalar() == Some(word));
-    let misspelt =
-        |key: &Node| key.scalar().is_some_and(|word| !keys::STEP.contains(&word) && near(word, ACTIONS).is_some());
-    if entries.iter().any(|(key, _)| later(key) || misspelt(key)) {
-        return;
-    }
-    if let Some((first, _)) = entries.first() {
-        check.fault(first, "a step needs an action: run, service or wait_for");
-    }
-}
-
-fn argv(check: &mut Checker<'_>, node: &Node, names: &Names) -> Option<Vec<String>> {
-    if let Some(line) = node.scalar() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let hint = format!("write run: [{}]", words.join(", "));
-        check.fault(node, "'run' takes a list of a program and its arguments; no shell reads it").hint(hint);
-        return None;
-    }
-    let items = check.list(node);
-    if items.is_empty() && matches!(node.kind, Kind::List(_)) {
-        check.fault(node, "'run' needs at least the program");
-        return None;
-    }
-    items.iter().map(|item| check.jinja_template(item, names)).collect()
-}
-
-fn service(check: &mut Checker<'_>, node: &Node, names: &Names) -> Option<StepAction> {
-    let fields = check.fields(node, "a service", &["name", "state"]);
-    let name = fields.required(check, "name", "a service").and_then(|node| check.jinja_template(node, names));
-    let state = fields.required(check, "state", "a service").and_then(|node| check.word(node, "state", &STATES));
-    Some(StepAction::Service { name: name?, state: state? })
-}
-
-fn wait_for(check: &mut Checker<'_>, node: &Node, scope: &Scope<'_>) -> Option<(StepAction, Option<i64>)> {
-    check.within("wait_for", |check| {
-        let fields = check.fields(node, "wait_for", &["expr", "held", "timeout"]);
-        let condition = fields.required(check, "expr", "wait_for").and_then(|node| condition(check, node, scope));
-        let held = fields.get("held").and_then(|node| check.duration(node)).unwrap_or(0);
-        let timeout = fields.get("timeout").and_then(|node| check.positive_duration(node));
-        if let (Some(node), true) = (fields.get("held"), held >= timeout.unwrap_or(i64::MAX)) {
-            check.fault(node, "this is not shorter than 'timeout', so the wait could never end well");
-        }
-        Some((StepAction::WaitFor { condition: condition?, held }, timeout))
-    })
-}
-
-fn condition(check: &mut Checker<'_>, node: &Node, scope: &Scope<'_>) -> Option<Condition> {
-    let text = check.text(node)?;
-    let condition = match Condition::parse(&text) {
-        Ok(condition) => condition,
-        Err(error) => {
-            check.selector_fault(node, &error);
-            return None;
-        }
-    };
-    for name in condition.bindings() {
-        if name == "host" || scope.parameters.contains_key(name) {
-            continue;
-        }
-        let at = text.find(&format!("${name}")).unwrap_or(0);
-        let known = std::iter::once("host").chain(scope.parameters.keys().map(String::as_str));
-        let near = near(name, known).map(|word| format!("${word}"));
-        let message = format!("'${name}' is neither host nor a parameter of this runbook");
-        check.fault_in(node, at, name.len() + 1, message).near(near);
-    }
-    Some(condition)
 }
 
 pub(super) fn hooks(check: &mut Checker<'_>, node: &Node, key: &str) -> Vec<Hook> {

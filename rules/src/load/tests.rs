@@ -63,6 +63,34 @@ fn a_runbook_is_read_whole() {
 }
 
 #[test]
+fn each_action_is_read() {
+    let text = include_str!("../../tests/good/every-action.yaml");
+    let book = load(&[file("every-action.yaml", text)]).unwrap_or_else(|faults| panic!("{faults}"));
+    let steps = &book.runbooks["every-action"].steps;
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        steps[0].action,
+        StepAction::Script {
+            interpreter: words(&["/bin/sh"]),
+            content: "df --portability \"$1\"\n".to_owned(),
+            args: words(&["{{ folder }}"]),
+        }
+    );
+    let StepAction::Script { interpreter, .. } = &steps[1].action else { panic!("{:?}", steps[1]) };
+    assert_eq!((interpreter, steps[1].timeout), (&words(&["/usr/bin/python3", "-I"]), 60_000));
+    let latest = StepAction::Package { names: words(&["{{ package }}"]), state: "latest".to_owned() };
+    assert_eq!((&steps[2].action, steps[2].timeout), (&latest, 600_000), "packages take their time");
+    let StepAction::Package { names, .. } = &steps[3].action else { panic!("{:?}", steps[3]) };
+    assert_eq!((names.len(), steps[3].timeout), (2, 300_000));
+    let StepAction::File { state, mode, owner, content, .. } = &steps[4].action else { panic!("{:?}", steps[4]) };
+    assert_eq!((state.as_str(), *mode, owner.as_deref(), content.is_some()), ("file", Some(0o640), Some("root"), true));
+    let StepAction::File { path, state, mode: None, content: None, .. } = &steps[6].action else {
+        panic!("{:?}", steps[6])
+    };
+    assert_eq!((path.as_str(), state.as_str()), ("/var/log/{{ package }}.old", "absent"));
+}
+
+#[test]
 fn a_book_survives_being_stored() {
     let book = example();
     let stored = serde_json::to_string(&book).expect("a book is plain data");

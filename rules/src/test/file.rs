@@ -324,23 +324,35 @@ fn run(check: &mut Checker<'_>, fields: &Fields<'_>) -> ExpectedRun {
     }
 }
 
+/// Actions that bring something to a state, and what names it.
+const KEPT: [(&str, &str); 3] = [("service", "name"), ("package", "name"), ("file", "path")];
+
+fn kept(check: &mut Checker<'_>, node: &Node, action: &str, of: &str) -> String {
+    let fields = check.fields(node, action, &[of, "state"]);
+    let name = fields.required(check, of, action).map(|node| match &node.kind {
+        Kind::List(_) => check.texts(node).join(" "),
+        _ => check.text(node).unwrap_or_default(),
+    });
+    let state = fields.required(check, "state", action).and_then(|node| check.text(node));
+    super::plan::shown_kept(action, &name.unwrap_or_default(), &state.unwrap_or_default())
+}
+
 fn steps(check: &mut Checker<'_>, fields: &Fields<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for node in list(check, fields, "exp_steps") {
-        let fields = check.fields(node, "an expected step", &["run", "service", "wait_for"]);
+        let known = ["run", "script", "service", "package", "file", "wait_for"];
+        let fields = check.fields(node, "an expected step", &known);
         if let Some(node) = fields.get("run") {
             found.push(super::plan::shown_run(&check.texts(node)));
-        } else if let Some(node) = fields.get("service") {
-            let fields = check.fields(node, "a service", &["name", "state"]);
-            let text = |check: &mut Checker<'_>, key| {
-                fields.required(check, key, "a service").and_then(|node| check.text(node))
-            };
-            let (name, state) = (text(check, "name").unwrap_or_default(), text(check, "state").unwrap_or_default());
-            found.push(super::plan::shown_service(&name, &state));
+        } else if let Some(node) = fields.get("script") {
+            let args = check.fields(node, "a script", &["args"]).get("args").map(|node| check.texts(node));
+            found.push(super::plan::shown_script(&args.unwrap_or_default()));
         } else if let Some(node) = fields.get("wait_for") {
             found.push(super::plan::shown_wait(&check.text(node).unwrap_or_default()));
+        } else if let Some((action, of)) = KEPT.into_iter().find(|(action, _)| fields.get(action).is_some()) {
+            found.extend(fields.get(action).map(|node| kept(check, node, action, of)));
         } else if matches!(node.kind, Kind::Map(_)) {
-            check.fault(node, "an expected step is one of run, service and wait_for");
+            check.fault(node, "an expected step is one of run, script, service, package, file and wait_for");
         }
     }
     found

@@ -94,12 +94,14 @@ fn params(runbook: &Runbook, with: &BTreeMap<String, String>) -> Result<Map<Stri
 }
 
 fn shown(action: &StepAction, context: &Map<String, Value>, host: &str) -> Result<String, String> {
+    let render = |text: &String| jinja::render(text, context);
+    let all = |texts: &[String]| texts.iter().map(render).collect::<Result<Vec<_>, _>>();
     match action {
-        StepAction::Run { argv } => {
-            let argv = argv.iter().map(|text| jinja::render(text, context)).collect::<Result<Vec<_>, _>>()?;
-            Ok(shown_run(&argv))
-        }
-        StepAction::Service { name, state } => Ok(shown_service(&jinja::render(name, context)?, state)),
+        StepAction::Run { argv } => Ok(shown_run(&all(argv)?)),
+        StepAction::Service { name, state } => Ok(shown_kept("service", &render(name)?, state)),
+        StepAction::Script { args, .. } => Ok(shown_script(&all(args)?)),
+        StepAction::Package { names, state } => Ok(shown_kept("package", &all(names)?.join(" "), state)),
+        StepAction::File { path, state, .. } => Ok(shown_kept("file", &render(path)?, state)),
         StepAction::WaitFor { condition, .. } => {
             let value_of = |name: &str| match name {
                 "host" => Some(host.to_owned()),
@@ -115,8 +117,14 @@ pub(super) fn shown_run(argv: &[String]) -> String {
     format!("run {}", serde_json::to_string(argv).expect("a list of texts is JSON"))
 }
 
-pub(super) fn shown_service(name: &str, state: &str) -> String {
-    format!("service {name} {state}")
+/// A script by its arguments: its content is in the runbook, beside the test.
+pub(super) fn shown_script(args: &[String]) -> String {
+    format!("script {}", serde_json::to_string(args).expect("a list of texts is JSON"))
+}
+
+/// What is brought to a state.
+pub(super) fn shown_kept(action: &str, name: &str, state: &str) -> String {
+    format!("{action} {name} {state}")
 }
 
 /// Conditions are compared as they are read, so that spaces do not matter.

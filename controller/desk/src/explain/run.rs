@@ -70,8 +70,7 @@ fn step_name(step: usize, name: &str) -> String {
 /// An action as a person would type it.
 fn shown(action: &PlannedAction) -> String {
     match action {
-        PlannedAction::Run { argv } => argv.join(" "),
-        PlannedAction::Service { name, state } => format!("service {name} {state}"),
+        PlannedAction::Host(action) => action.sentence(),
         PlannedAction::WaitFor { text, .. } => format!("wait for {text}"),
     }
 }

@@ -9,6 +9,7 @@ use watchkeep_rules::model::{Runbook, Step, StepAction};
 use super::sight::Sight;
 use super::template::{Names, evaluate, holds, later, render, speaks_of};
 use super::{Plan, PlannedAction, PlannedStep, params};
+use crate::decision::Action;
 
 /// Why there is no plan: every fault found, each a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +18,6 @@ pub struct PlanError {
     pub runbook: String,
     pub faults: Vec<String>,
 }
-
-/// States that a service can be brought to.
-const SERVICE_STATES: &[&str] = &["started", "stopped", "restarted", "reloaded"];
 
 /// Plans a run of `runbook` with these parameters. `agent` names the target outright; otherwise `targets` does.
 ///
@@ -150,36 +148,54 @@ pub(super) fn action(
     params: &BTreeMap<String, Value>,
     agent: &str,
 ) -> Result<PlannedAction, String> {
-    match action {
-        StepAction::Run { argv } => {
-            let argv = argv.iter().map(|argument| render(argument, names)).collect::<Result<Vec<_>, _>>()?;
-            match argv.first() {
-                Some(program) if !program.is_empty() => Ok(PlannedAction::Run { argv }),
-                _ => Err("run: names no program".to_owned()),
-            }
+    let rendered = |text: &String| render(text, names);
+    let all = |texts: &[String]| texts.iter().map(rendered).collect::<Result<Vec<_>, _>>();
+    let maybe = |text: &Option<String>| text.as_ref().map(rendered).transpose();
+    let planned = match action {
+        StepAction::Run { argv } => Action::Run { argv: all(argv)? },
+        StepAction::Service { name, state } => Action::Service { name: rendered(name)?, state: state.clone() },
+        StepAction::Script { interpreter, content, args } => {
+            Action::Script { interpreter: interpreter.clone(), content: content.clone(), args: all(args)? }
         }
-        StepAction::Service { name, state } => {
-            let (name, state) = (render(name, names)?, render(state, names)?);
-            if name.is_empty() {
-                return Err("service: its name is empty".to_owned());
-            }
-            if !SERVICE_STATES.contains(&state.as_str()) {
-                return Err(format!("service: state \"{state}\" is none of {}", SERVICE_STATES.join(", ")));
-            }
-            Ok(PlannedAction::Service { name, state })
-        }
+        StepAction::Package { names, state } => Action::Package { names: all(names)?, state: state.clone() },
+        StepAction::File { path, state, content, mode, owner, group } => Action::File {
+            path: rendered(path)?,
+            state: state.clone(),
+            content: maybe(content)?,
+            mode: *mode,
+            owner: maybe(owner)?,
+            group: maybe(group)?,
+        },
         StepAction::WaitFor { condition, held } => {
             let selector =
                 condition.bind(|name| bound(name, params, agent)).map_err(|fault| format!("wait_for: {fault}"))?;
-            Ok(PlannedAction::WaitFor {
+            return Ok(PlannedAction::WaitFor {
                 text: condition.text.clone(),
                 metric: condition.metric.clone(),
                 selector,
                 op: condition.op.clone(),
                 value: condition.value,
                 held: *held,
-            })
+            });
         }
+    };
+    named(&planned)?;
+    Ok(PlannedAction::Host(planned))
+}
+
+/// Refuses what a template left empty.
+fn named(action: &Action) -> Result<(), String> {
+    let empty = |name: &String| name.is_empty();
+    match action {
+        Action::Run { argv } if argv.first().is_none_or(empty) => Err("run: names no program".to_owned()),
+        Action::Service { name, .. } if name.is_empty() => Err("service: its name is empty".to_owned()),
+        Action::Package { names, .. } if names.is_empty() || names.iter().any(empty) => {
+            Err("package: a name is empty".to_owned())
+        }
+        Action::File { path, .. } if !path.starts_with('/') && !path.contains('⟨') => {
+            Err(format!("file: \"{path}\" is no absolute path"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::State;
 use crate::Millis;
+use crate::decision::Action;
 use crate::fact::{Actor, Reason};
 use crate::ids::{ChangeId, CiId, CommandId, IncidentId, RunId};
 use crate::incidents::IncidentKey;
@@ -54,13 +55,6 @@ pub struct PlannedStep {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum PlannedAction {
-    Run {
-        argv: Vec<String>,
-    },
-    Service {
-        name: String,
-        state: String,
-    },
     WaitFor {
         /// As written.
         text: String,
@@ -72,6 +66,9 @@ pub enum PlannedAction {
         /// Ms.
         held: i64,
     },
+    /// Done on the host; in JSON beside the others, by its own `action`.
+    #[serde(untagged)]
+    Host(Action),
 }
 
 words! {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::plan::{action, all_steps, hash_of, names_of, plan};
 use super::sight::Sight;
 use super::{Plan, PlannedAction, Run, RunFact, State, StepRun, StepState, Watch, end, guards, template};
-use crate::decision::{self, Order};
+use crate::decision::{Action, Order};
 use crate::ids::{CommandId, RunId, derive};
 use crate::work::Work;
 use crate::{Actor, Effect, FactBody, Reason, Subject, TimerKind};
@@ -126,8 +126,7 @@ fn send(work: &mut Work<'_>, id: RunId) {
     let Some(written) = written else { return };
     match action(written, &names_now(work, run), &run.plan.params, &run.agent) {
         Err(fault) => end::step_failed(work, id, Reason::new("step", fault)),
-        Ok(PlannedAction::Run { argv }) => order(work, id, step, decision::Action::Run { argv }),
-        Ok(PlannedAction::Service { name, state }) => order(work, id, step, decision::Action::Service { name, state }),
+        Ok(PlannedAction::Host(action)) => order(work, id, step, action),
         Ok(PlannedAction::WaitFor { text, held, .. }) => watch(work, id, step, text, held),
     }
 }
@@ -152,7 +151,7 @@ fn nobody_acts(work: &Work<'_>, agent: &str) -> Option<Reason> {
     Some(Reason::new("act", sentence))
 }
 
-fn order(work: &mut Work<'_>, id: RunId, step: usize, action: decision::Action) {
+fn order(work: &mut Work<'_>, id: RunId, step: usize, action: Action) {
     let agent = work.desk.runs.get(&id).map(|run| run.agent.clone()).unwrap_or_default();
     if let Some(reason) = nobody_acts(work, &agent) {
         return end::step_failed(work, id, reason);
@@ -173,10 +172,7 @@ fn order(work: &mut Work<'_>, id: RunId, step: usize, action: decision::Action) 
     let (agent, plan_hash) = (run.agent.clone(), run.plan_hash.clone());
     let overdue = at.plus(valid_for_ms).plus(timeout_ms).plus(grace);
     work.set_timer(overdue, TimerKind::StepOverdue { run: id, step, attempt });
-    let planned = match action.clone() {
-        decision::Action::Run { argv } => PlannedAction::Run { argv },
-        decision::Action::Service { name, state } => PlannedAction::Service { name, state },
-    };
+    let planned = PlannedAction::Host(action.clone());
     let fact = RunFact::StepSent { step, name, attempt, command, agent: agent.clone(), action: planned };
     tell(work, id, Actor::Run(id), Vec::new(), fact);
     work.owe(Effect::Command(Order {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use watchkeep_desk::decision::Action;
 use watchkeep_desk::ids::CommandId;
 use watchkeep_desk::input::{ActBody, AgentEvent, Outcome};
 use watchkeep_desk::runbooks::{PlannedAction, RunFact};
@@ -206,13 +207,57 @@ fn hooks_speak_and_move_the_incident() {
 }
 
 #[test]
+fn each_action_is_ordered_with_its_templates_rendered() {
+    let restart = "service: {name: \"{{ unit }}\", state: restarted}";
+    for (step, ordered) in [
+        (
+            "script: {content: 'df \"$1\"', interpreter: [sh, -eu], args: [\"{{ unit }}\", \"{{ log.stdout | lines | first }}\"]}",
+            serde_json::json!({
+                "action": "script", "interpreter": ["sh", "-eu"], "content": "df \"$1\"", "args": ["nginx.service", "line one"]
+            }),
+        ),
+        (
+            "package: {name: [\"{{ unit }}\", curl], state: latest}",
+            serde_json::json!({"action": "package", "names": ["nginx.service", "curl"], "state": "latest"}),
+        ),
+        (
+            "file: {path: \"/etc/{{ unit }}\", content: \"of {{ host.name }}\", mode: 0640, group: adm}",
+            serde_json::json!({
+                "action": "file", "path": "/etc/nginx.service", "state": "file", "content": "of web-1", "mode": 0o640,
+                "group": "adm"
+            }),
+        ),
+    ] {
+        let mut bench = with(restart, step);
+        bench.fire("web-1", "nginx.service");
+        bench.answer(Outcome::Done);
+        let order = bench.orders.last().expect("it is ordered");
+        assert_eq!(serde_json::json!(order.action), ordered);
+        // What was planned stands in facts, and reads back as it was.
+        let planned = PlannedAction::Host(order.action.clone());
+        let read: PlannedAction = serde_json::from_value(ordered).expect("a planned action");
+        assert_eq!(read, planned);
+    }
+}
+
+#[test]
+fn a_file_needs_an_absolute_path() {
+    let mut bench =
+        with("service: {name: \"{{ unit }}\", state: restarted}", "file: {path: \"{{ unit }}\", state: absent}");
+    bench.fire("web-1", "nginx.service");
+    assert!(bench.orders.is_empty(), "there is no plan, so nothing is begun: {:?}", bench.orders);
+}
+
+#[test]
 fn results_of_earlier_steps_are_in_later_ones_and_placeholders_in_the_plan() {
     let mut bench = with("name: \"{{ unit }}\"", "name: \"{{ log.stdout | lines | first }}.service\"");
     bench.fire("web-1", "nginx.service");
     let planned = bench.run(1).plan.steps[1].action.clone();
     assert_eq!(
         planned,
-        PlannedAction::Service { name: "⟨log.stdout⟩.service".to_owned(), state: "restarted".to_owned() }
+        PlannedAction::Host(Action::Service {
+            name: "⟨log.stdout⟩.service".to_owned(), state: "restarted".to_owned()
+        })
     );
     bench.answer(Outcome::Done);
     let sent = serde_json::json!(bench.orders.last().map(|order| &order.action));
