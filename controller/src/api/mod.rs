@@ -64,7 +64,9 @@ impl utoipa::Modify for Bearer {
 
 /// The OpenAPI document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    protected().merge(session::open_routes()).split_for_parts().1
+    let mut document = protected().merge(session::open_routes()).split_for_parts().1;
+    named_by_path(&mut document);
+    document
 }
 
 /// Every route that takes a token.
@@ -89,15 +91,19 @@ fn protected() -> OpenApiRouter<ApiState> {
         .nest("/alertmanager", alertmanager::routes())
 }
 
-/// Routes whose operations are named `PREFIX_…` in the document, where a name is there once.
-fn prefixed(routes: OpenApiRouter<ApiState>, prefix: &str) -> OpenApiRouter<ApiState> {
-    let (router, mut document) = routes.split_for_parts();
-    for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
-            operation.operation_id = operation.operation_id.take().map(|id| format!("{prefix}_{id}"));
+/// Names each operation by its method and path (`get_incidents_id`): handlers share names, and a document's must be its own.
+fn named_by_path(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let words = path.strip_prefix("/api/v1").unwrap_or(path).split(|c: char| !c.is_ascii_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let methods =
+            [("get", &mut item.get), ("put", &mut item.put), ("post", &mut item.post), ("delete", &mut item.delete)];
+        for (method, operation) in methods {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{}", words.join("_")));
+            }
         }
     }
-    OpenApiRouter::with_openapi(document).merge(OpenApiRouter::from(router))
 }
 
 /// The API's routes.

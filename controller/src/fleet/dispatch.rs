@@ -23,7 +23,7 @@ const PAUSE_MAX: i64 = 60_000;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Dispatch {
     /// To be signed and published under the agent's session.
-    Send { order: Order, session: [u8; 16], binding: Binding },
+    Send { order: Box<Order>, session: [u8; 16], binding: Binding },
     /// It may not begin any more: to be given up in the outbox. The desk's own timer has the word on the step.
     Expired { command: CommandId, agent: String, sent: u32 },
 }
@@ -94,7 +94,7 @@ impl Dispatcher {
         // The nonce is older than our hearing of it, so this errs towards expiring early.
         let expires_after_ms = u64::try_from(end.since(live.nonce_at)).unwrap_or(0);
         let binding = Binding { nonce: live.nonce.clone(), epoch, expires_after_ms };
-        Some(Dispatch::Send { order: order.clone(), session: live.session, binding })
+        Some(Dispatch::Send { order: Box::new(order.clone()), session: live.session, binding })
     }
 }
 

@@ -24,8 +24,7 @@ use crate::core::handle::AskError;
 
 /// All of it, to stand under `/alertmanager`.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    let routes = alerts::routes().merge(post::routes()).merge(silences::routes()).merge(status::routes());
-    super::prefixed(routes, "alertmanager")
+    alerts::routes().merge(post::routes()).merge(silences::routes()).merge(status::routes())
 }
 
 /// Why there is no answer.

@@ -31,15 +31,13 @@ pub fn own_routes() -> OpenApiRouter<ApiState> {
 
 /// All of it, to stand under `/prometheus`.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    let routes = query::routes()
+    query::routes()
         .merge(series::routes())
         .merge(rules::routes())
         .merge(targets::routes())
         .merge(status::routes())
         .merge(write::routes())
-        .merge(otlp::routes());
-    // The same handlers stand under the API's own prefix.
-    super::prefixed(routes, "prometheus")
+        .merge(otlp::routes())
 }
 
 /// Why there is no answer, in Prometheus's shape.

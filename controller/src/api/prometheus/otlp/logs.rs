@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use super::{Packed, Partly, Refused};
 use crate::api::ApiState;
@@ -28,7 +28,7 @@ use crate::samples::foreign::otlp_logs::{Export, Logged, translated};
 pub(super) async fn otlp_logs(State(state): State<ApiState>, headers: HeaderMap, body: Bytes) -> Response {
     let packed = match Packed::of(&headers, body) {
         Ok(packed) => packed,
-        Err(wrong) => return wrong,
+        Err(wrong) => return wrong.into_response(),
     };
     let found = match packed.read::<Export>("ExportLogsServiceRequest") {
         Ok(export) => translated(export, (state.now)().0),

@@ -28,7 +28,7 @@ use crate::samples::foreign::{Foreign, Outcome, otlp};
 pub(super) async fn otlp_metrics(State(state): State<ApiState>, headers: HeaderMap, body: Bytes) -> Response {
     let packed = match Packed::of(&headers, body) {
         Ok(packed) => packed,
-        Err(wrong) => return wrong,
+        Err(wrong) => return wrong.into_response(),
     };
     let encoding = packed.encoding;
     match tokio::task::spawn_blocking(move || taken(&packed, state.samples.foreign())).await {

@@ -88,7 +88,7 @@ struct Packed {
 impl Packed {
     /// # Errors
     /// Written or packed in another way; the response says so.
-    fn of(headers: &HeaderMap, body: Bytes) -> Result<Self, Response> {
+    fn of(headers: &HeaderMap, body: Bytes) -> Result<Self, (StatusCode, String)> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let message = text(header::CONTENT_TYPE).unwrap_or(PROTOBUF);
         let packing = text(header::CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase();
@@ -104,7 +104,7 @@ impl Packed {
                 let wrong = format!(
                     "\"{message}\" packed as \"{packing}\" is not taken; send {PROTOBUF} or {JSON}, plain or by gzip\n"
                 );
-                Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, wrong).into_response())
+                Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, wrong))
             }
         }
     }
