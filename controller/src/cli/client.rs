@@ -31,7 +31,8 @@ impl ClientError {
             // The controller looked at its files.
             Self::Problem(problem) if problem.code == "faults" => exit::FOUND_WANTING,
             // What was typed makes no sense to the controller, or not all was: an unknown state, a run of nothing.
-            Self::Problem(problem) if problem.status == 400 || ["missing", "invalid"].contains(&&*problem.code) => {
+            Self::Problem(problem) if problem.status == 400 => exit::USAGE,
+            Self::Problem(problem) if problem.status == 422 && ["missing", "invalid"].contains(&&*problem.code) => {
                 exit::USAGE
             }
             Self::Problem(_) => exit::REFUSED,

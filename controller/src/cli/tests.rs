@@ -6,9 +6,9 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::{Cli, exit};
 
-/// The help of a subcommand, named by its words.
+/// The help of a subcommand, named by its words, as wide as where no terminal is.
 fn help(words: &[&str]) -> String {
-    let mut command = Cli::command();
+    let mut command = Cli::command().term_width(100);
     command.build();
     let mut of = &mut command;
     for word in words {
