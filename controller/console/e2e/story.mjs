@@ -54,12 +54,15 @@ await inWorld({ width: 360, height: 740 }, "light", async ({ page, link, url, se
   await page.keyboard.press("Enter");
   await page.getByText(/seen from the phone/).waitFor();
 
-  for (const [path, heading] of [["/runs", "Runs"], ["/cmdb?class=host", "CMDB"], ["/fleet", "Fleet"], ["/ledger", "Ledger"]]) {
+  for (const [path, heading] of [["/runs", "Runs"], ["/cmdb?class=host", "CMDB"], ["/fleet", "Fleet"], ["/rules", "Rules"], ["/ledger", "Ledger"]]) {
     await page.goto(`${url}${path}`);
     await page.getByRole("heading", { name: heading, exact: true }).waitFor();
     await page.getByRole("table").waitFor();
     await isGood(page, path);
   }
+  await page.goto(`${url}/silences`);
+  await page.getByText("Nothing is silenced").waitFor();
+  await isGood(page, "/silences");
   await page.goto(`${url}/cmdb?class=host`);
   await page.getByRole("table").getByRole("link").first().click();
   await page.getByText("Attributes").waitFor();

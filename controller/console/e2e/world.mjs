@@ -24,7 +24,8 @@ export async function inWorld(viewport, colorScheme, work) {
       executablePath: chromiumPath(),
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
     });
-    const context = await browser.newContext({ viewport, colorScheme });
+    // Without the fading in of dialogs, through which nothing has its contrast yet.
+    const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce" });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     const faults = [];

@@ -11,7 +11,7 @@ import "./app/styles";
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? "";
 // The library that keeps the page still behind a dialog takes the number for its styles from here.
 Object.assign(globalThis, { __webpack_nonce__: nonce });
-const theme = createTheme({ primaryColor: "blue", primaryShade: { light: 8, dark: 9 }, autoContrast: true });
+const theme = createTheme({ primaryColor: "blue", primaryShade: { light: 8, dark: 9 }, autoContrast: true, respectReducedMotion: true });
 const queries = new QueryClient({
   defaultOptions: {
     queries: {

@@ -10,6 +10,8 @@ export const words = {
     cmdb: "CMDB",
     ci: "Item",
     fleet: "Fleet",
+    rules: "Rules",
+    silences: "Silences",
     ledger: "Ledger",
   },
   shell: {
@@ -68,6 +70,7 @@ export const words = {
     reject: "Reject",
     rejected: "rejected in the console",
     output: "Output",
+    script: (lines: number) => `(${lines} ${lines === 1 ? "line" : "lines"})`,
     act: { acknowledge: "Acknowledge", progress: "Take up", note: "Note", resolve: "Resolve" },
     actAsk: {
       acknowledge: "Says that somebody has seen it. It still resolves by itself when its condition is over.",
@@ -113,6 +116,24 @@ export const words = {
     empty: "No agent is here. Enrol one: watchkeep agent token create, then on the host watchkeep-agent enroll --token-file FILE",
   },
   runs: { empty: "No runbook was run. A rule's runbook: block starts one, or: watchkeep runbook run NAME --incident INC-1" },
+  rules: {
+    name: "Name or expression",
+    state: "State",
+    standing: (state: string, alerts: number) => (alerts > 0 ? `${state} (${alerts})` : state),
+    recording: "recording",
+    group: "Group",
+    expression: "Expression",
+    health: "Health",
+    empty: "No rule matches. Packs bring rules, files in rules/ your own: watchkeep rules check FILE, then watchkeep reload.",
+  },
+  silences: {
+    what: "Holds back",
+    ends: "Until",
+    why: "Why",
+    expire: "Expire",
+    expireAsk: (matchers: string) => `Alerts that match ${matchers} page people again from now on.`,
+    empty: "Nothing is silenced. Before work on a host: watchkeep silence add '{instance=\"web-1\"}' --for 2h --comment 'new disk'",
+  },
   ledger: {
     kind: "Kind, as incident. or run.finished",
     subject: "Subject, as incident:INC-7",
@@ -121,6 +142,7 @@ export const words = {
   },
   list: { more: "Next page", first: "First page", of: "All" },
   fault: { title: "That did not work", retry: "Try again" },
+  in: (age: string) => `in ${age}`,
   close: "Cancel",
   yes: "Do it",
 } as const;

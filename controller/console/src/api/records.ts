@@ -101,7 +101,10 @@ export interface Step {
 
 export type PlannedAction =
   | { action: "run"; argv: string[] }
+  | { action: "script"; interpreter: string[]; content: string; args: string[] }
   | { action: "service"; name: string; state: string }
+  | { action: "package"; names: string[]; state: string }
+  | { action: "file"; path: string; state: string }
   | { action: "wait_for"; text: string };
 
 export interface Run {
@@ -169,4 +172,33 @@ export interface Relation {
   from: string;
   to: string;
   other: { id: string; class: string; name: string; agent: string | null };
+}
+
+/** A rule as Prometheus's API tells it. */
+export interface Rule {
+  type: "alerting" | "recording";
+  name: string;
+  query: string;
+  health: string;
+  lastError?: string;
+  state?: "inactive" | "pending" | "firing";
+  duration?: number;
+  alerts?: unknown[];
+}
+
+export interface RuleGroup {
+  name: string;
+  file: string;
+  rules: Rule[];
+}
+
+/** A silence as Alertmanager's API tells it; times are RFC 3339. */
+export interface Silence {
+  id: string;
+  status: { state: "pending" | "active" | "expired" };
+  matchers: { name: string; value: string; isRegex: boolean; isEqual?: boolean }[];
+  startsAt: string;
+  endsAt: string;
+  createdBy: string;
+  comment: string;
 }

@@ -5080,15 +5080,15 @@ export interface operations {
     };
     get_prometheus_api_v1_rules: {
         parameters: {
-            query: {
+            query?: {
                 /** @description `alert` or `record`. */
                 type?: string;
                 /** @description Names of rules, of groups, of files. */
-                "rule_name[]": string[];
-                "rule_group[]": string[];
-                "file[]": string[];
+                "rule_name[]"?: string[];
+                "rule_group[]"?: string[];
+                "file[]"?: string[];
                 /** @description Selectors over the labels of a rule; one must take it. */
-                "match[]": string[];
+                "match[]"?: string[];
                 /** @description `true`: rules without their alerts. */
                 exclude_alerts?: string;
             };

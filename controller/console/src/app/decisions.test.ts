@@ -5,6 +5,8 @@ import { Reader, touched } from "./stream";
 import type { IncidentRow, Problem } from "../api/records";
 import { actsIn } from "../pages/acts";
 import { groups } from "../pages/grouped";
+import { listed } from "../pages/rules";
+import { told } from "../pages/silences";
 import { age } from "../words";
 
 test("an age is told in its largest whole unit, and never negative", () => {
@@ -58,4 +60,29 @@ test("what is over takes a note and nothing else", () => {
   for (const state of ["resolved", "closed", "cancelled"]) expect(actsIn(state)).toEqual(["note"]);
   expect(actsIn("new")).toContain("acknowledge");
   expect(actsIn("in_progress")).not.toContain("progress");
+});
+
+test("rules that need a look stand first, and a filter is of name, expression and state", () => {
+  const rule = (name: string, more: object) => ({ type: "alerting" as const, name, query: `${name} > 0`, health: "ok", ...more });
+  const rules = [
+    rule("quiet", { state: "inactive" }),
+    { type: "recording" as const, name: "job:up", query: "sum(up)", health: "ok" },
+    rule("waits", { state: "pending" }),
+    rule("fires", { state: "firing" }),
+    rule("broken", { state: "inactive", lastError: "many-to-many" }),
+  ];
+  const groups = [{ name: "host", file: "host.yaml", rules }];
+  expect(listed(groups, "", "").map(({ name }) => name)).toEqual(["broken", "fires", "waits", "quiet", "job:up"]);
+  expect(listed(groups, "SUM(", "").map(({ name }) => name)).toEqual(["job:up"]);
+  expect(listed(groups, "", "pend").map(({ name, group }) => [name, group])).toEqual([["waits", "host"]]);
+});
+
+test("a silence is told as it is written on the command line", () => {
+  const matchers = [
+    { name: "instance", value: "web-.*", isRegex: true, isEqual: true },
+    { name: "unit", value: 'a"b', isRegex: false },
+    { name: "severity", value: "info", isRegex: false, isEqual: false },
+  ];
+  const silence = { id: "1", status: { state: "active" as const }, matchers, startsAt: "", endsAt: "", createdBy: "", comment: "" };
+  expect(told(silence)).toBe('{instance=~"web-.*", unit="a\\"b", severity!="info"}');
 });

@@ -21,6 +21,8 @@ export const pages: PageEntry[] = [
   { path: "/cmdb", title: words.pages.cmdb, load: () => import("../pages/cmdb"), menu: true },
   { path: "/cmdb/$id", title: words.pages.ci, load: () => import("../pages/ci") },
   { path: "/fleet", title: words.pages.fleet, load: () => import("../pages/fleet"), menu: true },
+  { path: "/rules", title: words.pages.rules, load: () => import("../pages/rules"), menu: true },
+  { path: "/silences", title: words.pages.silences, load: () => import("../pages/silences"), menu: true },
   { path: "/ledger", title: words.pages.ledger, load: () => import("../pages/ledger"), menu: true },
 ];
 

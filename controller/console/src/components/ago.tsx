@@ -1,9 +1,9 @@
 import { Tooltip } from "@mantine/core";
 import { useEffect, useState } from "react";
 
-import { age } from "../words";
+import { age, words } from "../words";
 
-/** How long ago, with the exact time on hover and for screen readers. */
+/** How long ago, or in how long, with the exact time on hover and for screen readers. */
 export function Ago({ at }: { at: number }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -14,7 +14,7 @@ export function Ago({ at }: { at: number }) {
   return (
     <Tooltip label={exact} events={{ hover: true, focus: true, touch: true }}>
       <time dateTime={new Date(at).toISOString()} title={exact}>
-        {age(now - at)}
+        {at > now ? words.in(age(at - now)) : age(now - at)}
       </time>
     </Tooltip>
   );

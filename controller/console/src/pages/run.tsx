@@ -20,6 +20,12 @@ export function told(action: PlannedAction): string {
   switch (action.action) {
     case "run":
       return action.argv.join(" ");
+    case "script":
+      return `${action.interpreter.join(" ")} ${words.incident.script(action.content.trimEnd().split("\n").length)} ${action.args.join(" ")}`;
+    case "package":
+      return `${action.names.join(" ")}: ${action.state}`;
+    case "file":
+      return `${action.path}: ${action.state}`;
     case "service":
       return `${action.name}: ${action.state}`;
     case "wait_for":

@@ -33,14 +33,14 @@ struct WantedRules {
     /// `alert` or `record`.
     r#type: Option<String>,
     /// Names of rules, of groups, of files.
-    #[param(rename = "rule_name[]")]
+    #[param(rename = "rule_name[]", required = false)]
     rule_name: Vec<String>,
-    #[param(rename = "rule_group[]")]
+    #[param(rename = "rule_group[]", required = false)]
     rule_group: Vec<String>,
-    #[param(rename = "file[]")]
+    #[param(rename = "file[]", required = false)]
     file: Vec<String>,
     /// Selectors over the labels of a rule; one must take it.
-    #[param(rename = "match[]")]
+    #[param(rename = "match[]", required = false)]
     matches: Vec<String>,
     /// `true`: rules without their alerts.
     exclude_alerts: Option<String>,
